@@ -1,0 +1,23 @@
+// Quantities as a user writes them: a number and a unit, "100MW", "2 s", "50tok/s".
+//
+// A bare number is refused: a limit of "100" could be watts or megawatts. `where` is passed on to the
+// error ("site.toml:3: site.envelope" or "--max-ttft").
+#pragma once
+
+#include <string_view>
+
+#include "perwatt/base/units.hpp"
+
+namespace perwatt {
+
+/// W, kW, MW, GW. Throws Error(bad_input) for anything else or a negative number.
+[[nodiscard]] Watts parse_watts(std::string_view text, std::string_view where);
+
+/// us, ms, s, min, h. Throws Error(bad_input) for anything else or a negative number.
+[[nodiscard]] Seconds parse_seconds(std::string_view text, std::string_view where);
+
+/// tok/s, ktok/s, Mtok/s, Gtok/s. Throws Error(bad_input) for anything else or a negative number.
+[[nodiscard]] TokensPerSecond parse_tokens_per_second(std::string_view text,
+                                                      std::string_view where);
+
+}  // namespace perwatt

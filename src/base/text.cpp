@@ -1,0 +1,165 @@
+#include "perwatt/base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace perwatt {
+
+namespace {
+
+template <class Number>
+std::optional<Number> parse_whole(std::string_view text) {
+  Number value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, status] = std::from_chars(text.data(), end, value);
+  if (status != std::errc{} || stop != end || text.empty()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) {
+    row[j] = j;
+  }
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+/// Length in bytes of the well-formed UTF-8 character at the start of `text`, 0 if there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 && lead < 0xF5 ? 4
+                             : lead >= 0xE0                ? 3
+                             : lead >= 0xC2                ? 2
+                                                           : 0;
+  if (length == 0 || lead >= 0xF5 || text.size() < length) {
+    return 0;
+  }
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U) {
+      return 0;
+    }
+  }
+  return length;
+}
+
+}  // namespace
+
+std::optional<double> parse_number(std::string_view text) {
+  const auto value = parse_whole<double>(text);
+  if (!value || !std::isfinite(*value)) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  return parse_whole<std::int64_t>(text);
+}
+
+std::string shortest(double value) {
+  std::array<char, 32> buffer{};
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  return {buffer.data(), result.ptr};
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lowered{text};
+  for (char& c : lowered) {
+    if (c >= 'A' && c <= 'Z') {
+      c = static_cast<char>(c - 'A' + 'a');
+    }
+  }
+  return lowered;
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  std::size_t start = 0;
+  while (true) {
+    const auto end = text.find(separator, start);
+    parts.emplace_back(text.substr(start, end - start));
+    if (end == std::string_view::npos) {
+      return parts;
+    }
+    start = end + 1;
+  }
+}
+
+std::string join(std::span<const std::string> parts, std::string_view separator) {
+  std::string joined;
+  for (const auto& part : parts) {
+    if (!joined.empty()) {
+      joined += separator;
+    }
+    joined += part;
+  }
+  return joined;
+}
+
+std::string suggestion(std::string_view wrong, std::span<const std::string> candidates) {
+  constexpr std::size_t kLongestList = 12;
+  constexpr std::size_t kLongestCompared = 64;
+  if (candidates.empty()) {
+    return "none is known";
+  }
+  if (wrong.size() <= kLongestCompared) {
+    const auto* best = &candidates.front();
+    std::size_t best_distance = wrong.size() + best->size();
+    for (const auto& candidate : candidates) {
+      const auto distance = edit_distance(lower_case(wrong), lower_case(candidate));
+      if (distance < best_distance) {
+        best_distance = distance;
+        best = &candidate;
+      }
+    }
+    if (best_distance <= std::max<std::size_t>(1, wrong.size() / 3)) {
+      return "did you mean '" + *best + "'?";
+    }
+  }
+  const auto shown = candidates.first(std::min(candidates.size(), kLongestList));
+  return "one of: " + join(shown, ", ") + (shown.size() < candidates.size() ? ", …" : "");
+}
+
+std::string printable(std::string_view text, std::size_t max_bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string shown;
+  while (!text.empty()) {
+    if (shown.size() >= max_bytes) {
+      return shown + "…";
+    }
+    const auto byte = static_cast<unsigned char>(text[0]);
+    const std::size_t length = byte < 0x20 || byte == 0x7F ? 0 : utf8_length(text);
+    if (length == 0) {
+      shown += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 15U]};
+      text.remove_prefix(1);
+    } else {
+      shown += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return shown;
+}
+
+}  // namespace perwatt

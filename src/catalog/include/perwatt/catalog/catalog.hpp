@@ -1,0 +1,253 @@
+// The catalog: accelerators, systems, cooling plants, models and prices, every figure with its source.
+//
+// Read from the shipped data/catalog and any folders given on top, whose entries replace those with
+// the same id whole. Immutable once loaded; safe to read from many threads.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "perwatt/base/tag.hpp"
+#include "perwatt/base/units.hpp"
+
+namespace perwatt::catalog {
+
+struct Source {
+  std::string id;
+  std::string title;
+  std::string publisher;
+  std::string url;      // empty when there is no public page
+  std::string date;     // YYYY-MM or YYYY-MM-DD
+  std::string licence;  // empty when none is stated
+};
+
+/// A figure with the place it was taken from.
+template <class T>
+struct Sourced {
+  T value{};
+  Tag tag = Tag::published;
+  std::string source;  // id of a Source
+  std::string note;
+};
+
+/// A figure as the file names it ("tdp_watts"): what `catalog show` prints and later models read.
+struct Figure {
+  std::string name;
+  Sourced<double> figure;
+};
+
+/// What all kinds of entries share.
+struct Entry {
+  std::string id;
+  std::string name;
+  std::vector<std::string> aliases;
+  std::vector<Figure> figures;  // by name
+  std::string defined_at;       // file:line
+
+  /// The figure called `figure_name`, or nothing.
+  [[nodiscard]] const Sourced<double>* find(std::string_view figure_name) const;
+};
+
+struct Accelerator : Entry {
+  std::string vendor;
+  std::string architecture;
+  Sourced<Watts> tdp;                     // board
+  std::optional<Sourced<Watts>> idle;     // board, no work
+  std::optional<double> dense_bf16_flops; // FLOP/s
+  std::optional<double> dense_fp8_flops;
+  std::optional<double> dense_fp4_flops;
+  std::optional<double> memory_bytes_per_second;
+
+  /// Dense peak for weights of `precision` ("bf16", "fp8", "fp4", "mxfp4"): the rate of the narrowest
+  /// unit the accelerator has that is at least as wide as the weights.
+  [[nodiscard]] std::optional<double> peak_flops(std::string_view precision) const;
+};
+
+/// Efficiency of a power supply as a piecewise-linear function of its load.
+struct PsuCurve {
+  std::string id;
+  std::vector<double> load_ratio;        // rising
+  std::vector<double> efficiency_ratio;  // in (0, 1]
+  Tag tag = Tag::published;
+  std::string source;
+  std::string note;
+};
+
+/// Power chain of a chassis with its own fans and power supplies; docs/model/facility.md#chassis.
+struct ChassisChain {
+  Watts fixed_dc;  // host CPUs, memory, storage, NICs; DC
+  Watts fan_nameplate;
+  double fan_min_pwm_ratio = 0;
+  double fan_max_pwm_ratio = 0;
+  Watts fan_full_load;          // DC heat at which the fans reach fan_max_pwm_ratio
+  Watts psu_share_capacity;     // capacity the load ratio of the PSU curve refers to
+  Watts psu_modeled_capacity;   // more DC than this is an overload
+  Watts network;                // share of switches and optics per node; AC
+  std::string psu_curve;
+};
+
+/// Power chain of a rack-scale system with trays and power shelves; docs/model/facility.md#rack-scale.
+struct RackScaleChain {
+  int compute_trays = 0;
+  int boards_per_tray = 0;
+  int gpus_per_board = 0;
+  Watts cpu;      // per board, serving
+  Watts cpu_max;  // per board, reserved
+  Watts tray_aux;
+  Watts board_air_heat;
+  int tray_fans = 0;
+  Watts tray_fan_rated;
+  double fan_min_speed_ratio = 0;
+  double fan_max_speed_ratio = 0;
+  Watts tray_design_air_heat;
+  Watts tray_converter_capacity;
+  std::vector<double> converter_load_ratio;  // rising from 0
+  std::vector<double> converter_loss_watts;
+  int switch_trays = 0;
+  Watts switch_tray;
+  int power_shelves = 0;
+  int psus_per_shelf = 0;
+  Watts psu_capacity;
+  Watts shelf_controller;
+  Watts network;  // share of scale-out switches and optics per rack; AC
+  std::string psu_curve;
+};
+
+struct System : Entry {
+  std::string accelerator;
+  std::string cooling_plant;  // default plant
+  int gpus_per_node = 0;      // the scale-up domain
+  int nodes_per_rack = 0;
+  std::variant<ChassisChain, RackScaleChain> chain;
+  std::optional<Sourced<Usd>> capex_per_gpu;  // servers and network, all in
+  Tag chain_tag = Tag::published;             // weakest tag among the chain's figures
+
+  [[nodiscard]] int gpus_per_rack() const { return gpus_per_node * nodes_per_rack; }
+};
+
+struct CoolingPlant : Entry {
+  std::string medium;  // "air" or "liquid"
+  Sourced<double> pue; // meter / IT, distribution losses included
+  Sourced<double> distribution_loss_ratio;  // lost before the IT inlet / IT; part of the PUE
+};
+
+struct QualityScore {
+  std::string benchmark;
+  double score_percent = 0;
+  std::string date;
+  std::string source;
+  std::string note;
+};
+
+struct Model : Entry {
+  std::string vendor;
+  std::string kind;  // "dense", "moe" or "hybrid"
+  std::optional<double> total_parameters;
+  std::optional<double> active_parameters;
+  std::vector<QualityScore> quality;
+};
+
+/// What one accelerator costs per hour in one dated table. All-in: servers, network, hosting, energy.
+struct AcceleratorPrice {
+  std::optional<UsdPerSecond> tco_hyperscaler;
+  std::optional<UsdPerSecond> tco_neocloud;
+  std::optional<UsdPerSecond> rental;
+  std::optional<Watts> allin_facility;  // per GPU; the table's PUE is inside
+};
+
+struct PriceTable {
+  std::string id;
+  std::string date;
+  std::string source;
+  Tag tag = Tag::published;
+  Sourced<UsdPerJoule> electricity;  // taken to be inside the hourly price
+  std::map<std::string, AcceleratorPrice, std::less<>> accelerators;
+  std::string defined_at;
+};
+
+struct TokenPrice {
+  std::string model;
+  std::string date;
+  std::string source;
+  UsdPerToken input;
+  std::optional<UsdPerToken> cached_input;
+  UsdPerToken output;
+};
+
+struct EnergyPrice {
+  std::string id;
+  std::string region;
+  UsdPerJoule price;
+  std::string date;
+  std::string source;
+};
+
+/// Assumptions of the bottom-up cost; docs/model/tco.md.
+struct Finance {
+  Sourced<double> cost_of_capital_ratio;  // per year
+  Sourced<double> facility_capex_usd_per_it_watt;
+  Sourced<double> facility_lifetime_years;
+  Sourced<double> server_lifetime_years;
+  Sourced<double> opex_ratio_per_year;  // of server capex
+};
+
+class Catalog {
+ public:
+  /// Loads `folders` in order; later ones extend or override. Throws Error(bad_input) naming file,
+  /// line and key for anything malformed, an unknown source, an alias in use twice or a dangling id.
+  static Catalog load(const std::vector<std::filesystem::path>& folders);
+
+  /// By id or alias, any case. Throws Error(bad_input) at `where` with a suggestion.
+  [[nodiscard]] const Accelerator& accelerator(std::string_view name, std::string_view where) const;
+  [[nodiscard]] const System& system(std::string_view name, std::string_view where) const;
+  [[nodiscard]] const Model& model(std::string_view name, std::string_view where) const;
+  [[nodiscard]] const CoolingPlant& cooling_plant(std::string_view name,
+                                                  std::string_view where) const;
+  [[nodiscard]] const PriceTable& price_table(std::string_view name, std::string_view where) const;
+
+  /// By id or alias, any case, or null.
+  [[nodiscard]] const Accelerator* find_accelerator(std::string_view name) const;
+  [[nodiscard]] const Model* find_model(std::string_view name) const;
+
+  [[nodiscard]] const PsuCurve& psu_curve(std::string_view id) const;
+  [[nodiscard]] const Source& source(std::string_view id) const;
+  [[nodiscard]] const Finance& finance() const { return finance_; }
+
+  /// The newest list price of a model's tokens, or null.
+  [[nodiscard]] const TokenPrice* token_price(std::string_view model_id) const;
+
+  [[nodiscard]] const std::vector<Accelerator>& accelerators() const { return accelerators_; }
+  [[nodiscard]] const std::vector<System>& systems() const { return systems_; }
+  [[nodiscard]] const std::vector<CoolingPlant>& cooling_plants() const { return plants_; }
+  [[nodiscard]] const std::vector<Model>& models() const { return models_; }
+  [[nodiscard]] const std::vector<PriceTable>& price_tables() const { return price_tables_; }
+  [[nodiscard]] const std::vector<TokenPrice>& token_prices() const { return token_prices_; }
+  [[nodiscard]] const std::vector<EnergyPrice>& energy_prices() const { return energy_prices_; }
+
+ private:
+  friend class Loader;
+
+  std::map<std::string, Source, std::less<>> sources_;
+  std::map<std::string, PsuCurve, std::less<>> psu_curves_;
+  std::vector<Accelerator> accelerators_;
+  std::vector<System> systems_;
+  std::vector<CoolingPlant> plants_;
+  std::vector<Model> models_;
+  std::vector<PriceTable> price_tables_;
+  std::vector<TokenPrice> token_prices_;
+  std::vector<EnergyPrice> energy_prices_;
+  Finance finance_;
+  // lower-cased id or alias -> index
+  std::map<std::string, std::size_t, std::less<>> accelerator_names_;
+  std::map<std::string, std::size_t, std::less<>> system_names_;
+  std::map<std::string, std::size_t, std::less<>> plant_names_;
+  std::map<std::string, std::size_t, std::less<>> model_names_;
+};
+
+}  // namespace perwatt::catalog

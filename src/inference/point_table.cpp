@@ -1,0 +1,581 @@
+#include "perwatt/inference/point_table.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+
+#include "perwatt/base/csv.hpp"
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
+#include "perwatt/base/text.hpp"
+
+namespace perwatt::inference {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr double kIdentityTolerance = 0.05;      // W = J/token x tokens/s
+constexpr double kTokenKindTolerance = 0.25;     // output share against the nominal lengths
+constexpr double kInteractivityTolerance = 0.01;  // interactivity = 1/TPOT
+constexpr double kMostWattsPerTdp = 1.5;         // beyond this a reading is not of one board
+constexpr double kLargestCount = 1e7;            // GPUs, tokens, requests
+
+/// Reads the fields of one row; the first failure is kept and later reads are skipped.
+class RowReader {
+ public:
+  RowReader(const CsvTable& table, const CsvRow& row, const std::vector<std::size_t>& columns)
+      : table_{table}, row_{row}, columns_{columns} {}
+
+  [[nodiscard]] const std::optional<RejectedRow>& failure() const { return failure_; }
+
+  void reject(std::size_t field, const std::string& reason) {
+    if (!failure_) {
+      failure_ = RejectedRow{table_.where(row_, columns_[field]), reason};
+    }
+  }
+
+  [[nodiscard]] const std::string& text(std::size_t field) const {
+    return row_.fields[columns_[field]];
+  }
+
+  std::string required_text(std::size_t field) {
+    if (text(field).empty()) {
+      reject(field, "is empty; give it a value");
+    }
+    return text(field);
+  }
+
+  std::optional<double> number(std::size_t field, double low, double high) {
+    if (text(field).empty()) {
+      return std::nullopt;
+    }
+    const auto value = parse_number(text(field));
+    if (!value || *value < low || *value > high) {
+      reject(field, "is '" + printable(text(field)) + "'; it must be a number between " +
+                        shortest(low) + " and " + shortest(high) + " or empty");
+      return std::nullopt;
+    }
+    return value;
+  }
+
+  std::optional<int> count(std::size_t field, int low) {
+    const auto value = number(field, low, kLargestCount);
+    if (value && std::floor(*value) != *value) {
+      reject(field, "is '" + printable(text(field)) + "'; it must be a whole number");
+      return std::nullopt;
+    }
+    return value ? std::optional{static_cast<int>(*value)} : std::nullopt;
+  }
+
+  std::optional<bool> flag(std::size_t field) {
+    const auto value = count(field, 0);
+    return value ? std::optional{*value != 0} : std::nullopt;
+  }
+
+ private:
+  const CsvTable& table_;
+  const CsvRow& row_;
+  const std::vector<std::size_t>& columns_;
+  std::optional<RejectedRow> failure_;
+};
+
+// Index of each column of the schema; the order is point_columns()'s.
+enum Field : std::size_t {
+  f_source,
+  f_accelerator,
+  f_model,
+  f_precision,
+  f_engine,
+  f_spec_decode,
+  f_serving,
+  f_num_gpus,
+  f_prefill_gpus,
+  f_decode_gpus,
+  f_prefill_tp,
+  f_prefill_ep,
+  f_prefill_dp,
+  f_decode_tp,
+  f_decode_ep,
+  f_decode_dp,
+  f_task,
+  f_isl,
+  f_osl,
+  f_concurrency,
+  f_batch,
+  f_total,
+  f_output,
+  f_interactivity,
+  f_ttft,
+  f_ttft_p99,
+  f_tpot,
+  f_tpot_p99,
+  f_e2e,
+  f_power,
+  f_joules_output,
+  f_joules_total,
+  f_prefill_power,
+  f_decode_power,
+  f_date,
+  f_url,
+  f_count
+};
+
+constexpr std::array<std::string_view, 4> kPrecisions = {"bf16", "fp8", "fp4", "mxfp4"};
+
+template <class Quantity>
+std::optional<Quantity> quantity(std::optional<double> value) {
+  return value ? std::optional{Quantity::from_base(*value)} : std::nullopt;
+}
+
+void read_names(RowReader& row, const catalog::Catalog& catalog, MeasuredPoint& point) {
+  const std::string remedy = "; correct it or add it to a catalog folder and pass --catalog";
+  point.source = row.required_text(f_source);
+  const auto* accelerator = catalog.find_accelerator(row.required_text(f_accelerator));
+  if (accelerator == nullptr) {
+    row.reject(f_accelerator, "'" + printable(row.text(f_accelerator)) +
+                                  "' is no accelerator of the catalog" + remedy);
+  } else {
+    point.accelerator = accelerator->id;
+  }
+  const auto* model = catalog.find_model(row.required_text(f_model));
+  if (model == nullptr) {
+    row.reject(f_model,
+               "'" + printable(row.text(f_model)) + "' is no model of the catalog" + remedy);
+  } else {
+    point.model = model->id;
+  }
+  point.precision = row.required_text(f_precision);
+  if (std::find(kPrecisions.begin(), kPrecisions.end(), point.precision) == kPrecisions.end()) {
+    row.reject(f_precision,
+               "is '" + printable(point.precision) + "'; use bf16, fp8, fp4 or mxfp4");
+  }
+  point.engine = row.required_text(f_engine);
+  point.spec_decode = row.required_text(f_spec_decode);
+  const auto serving = row.required_text(f_serving);
+  if (serving != "aggregated" && serving != "disaggregated") {
+    row.reject(f_serving, "is '" + printable(serving) + "'; use aggregated or disaggregated");
+  }
+  point.serving = serving == "disaggregated" ? Serving::disaggregated : Serving::aggregated;
+  point.date = row.text(f_date);
+  point.url = row.text(f_url);
+}
+
+void read_layout(RowReader& row, Layout& layout) {
+  const auto gpus = row.count(f_num_gpus, 1);
+  if (!gpus) {
+    row.reject(f_num_gpus, "is empty; give the number of GPUs of the deployment");
+    return;
+  }
+  layout.num_gpus = *gpus;
+  layout.prefill_gpus = row.count(f_prefill_gpus, 0);
+  layout.decode_gpus = row.count(f_decode_gpus, 0);
+  layout.prefill_tp = row.count(f_prefill_tp, 1);
+  layout.prefill_ep = row.count(f_prefill_ep, 0);
+  layout.prefill_dp_attention = row.flag(f_prefill_dp);
+  layout.decode_tp = row.count(f_decode_tp, 1);
+  layout.decode_ep = row.count(f_decode_ep, 0);
+  layout.decode_dp_attention = row.flag(f_decode_dp);
+}
+
+void read_workload(RowReader& row, MeasuredPoint& point) {
+  point.workload.task = row.text(f_task);
+  if (point.workload.task.empty()) {
+    point.workload.isl_tokens = row.count(f_isl, 1);
+    point.workload.osl_tokens = row.count(f_osl, 1);
+    if (!point.workload.isl_tokens || !point.workload.osl_tokens) {
+      row.reject(f_isl, "isl_tokens or osl_tokens is empty; give both or name a task");
+    }
+  } else {
+    point.mean_output_tokens = row.number(f_osl, 0, kLargestCount);
+  }
+  point.concurrency = row.count(f_concurrency, 1);
+  point.mean_batch_size = row.number(f_batch, 0, kLargestCount);
+}
+
+void read_measurements(RowReader& row, MeasuredPoint& point) {
+  constexpr double kTiny = 1e-9;
+  constexpr double kMostTokens = 1e9;
+  constexpr double kMostSeconds = 1e6;
+  constexpr double kMostWatts = 1e5;
+  constexpr double kMostJoules = 1e7;
+  const auto rate = [&](std::size_t f) {
+    return quantity<TokensPerSecond>(row.number(f, kTiny, kMostTokens));
+  };
+  const auto time = [&](std::size_t f) {
+    return quantity<Seconds>(row.number(f, kTiny, kMostSeconds));
+  };
+  const auto power = [&](std::size_t f) {
+    return quantity<Watts>(row.number(f, kTiny, kMostWatts));
+  };
+  const auto energy = [&](std::size_t f) {
+    return quantity<JoulesPerToken>(row.number(f, kTiny, kMostJoules));
+  };
+  point.total_per_gpu = rate(f_total);
+  point.output_per_gpu = rate(f_output);
+  point.interactivity = rate(f_interactivity);
+  point.ttft_median = time(f_ttft);
+  point.ttft_p99 = time(f_ttft_p99);
+  point.tpot_median = time(f_tpot);
+  point.tpot_p99 = time(f_tpot_p99);
+  point.e2e_median = time(f_e2e);
+  point.gpu_power = power(f_power);
+  point.joules_per_output_token = energy(f_joules_output);
+  point.joules_per_total_token = energy(f_joules_total);
+  point.prefill_gpu_power = power(f_prefill_power);
+  point.decode_gpu_power = power(f_decode_power);
+}
+
+std::optional<CheckFailure> check_layout(const MeasuredPoint& point) {
+  const auto& layout = point.layout;
+  if (layout.prefill_gpus && layout.decode_gpus &&
+      *layout.prefill_gpus + *layout.decode_gpus != layout.num_gpus) {
+    return CheckFailure{"num_gpus",
+                        "is " + std::to_string(layout.num_gpus) + " but prefill_gpus + decode_gpus is " +
+                            std::to_string(*layout.prefill_gpus + *layout.decode_gpus) +
+                            "; make them equal"};
+  }
+  return std::nullopt;
+}
+
+std::optional<CheckFailure> check_rates(const MeasuredPoint& point) {
+  if (point.total_per_gpu && point.output_per_gpu) {
+    const double share = *point.output_per_gpu / *point.total_per_gpu;
+    if (share > 1.0 + kIdentityTolerance) {
+      return CheckFailure{"output_tokens_per_s_per_gpu",
+                          "is above total_tokens_per_s_per_gpu; total counts input and output"};
+    }
+    if (point.workload.isl_tokens && point.workload.osl_tokens) {
+      const double nominal = static_cast<double>(*point.workload.osl_tokens) /
+                             (*point.workload.isl_tokens + *point.workload.osl_tokens);
+      if (std::abs(share / nominal - 1.0) > kTokenKindTolerance) {
+        return CheckFailure{"output_tokens_per_s_per_gpu",
+                            "is " + shortest(share) + " of the total where the lengths give " +
+                                shortest(nominal) + "; count both over all GPUs"};
+      }
+    }
+  }
+  if (point.interactivity && point.tpot_median) {
+    const double product =
+        in_tokens_per_second(*point.interactivity) * in_seconds(*point.tpot_median);
+    if (std::abs(product - 1.0) > kInteractivityTolerance) {
+      return CheckFailure{"interactivity_tokens_per_s",
+                          "times tpot_median_s is " + shortest(product) +
+                              " where 1 is needed; both are of the same statistic, TPOT in seconds"};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<CheckFailure> check_energy(const MeasuredPoint& point) {
+  const auto differs = [&](const std::optional<JoulesPerToken>& energy,
+                           const std::optional<TokensPerSecond>& rate) {
+    return point.gpu_power && energy && rate &&
+           std::abs(*energy * *rate / *point.gpu_power - 1.0) > kIdentityTolerance;
+  };
+  const auto failure = [&](const char* column, JoulesPerToken energy, TokensPerSecond rate) {
+    return CheckFailure{column, "times the rate of the same tokens is " +
+                                    shortest(in_watts(energy * rate)) + " W but gpu_power_watts is " +
+                                    shortest(in_watts(*point.gpu_power)) +
+                                    "; one of the three is of another boundary, count or token kind"};
+  };
+  if (differs(point.joules_per_output_token, point.output_per_gpu)) {
+    return failure("joules_per_output_token", *point.joules_per_output_token,
+                   *point.output_per_gpu);
+  }
+  if (differs(point.joules_per_total_token, point.total_per_gpu)) {
+    return failure("joules_per_total_token", *point.joules_per_total_token, *point.total_per_gpu);
+  }
+  return std::nullopt;
+}
+
+void derive(MeasuredPoint& point) {
+  if (!point.interactivity && point.tpot_median) {
+    point.interactivity = tokens(1) / *point.tpot_median;
+    point.interactivity_is_derived = true;
+  }
+  if (!point.output_per_gpu) {
+    if (point.total_per_gpu && point.workload.isl_tokens && point.workload.osl_tokens) {
+      const double share = static_cast<double>(*point.workload.osl_tokens) /
+                           (*point.workload.isl_tokens + *point.workload.osl_tokens);
+      point.output_per_gpu = *point.total_per_gpu * share;
+      point.output_is_derived = true;
+    } else if (point.gpu_power && point.joules_per_output_token) {
+      point.output_per_gpu = *point.gpu_power / *point.joules_per_output_token;
+      point.output_is_derived = true;
+    }
+  }
+  if (!point.gpu_power) {
+    if (point.joules_per_output_token && point.output_per_gpu) {
+      point.gpu_power = *point.joules_per_output_token * *point.output_per_gpu;
+      point.power_is_derived = true;
+    } else if (point.joules_per_total_token && point.total_per_gpu) {
+      point.gpu_power = *point.joules_per_total_token * *point.total_per_gpu;
+      point.power_is_derived = true;
+    }
+  }
+}
+
+template <class T>
+std::string number_text(const std::optional<T>& value) {
+  if (!value) {
+    return {};
+  }
+  if constexpr (std::is_same_v<T, int>) {
+    return std::to_string(*value);
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return *value ? "1" : "0";
+  } else if constexpr (std::is_same_v<T, double>) {
+    return shortest(*value);
+  } else {
+    return shortest(value->in_base());
+  }
+}
+
+}  // namespace
+
+std::string to_string(const Workload& workload) {
+  if (!workload.task.empty()) {
+    return workload.task;
+  }
+  return number_text(workload.isl_tokens) + "/" + number_text(workload.osl_tokens);
+}
+
+const char* to_string(Serving serving) {
+  return serving == Serving::aggregated ? "aggregated" : "disaggregated";
+}
+
+const std::vector<std::string>& point_columns() {
+  static const std::vector<std::string> kColumns = {"source",
+                                                    "accelerator",
+                                                    "model",
+                                                    "weights_precision",
+                                                    "engine",
+                                                    "spec_decode",
+                                                    "serving",
+                                                    "num_gpus",
+                                                    "prefill_gpus",
+                                                    "decode_gpus",
+                                                    "prefill_tp",
+                                                    "prefill_ep",
+                                                    "prefill_dp_attention",
+                                                    "decode_tp",
+                                                    "decode_ep",
+                                                    "decode_dp_attention",
+                                                    "task",
+                                                    "isl_tokens",
+                                                    "osl_tokens",
+                                                    "concurrency",
+                                                    "mean_batch_size",
+                                                    "total_tokens_per_s_per_gpu",
+                                                    "output_tokens_per_s_per_gpu",
+                                                    "interactivity_tokens_per_s",
+                                                    "ttft_median_s",
+                                                    "ttft_p99_s",
+                                                    "tpot_median_s",
+                                                    "tpot_p99_s",
+                                                    "e2e_median_s",
+                                                    "gpu_power_watts",
+                                                    "joules_per_output_token",
+                                                    "joules_per_total_token",
+                                                    "prefill_gpu_power_watts",
+                                                    "decode_gpu_power_watts",
+                                                    "date",
+                                                    "url"};
+  return kColumns;
+}
+
+std::optional<CheckFailure> check_and_derive(MeasuredPoint& point) {
+  for (const auto& check : {check_layout, check_rates, check_energy}) {
+    if (auto failure = check(point)) {
+      return failure;
+    }
+  }
+  derive(point);
+  if (!point.total_per_gpu && !point.output_per_gpu) {
+    return CheckFailure{"total_tokens_per_s_per_gpu",
+                        "no token rate is given or can be derived; a point needs one"};
+  }
+  return std::nullopt;
+}
+
+PointTable parse_points(std::string_view text, const std::string& name,
+                        const catalog::Catalog& catalog) {
+  const auto table = CsvTable::parse(text, name);
+  std::vector<std::size_t> columns;
+  for (const auto& column : point_columns()) {
+    columns.push_back(table.require(column));
+  }
+  PointTable result;
+  result.points.reserve(table.rows().size());
+  for (const auto& csv_row : table.rows()) {
+    RowReader row{table, csv_row, columns};
+    MeasuredPoint point;
+    read_names(row, catalog, point);
+    read_layout(row, point.layout);
+    read_workload(row, point);
+    read_measurements(row, point);
+    point.read_at = name + ":" + std::to_string(csv_row.line);
+    if (!row.failure()) {
+      if (const auto failure = check_and_derive(point)) {
+        row.reject(static_cast<std::size_t>(std::find(point_columns().begin(), point_columns().end(),
+                                                      failure->column) -
+                                            point_columns().begin()),
+                   failure->reason);
+      }
+    }
+    if (!row.failure() && point.gpu_power) {
+      const Watts tdp = catalog.find_accelerator(point.accelerator)->tdp.value;
+      if (*point.gpu_power > tdp * kMostWattsPerTdp) {
+        row.reject(point.power_is_derived ? f_joules_output : f_power,
+                   "gives " + shortest(in_watts(*point.gpu_power)) + " W per GPU, more than " +
+                       shortest(kMostWattsPerTdp) + " x the board's " + shortest(in_watts(tdp)) +
+                       " W; it must be per GPU, not per node");
+      }
+    }
+    if (row.failure()) {
+      result.rejected.push_back(*row.failure());
+    } else {
+      result.points.push_back(std::move(point));
+    }
+  }
+  return result;
+}
+
+std::vector<MeasuredPoint> load_points(const std::vector<fs::path>& paths,
+                                       const catalog::Catalog& catalog) {
+  std::vector<fs::path> files;
+  for (const auto& path : paths) {
+    std::error_code status;
+    if (!fs::is_directory(path, status)) {
+      files.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> in_folder;
+    for (const auto& entry : fs::directory_iterator{path, status}) {
+      if (entry.path().extension() == ".csv") {
+        in_folder.push_back(entry.path());
+      }
+    }
+    std::sort(in_folder.begin(), in_folder.end());
+    files.insert(files.end(), in_folder.begin(), in_folder.end());
+  }
+  std::vector<MeasuredPoint> points;
+  for (const auto& file : files) {
+    auto table = parse_points(read_file(file), file.string(), catalog);
+    if (!table.rejected.empty()) {
+      const auto& first = table.rejected.front();
+      const auto more = table.rejected.size() - 1;
+      throw_bad_input(first.reason + (more > 0 ? " (and " + std::to_string(more) +
+                                                     " more rows with a fault)"
+                                               : ""),
+                      first.where, "");
+    }
+    std::size_t replaced = 0;
+    points = points.empty() ? std::move(table.points)
+                            : merge_points(std::move(points), table.points, replaced);
+  }
+  return points;
+}
+
+std::string identity(const MeasuredPoint& point) {
+  const auto& l = point.layout;
+  const std::array<std::string, 22> parts = {
+      point.source,
+      point.accelerator,
+      point.model,
+      point.precision,
+      point.engine,
+      point.spec_decode,
+      to_string(point.serving),
+      std::to_string(l.num_gpus),
+      number_text(l.prefill_gpus),
+      number_text(l.decode_gpus),
+      number_text(l.prefill_tp),
+      number_text(l.prefill_ep),
+      number_text(l.prefill_dp_attention),
+      number_text(l.decode_tp),
+      number_text(l.decode_ep),
+      number_text(l.decode_dp_attention),
+      to_string(point.workload),
+      number_text(point.mean_output_tokens),
+      number_text(point.concurrency),
+      number_text(point.mean_batch_size),
+      point.date,
+      point.url};
+  return join(parts, "\x1f");
+}
+
+std::vector<MeasuredPoint> merge_points(std::vector<MeasuredPoint> existing,
+                                        const std::vector<MeasuredPoint>& added,
+                                        std::size_t& replaced) {
+  std::unordered_map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < existing.size(); ++i) {
+    places.emplace(identity(existing[i]), i);
+  }
+  replaced = 0;
+  for (const auto& point : added) {
+    const auto [at, is_new] = places.emplace(identity(point), existing.size());
+    if (is_new) {
+      existing.push_back(point);
+    } else {
+      existing[at->second] = point;
+      ++replaced;
+    }
+  }
+  return existing;
+}
+
+std::string format_points(const std::vector<MeasuredPoint>& points) {
+  std::string text = csv_line(point_columns());
+  for (const auto& p : points) {
+    const auto& l = p.layout;
+    const auto unless = [](bool derived, const auto& value) {
+      return derived ? std::string{} : number_text(value);
+    };
+    text += csv_line({p.source,
+                      p.accelerator,
+                      p.model,
+                      p.precision,
+                      p.engine,
+                      p.spec_decode,
+                      to_string(p.serving),
+                      std::to_string(l.num_gpus),
+                      number_text(l.prefill_gpus),
+                      number_text(l.decode_gpus),
+                      number_text(l.prefill_tp),
+                      number_text(l.prefill_ep),
+                      number_text(l.prefill_dp_attention),
+                      number_text(l.decode_tp),
+                      number_text(l.decode_ep),
+                      number_text(l.decode_dp_attention),
+                      p.workload.task,
+                      number_text(p.workload.isl_tokens),
+                      p.workload.task.empty() ? number_text(p.workload.osl_tokens)
+                                              : number_text(p.mean_output_tokens),
+                      number_text(p.concurrency),
+                      number_text(p.mean_batch_size),
+                      number_text(p.total_per_gpu),
+                      unless(p.output_is_derived, p.output_per_gpu),
+                      unless(p.interactivity_is_derived, p.interactivity),
+                      number_text(p.ttft_median),
+                      number_text(p.ttft_p99),
+                      number_text(p.tpot_median),
+                      number_text(p.tpot_p99),
+                      number_text(p.e2e_median),
+                      unless(p.power_is_derived, p.gpu_power),
+                      number_text(p.joules_per_output_token),
+                      number_text(p.joules_per_total_token),
+                      number_text(p.prefill_gpu_power),
+                      number_text(p.decode_gpu_power),
+                      p.date,
+                      p.url});
+  }
+  return text;
+}
+
+}  // namespace perwatt::inference
