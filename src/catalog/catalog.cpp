@@ -110,4 +110,15 @@ const TokenPrice* Catalog::token_price(std::string_view model_id) const {
   return newest;
 }
 
+std::string newest_hourly_table(const Catalog& catalog) {
+  const PriceTable* best = nullptr;
+  for (const auto& table : catalog.price_tables()) {
+    if (best == nullptr || table.accelerators.size() > best->accelerators.size() ||
+        (table.accelerators.size() == best->accelerators.size() && table.date > best->date)) {
+      best = &table;
+    }
+  }
+  return best == nullptr ? std::string{} : best->id;
+}
+
 }  // namespace perwatt::catalog

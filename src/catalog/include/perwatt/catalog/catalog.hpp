@@ -250,4 +250,8 @@ class Catalog {
   std::map<std::string, std::size_t, std::less<>> model_names_;
 };
 
+/// Id of the newest price table that names the most accelerators: the default where none is asked for.
+/// REQUIRES: a catalog with a price table (the shipped one has).
+[[nodiscard]] std::string newest_hourly_table(const Catalog& catalog);
+
 }  // namespace perwatt::catalog

@@ -70,6 +70,8 @@ struct PlantPower {
   Watts it;
   Watts cooling;
   Watts distribution;  // transformers, UPS, busway
+
+  [[nodiscard]] MeterPower total() const { return {it + cooling + distribution}; }
 };
 
 /// A cooling plant with a constant PUE (distribution losses are part of it).

@@ -1,0 +1,229 @@
+// perwatt catalog list|show: what is known, and where each figure is from.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
+#include "table.hpp"
+#include "verbs.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CatalogOptions {
+  DataOptions data;
+  std::string id;
+  bool json = false;
+};
+
+struct Listed {
+  const char* kind;
+  const catalog::Entry* entry;
+};
+
+std::vector<Listed> all_entries(const catalog::Catalog& catalog) {
+  std::vector<Listed> entries;
+  const auto take = [&](const char* kind, const auto& list) {
+    for (const auto& entry : list) {
+      entries.push_back({kind, &entry});
+    }
+  };
+  take("accelerator", catalog.accelerators());
+  take("system", catalog.systems());
+  take("cooling plant", catalog.cooling_plants());
+  take("model", catalog.models());
+  return entries;
+}
+
+Json figure_json(const catalog::Sourced<double>& figure) {
+  Json json{{"value", figure.value}, {"tag", to_string(figure.tag)}, {"source", figure.source}};
+  if (!figure.note.empty()) {
+    json["note"] = figure.note;
+  }
+  return json;
+}
+
+Json entry_json(const Listed& listed) {
+  Json json{{"kind", listed.kind}, {"id", listed.entry->id}, {"name", listed.entry->name},
+            {"aliases", listed.entry->aliases}};
+  for (const auto& figure : listed.entry->figures) {
+    json["figures"][figure.name] = figure_json(figure.figure);
+  }
+  return json;
+}
+
+Json price_table_json(const catalog::PriceTable& table) {
+  Json json{{"kind", "price table"}, {"id", table.id}, {"date", table.date},
+            {"source", table.source}, {"tag", to_string(table.tag)}};
+  json["electricity_usd_per_kwh"] = in_usd_per_kwh(table.electricity.value);
+  const auto hourly = [](const std::optional<UsdPerSecond>& price) {
+    return price ? Json(in_usd_per_hour(*price)) : Json(nullptr);
+  };
+  for (const auto& [id, price] : table.accelerators) {
+    json["accelerators"][id] = {
+        {"tco_hyperscaler_usd_per_gpu_hour", hourly(price.tco_hyperscaler)},
+        {"tco_neocloud_usd_per_gpu_hour", hourly(price.tco_neocloud)},
+        {"rental_usd_per_gpu_hour", hourly(price.rental)},
+        {"allin_facility_kw_per_gpu",
+         price.allin_facility ? Json(in_kilowatts(*price.allin_facility)) : Json(nullptr)}};
+  }
+  return json;
+}
+
+void list(const CatalogOptions& options) {
+  const auto catalog = load_catalog(options.data);
+  const auto entries = all_entries(catalog);
+  if (options.json) {
+    Json json = Json::array();
+    for (const auto& listed : entries) {
+      json.push_back(entry_json(listed));
+    }
+    for (const auto& table : catalog.price_tables()) {
+      json.push_back(price_table_json(table));
+    }
+    fmt::print("{}\n", json.dump(2));
+    return;
+  }
+  TextTable table{{"kind", "id", "name", "figures"}, {0, 1, 2}};
+  for (const auto& listed : entries) {
+    table.add({listed.kind, listed.entry->id, listed.entry->name,
+               std::to_string(listed.entry->figures.size())});
+  }
+  for (const auto& prices : catalog.price_tables()) {
+    table.add({"price table", prices.id, "accelerator hours of " + prices.date,
+               std::to_string(prices.accelerators.size())});
+  }
+  fmt::print("{}", table.text());
+}
+
+std::string source_text(const catalog::Catalog& catalog, const std::string& id) {
+  const auto& source = catalog.source(id);
+  return source.title + ", " + source.publisher + ", " + source.date +
+         (source.url.empty() ? "" : ", " + source.url);
+}
+
+void print_entry(const catalog::Catalog& catalog, const Listed& listed) {
+  const auto& entry = *listed.entry;
+  fmt::print("{} {}: {}\n", listed.kind, entry.id, entry.name);
+  if (!entry.aliases.empty()) {
+    fmt::print("also called {}\n", join(entry.aliases, ", "));
+  }
+  fmt::print("defined at {}\n\n", entry.defined_at);
+  TextTable table{{"figure", "value", "tag", "source"}, {0, 2, 3}};
+  std::vector<std::string> sources;
+  std::vector<std::string> notes;
+  for (const auto& figure : entry.figures) {
+    table.add({figure.name, significant(figure.figure.value, 7),
+               std::string{to_string(figure.figure.tag)}, figure.figure.source});
+    if (std::find(sources.begin(), sources.end(), figure.figure.source) == sources.end()) {
+      sources.push_back(figure.figure.source);
+    }
+    if (!figure.figure.note.empty()) {
+      notes.push_back(figure.name + ": " + figure.figure.note);
+    }
+  }
+  fmt::print("{}", table.text());
+  fmt::print("\nsources\n");
+  for (const auto& id : sources) {
+    fmt::print("  {}: {}\n", id, source_text(catalog, id));
+  }
+  for (const auto& note : notes) {
+    fmt::print("{}  {}\n", &note == &notes.front() ? "\nnotes\n" : "", note);
+  }
+}
+
+void print_quality(const catalog::Catalog& catalog, const catalog::Model& model) {
+  if (model.quality.empty()) {
+    return;
+  }
+  fmt::print("\nquality scores\n");
+  for (const auto& score : model.quality) {
+    fmt::print("  {}: {} % ({}; {}){}\n", score.benchmark, shortest(score.score_percent),
+               score.date, source_text(catalog, score.source),
+               score.note.empty() ? "" : ", " + score.note);
+  }
+}
+
+void print_prices(const catalog::Catalog& catalog, const catalog::PriceTable& prices) {
+  fmt::print("price table {} of {}: {}\n\n", prices.id, prices.date,
+             source_text(catalog, prices.source));
+  TextTable table{{"accelerator", "hyperscaler USD/GPU-h", "neocloud USD/GPU-h",
+                   "rental USD/GPU-h", "all-in facility kW/GPU"}};
+  const auto hourly = [](const std::optional<UsdPerSecond>& price) {
+    return or_dash(price ? std::optional{in_usd_per_hour(*price)} : std::nullopt);
+  };
+  for (const auto& [id, price] : prices.accelerators) {
+    table.add({id, hourly(price.tco_hyperscaler), hourly(price.tco_neocloud), hourly(price.rental),
+               or_dash(price.allin_facility ? std::optional{in_kilowatts(*price.allin_facility)}
+                                            : std::nullopt)});
+  }
+  fmt::print("{}\nelectricity inside the hourly price: {} USD/kWh ({}, {})\n", table.text(),
+             shortest(in_usd_per_kwh(prices.electricity.value)),
+             to_string(prices.electricity.tag), prices.electricity.source);
+}
+
+void show(const CatalogOptions& options) {
+  const auto catalog = load_catalog(options.data);
+  const auto wanted = lower_case(options.id);
+  std::vector<std::string> known;
+  for (const auto& listed : all_entries(catalog)) {
+    bool is_it = listed.entry->id == wanted;
+    for (const auto& alias : listed.entry->aliases) {
+      is_it = is_it || lower_case(alias) == wanted;
+    }
+    if (is_it) {
+      if (options.json) {
+        fmt::print("{}\n", entry_json(listed).dump(2));
+        return;
+      }
+      print_entry(catalog, listed);
+      if (const auto* model = catalog.find_model(wanted); model == listed.entry) {
+        print_quality(catalog, *model);
+      }
+      return;
+    }
+    known.push_back(listed.entry->id);
+  }
+  for (const auto& prices : catalog.price_tables()) {
+    if (prices.id == options.id) {
+      if (options.json) {
+        fmt::print("{}\n", price_table_json(prices).dump(2));
+      } else {
+        print_prices(catalog, prices);
+      }
+      return;
+    }
+    known.push_back(prices.id);
+  }
+  throw_bad_input("the catalog has no entry '" + printable(options.id) + "'", "catalog show",
+                  suggestion(options.id, known) + " (perwatt catalog list shows all)");
+}
+
+}  // namespace
+
+void add_catalog_verb(CLI::App& app) {
+  auto options = std::make_shared<CatalogOptions>();
+  auto* verb = app.add_subcommand(
+      "catalog", "List and show hardware, models, cooling and prices, each figure with its source");
+  verb->require_subcommand(1);
+  verb->footer(
+      "Examples:\n"
+      "  perwatt catalog list\n"
+      "  perwatt catalog show h200\n"
+      "  perwatt catalog show 2026-08 --json");
+  auto* list_verb = verb->add_subcommand("list", "One line per entry");
+  auto* show_verb = verb->add_subcommand("show", "All figures of one entry");
+  show_verb->add_option("ID", options->id, "Id or alias of an entry, or a price table")->required();
+  for (auto* sub : {list_verb, show_verb}) {
+    add_catalog_option(*sub, options->data);
+    sub->add_flag("--json", options->json, "Print JSON");
+  }
+  list_verb->callback([options] { list(*options); });
+  show_verb->callback([options] { show(*options); });
+}
+
+}  // namespace perwatt::cli

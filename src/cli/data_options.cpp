@@ -1,0 +1,36 @@
+#include "perwatt/base/file.hpp"
+#include "perwatt/inference/point_table.hpp"
+#include "verbs.hpp"
+
+namespace perwatt::cli {
+
+void add_catalog_option(CLI::App& verb, DataOptions& options) {
+  verb.add_option("--catalog", options.catalog_folders,
+                  "Folder of catalog TOML files whose entries extend or replace the shipped ones; "
+                  "may be repeated")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+}
+
+void add_points_option(CLI::App& verb, DataOptions& options) {
+  verb.add_option("--points", options.points_paths,
+                  "CSV file or folder of measured points that extend or replace the shipped ones; "
+                  "may be repeated")
+      ->type_name("PATH")
+      ->allow_extra_args(false);
+}
+
+catalog::Catalog load_catalog(const DataOptions& options) {
+  std::vector<std::filesystem::path> folders{data_dir() / "catalog"};
+  folders.insert(folders.end(), options.catalog_folders.begin(), options.catalog_folders.end());
+  return catalog::Catalog::load(folders);
+}
+
+std::vector<inference::MeasuredPoint> load_points(const DataOptions& options,
+                                                  const catalog::Catalog& catalog) {
+  std::vector<std::filesystem::path> paths{data_dir() / "points"};
+  paths.insert(paths.end(), options.points_paths.begin(), options.points_paths.end());
+  return inference::load_points(paths, catalog);
+}
+
+}  // namespace perwatt::cli

@@ -1,0 +1,213 @@
+#include "plan_text.hpp"
+
+#include <fmt/format.h>
+
+#include "perwatt/base/csv.hpp"
+#include "perwatt/base/text.hpp"
+#include "table.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+std::string tokens_text(TokensPerSecond rate) {
+  return significant(in_tokens_per_second(rate), 5) + " tok/s";
+}
+
+std::string joules_text(Watts power, TokensPerSecond output) {
+  return output > TokensPerSecond{} ? significant(in_joules_per_token(power / output), 4) + " J"
+                                    : "-";
+}
+
+std::string infeasible_text(const SolvedSite& solved) {
+  std::string text = fmt::format("{}: infeasible inside {}\n{}\n", solved.site->name,
+                                 power_text(solved.site->envelope), solved.plan->infeasible_because);
+  if (!solved.plan->remedies.empty()) {
+    text += "\nwhat would make it feasible, the smallest change first\n";
+    TextTable table{{"limit", "now", "needed"}, {0, 1, 2}};
+    for (const auto& remedy : solved.plan->remedies) {
+      table.add({remedy.limit, remedy.present, remedy.needed});
+    }
+    text += table.text();
+  }
+  return text;
+}
+
+std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSite>& baseline) {
+  const bool compared = baseline && baseline->plan->status == plan::PlanStatus::optimal;
+  std::vector<std::string> header{"", "plan"};
+  if (compared) {
+    header.push_back("baseline");
+  }
+  TextTable table{header, {0}};
+  const auto add = [&](const std::string& name, const auto& figure) {
+    std::vector<std::string> row{name, figure(solved)};
+    if (compared) {
+      row.push_back(figure(*baseline));
+    }
+    table.add(row);
+  };
+  using S = const SolvedSite&;
+  add("output tokens", [](S s) { return tokens_text(s.plan->totals.output); });
+  add("  90 % interval", [](S s) {
+    return significant(in_tokens_per_second(s.plan->totals.output_low)) + " - " +
+           significant(in_tokens_per_second(s.plan->totals.output_high));
+  });
+  add("input tokens", [](S s) {
+    return s.plan->totals.input ? tokens_text(*s.plan->totals.input) : std::string{"unknown"};
+  });
+  add("meter power, mean", [](S s) { return power_text(s.plan->totals.meter); });
+  add("meter power, peak", [](S s) { return power_text(s.plan->totals.meter_peak); });
+  add("provisioned power", [](S s) { return power_text(s.plan->totals.provisioned); });
+  add("output tok/s per provisioned MW", [](S s) {
+    return significant(in_tokens_per_second(s.plan->totals.output) /
+                           in_megawatts(s.plan->totals.provisioned),
+                       5);
+  });
+  add("output tok/s per drawn MW", [](S s) {
+    return significant(
+        in_tokens_per_second(s.plan->totals.output) / in_megawatts(s.plan->totals.meter), 5);
+  });
+  add("J per output token, GPU", [](S s) { return joules_text(s.plan->totals.gpu, s.plan->totals.output); });
+  add("J per output token, IT", [](S s) { return joules_text(s.plan->totals.it, s.plan->totals.output); });
+  add("J per output token, facility",
+      [](S s) { return joules_text(s.plan->totals.meter, s.plan->totals.output); });
+  add("revenue", [](S s) { return money_text(s.plan->totals.revenue); });
+  add("energy cost", [](S s) { return money_text(s.plan->totals.energy_cost); });
+  add("capital cost", [](S s) { return money_text(s.plan->totals.capital_cost); });
+  add("profit", [](S s) { return money_text(s.plan->totals.profit()); });
+  add("tag: rates / power", [](S s) {
+    return std::string{to_string(s.plan->totals.tag)} + " / " +
+           std::string{to_string(s.plan->totals.power_tag)};
+  });
+  return table.text();
+}
+
+std::string deployments_table(const SolvedSite& solved) {
+  TextTable table{{"service", "system", "deployment", "GPUs", "replicas", "tok/s/user", "TTFT s",
+                   "output tok/s", "GPU W", "cap W", "J/out fac.", "tags"},
+                  {0, 1, 2, 11}};
+  for (const auto& assignment : solved.plan->assignments) {
+    const auto& candidate = solved.set->candidates[assignment.candidate];
+    const auto& rack = solved.set->racks[candidate.rack];
+    const auto& point = candidate.point;
+    const auto& row = *point.point;
+    table.add({solved.site->services[candidate.service].id, rack.system->id,
+               fmt::format("{} {} {} {} x{}", row.precision, row.engine, row.spec_decode,
+                           to_string(row.serving), row.layout.num_gpus),
+               significant(assignment.gpus, 5), significant(assignment.replicas, 4),
+               significant(in_tokens_per_second(point.interactivity), 3),
+               point.ttft ? significant(in_seconds(*point.ttft), 3) : "unknown",
+               significant(in_tokens_per_second(point.output_per_gpu) * assignment.gpus *
+                               solved.site->availability_ratio,
+                           5),
+               significant(in_watts(candidate.gpu_power.mean), 3),
+               significant(in_watts(rack.chain.tdp()), 4),
+               significant(in_joules_per_token(candidate.meter_per_gpu.value /
+                                               (point.output_per_gpu *
+                                                solved.site->availability_ratio)),
+                           3),
+               fmt::format("{} / {}", to_string(point.tag), to_string(candidate.gpu_power.tag))});
+  }
+  return table.text();
+}
+
+std::string racks_table(const SolvedSite& solved) {
+  TextTable table{{"racks", "cooling", "owned", "bought", "powered", "GPUs serving", "GPUs idle",
+                   "one more rack"},
+                  {0, 1}};
+  for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
+    const auto& rack = solved.set->racks[k];
+    const auto& use = solved.plan->racks[k];
+    const auto& value = solved.plan->duals.per_rack[k];
+    table.add({rack.system->id, rack.plant->id, std::to_string(rack.stock->owned),
+               significant(use.bought, 7), significant(use.powered, 7),
+               significant(use.serving_gpus, 6), significant(use.idle_gpus, 6),
+               value ? money_text(*value) : "-"});
+  }
+  return table.text();
+}
+
+std::string services_table(const SolvedSite& solved) {
+  TextTable table{{"service", "model", "workload", "demand tok/s", "served tok/s", "served",
+                   "without TTFT", "without power"},
+                  {0, 1, 2}};
+  for (std::size_t s = 0; s < solved.site->services.size(); ++s) {
+    const auto& service = solved.site->services[s];
+    const double demand = in_tokens_per_second(service.demand_output);
+    const double served = in_tokens_per_second(solved.plan->served[s]);
+    table.add({service.id, service.model, to_string(service.workload), significant(demand, 5),
+               significant(served, 5), demand > 0 ? significant(100 * served / demand, 3) + " %" : "-",
+               std::to_string(solved.set->excluded[s].unknown_ttft),
+               std::to_string(solved.set->excluded[s].unknown_power)});
+  }
+  return table.text();
+}
+
+std::string duals_text(const plan::Duals& duals) {
+  const auto text = [](const std::optional<UsdPerSecond>& value) {
+    return value ? money_text(*value) : std::string{"infeasible"};
+  };
+  return fmt::format("one more MW at the meter is worth {}, one less costs {} (net of energy)\n",
+                     text(duals.per_megawatt_up), text(duals.per_megawatt_down));
+}
+
+}  // namespace
+
+std::string plan_text(const SolvedSite& solved, const std::optional<SolvedSite>& baseline) {
+  if (solved.plan->status == plan::PlanStatus::infeasible) {
+    return infeasible_text(solved);
+  }
+  std::string text =
+      fmt::format("{}: optimal inside {}, racks whole, gap to the relaxation {} %, proven {} %\n\n",
+                  solved.site->name, power_text(solved.site->envelope),
+                  significant(100 * solved.plan->rack_gap_ratio, 2),
+                  significant(100 * solved.plan->proven_gap_ratio, 2));
+  text += summary_table(solved, baseline);
+  if (baseline && baseline->plan->status == plan::PlanStatus::infeasible) {
+    text += "baseline: " + infeasible_text(*baseline);
+  }
+  text += '\n' + services_table(solved) + '\n' + deployments_table(solved) + '\n' +
+          racks_table(solved) + '\n' + duals_text(solved.plan->duals);
+  return text;
+}
+
+std::string candidates_csv(const SolvedSite& solved) {
+  std::vector<double> gpus(solved.set->candidates.size(), 0);
+  for (const auto& assignment : solved.plan->assignments) {
+    gpus[assignment.candidate] = assignment.gpus;
+  }
+  std::string text = csv_line(
+      {"service", "system", "cooling_plant", "precision", "engine", "spec_decode", "serving",
+       "num_gpus", "concurrency", "interactivity_tokens_per_s", "ttft_seconds",
+       "total_tokens_per_s_per_gpu", "output_tokens_per_s_per_gpu", "tag", "gpu_power_watts",
+       "gpu_power_tag", "it_power_watts_per_gpu", "facility_power_watts_per_gpu",
+       "margin_usd_per_hour_per_gpu", "gpus", "reduced_cost_usd_per_hour_per_gpu", "read_at"});
+  for (std::size_t c = 0; c < solved.set->candidates.size(); ++c) {
+    const auto& candidate = solved.set->candidates[c];
+    const auto& rack = solved.set->racks[candidate.rack];
+    const auto& point = candidate.point;
+    const auto& row = *point.point;
+    text += csv_line(
+        {solved.site->services[candidate.service].id, rack.system->id, rack.plant->id,
+         row.precision, row.engine, row.spec_decode, to_string(row.serving),
+         std::to_string(row.layout.num_gpus),
+         point.concurrency ? shortest(*point.concurrency) : "",
+         shortest(point.interactivity.in_base()),
+         point.ttft ? shortest(point.ttft->in_base()) : "",
+         point.total_per_gpu ? shortest(point.total_per_gpu->in_base()) : "",
+         shortest(point.output_per_gpu.in_base()), std::string{to_string(point.tag)},
+         shortest(in_watts(candidate.gpu_power.mean)),
+         std::string{to_string(candidate.gpu_power.tag)},
+         shortest(in_watts(candidate.it_per_gpu.value)),
+         shortest(in_watts(candidate.meter_per_gpu.value)),
+         shortest(in_usd_per_hour(candidate.margin_per_gpu)), shortest(gpus[c]),
+         solved.plan->reduced_cost_usd_per_hour.empty()
+             ? ""
+             : shortest(solved.plan->reduced_cost_usd_per_hour[c]),
+         row.read_at});
+  }
+  return text;
+}
+
+}  // namespace perwatt::cli

@@ -1,0 +1,111 @@
+// perwatt plan: site file -> catalog + points -> candidates -> linear program -> answer and report.
+#include <fmt/format.h>
+
+#include "perwatt/base/file.hpp"
+#include "perwatt/plan/plan.hpp"
+#include "plan_json.hpp"
+#include "plan_text.hpp"
+#include "verbs.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+struct PlanOptions {
+  DataOptions data;
+  std::string site_file;
+  std::string baseline;
+  std::string report_file;
+  std::string candidates_file;
+  bool allow_unknown_ttft = false;
+  bool json = false;
+};
+
+/// A site with everything needed to solve it, in one place that does not move.
+struct Case {
+  plan::Site site;
+  plan::CandidateSet set;
+  plan::Plan plan;
+
+  [[nodiscard]] SolvedSite solved() const { return {&site, &set, &plan}; }
+};
+
+std::unique_ptr<Case> solve(plan::Site site, const PlanOptions& options,
+                            const catalog::Catalog& catalog,
+                            std::span<const inference::MeasuredPoint> points,
+                            const inference::GpuPowerEstimator& estimator) {
+  auto result = std::make_unique<Case>();
+  result->site = std::move(site);
+  for (auto& service : result->site.services) {
+    service.slo.allow_unknown_ttft = options.allow_unknown_ttft;
+  }
+  result->set = plan::build_candidates(result->site, catalog, points, estimator);
+  result->plan = plan::solve_plan(result->site, result->set);
+  return result;
+}
+
+/// The site to compare with: --baseline, else the site file's [baseline], else none.
+std::optional<plan::Site> baseline_site(const plan::Site& site, const PlanOptions& options,
+                                        const catalog::Catalog& catalog) {
+  const auto& named = options.baseline.empty() ? site.baseline_file : options.baseline;
+  if (named.empty()) {
+    return std::nullopt;
+  }
+  if (named == "self") {
+    return plan::without_purchases(site);
+  }
+  return plan::load_site(named, catalog);
+}
+
+void run(const PlanOptions& options) {
+  const auto catalog = load_catalog(options.data);
+  const auto site = plan::load_site(options.site_file, catalog);
+  const auto base = baseline_site(site, options, catalog);
+  const auto points = load_points(options.data, catalog);
+  const inference::GpuPowerEstimator estimator{points, catalog};
+  const auto planned = solve(site, options, catalog, points, estimator);
+  const auto compared = base ? solve(*base, options, catalog, points, estimator) : nullptr;
+  const auto baseline = compared ? std::optional{compared->solved()} : std::nullopt;
+  if (!options.candidates_file.empty()) {
+    write_file(options.candidates_file, candidates_csv(planned->solved()));
+  }
+  if (options.json) {
+    fmt::print("{}\n", plan_json(planned->solved(), catalog, baseline).dump(2));
+  } else {
+    fmt::print("{}", plan_text(planned->solved(), baseline));
+  }
+}
+
+}  // namespace
+
+void add_plan_verb(CLI::App& app) {
+  auto options = std::make_shared<PlanOptions>();
+  auto* verb = app.add_subcommand(
+      "plan", "What runs where, in which configuration and at which power, to earn the most");
+  verb->add_option("SITE", options->site_file, "Site file (docs/reference/site.md)")
+      ->required()
+      ->type_name("SITE.toml");
+  verb->add_option("--baseline", options->baseline,
+                   "Site file to compare with, or 'self': the same site without purchases")
+      ->type_name("SITE.toml|self");
+  verb->add_option("--report", options->report_file,
+                   "Write a self-contained HTML report, with .md and .csv beside it")
+      ->type_name("FILE.html");
+  verb->add_option("--candidates", options->candidates_file,
+                   "Write every column of the linear program with its reduced cost")
+      ->type_name("FILE.csv");
+  verb->add_flag("--allow-unknown-ttft", options->allow_unknown_ttft,
+                 "Use deployments whose TTFT was not measured, marked, where a service limits it");
+  verb->add_flag("--json", options->json, "Print JSON (docs/reference/plan-json.md)");
+  add_catalog_option(*verb, options->data);
+  add_points_option(*verb, options->data);
+  verb->footer(
+      "Infeasible is an answer (exit 0) with the tightest limit and what would mend it.\n"
+      "Examples:\n"
+      "  perwatt plan examples/site-20mw-hopper.toml\n"
+      "  perwatt plan examples/site-100mw.toml --report report.html\n"
+      "  perwatt plan examples/site-mixed-vendor.toml --json");
+  verb->callback([options] { run(*options); });
+}
+
+}  // namespace perwatt::cli

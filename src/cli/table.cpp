@@ -1,0 +1,96 @@
+#include "table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace perwatt::cli {
+
+namespace {
+
+/// Columns a terminal gives to UTF-8 text of one-column characters.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
+}
+
+std::string with_thousands(std::string digits) {
+  const auto point = std::min(digits.find('.'), digits.size());
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  for (std::size_t at = point; at > first + 3;) {
+    at -= 3;
+    digits.insert(at, ",");
+  }
+  return digits;
+}
+
+}  // namespace
+
+TextTable::TextTable(std::vector<std::string> header, std::vector<std::size_t> left)
+    : rows_{std::move(header)}, left_{std::move(left)} {}
+
+void TextTable::add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+
+std::string TextTable::text() const {
+  std::vector<std::size_t> widths(rows_.front().size(), 0);
+  for (const auto& row : rows_) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], width_of(row[i]));
+    }
+  }
+  std::string all;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    std::string line;
+    for (std::size_t i = 0; i < rows_[r].size(); ++i) {
+      const std::string padding(widths[i] - width_of(rows_[r][i]), ' ');
+      const bool is_left = std::find(left_.begin(), left_.end(), i) != left_.end();
+      line += (i > 0 ? "  " : "") + (is_left ? rows_[r][i] + padding : padding + rows_[r][i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    all += line + '\n';
+    if (r == 0) {
+      std::size_t total = 0;
+      for (const auto width : widths) {
+        total += width + 2;
+      }
+      all += std::string(total - 2, '-') + '\n';
+    }
+  }
+  return all;
+}
+
+std::string significant(double value, int digits) {
+  if (value == 0 || !std::isfinite(value)) {
+    return "0";
+  }
+  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
+  const int decimals = std::max(0, digits - 1 - magnitude);
+  auto text = fmt::format("{:.{}f}", value, decimals);
+  if (text.find('.') != std::string::npos) {
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) {
+      text.pop_back();
+    }
+  }
+  return with_thousands(text == "-0" ? "0" : text);
+}
+
+std::string or_dash(const std::optional<double>& value, int digits) {
+  return value ? significant(*value, digits) : "-";
+}
+
+std::string power_text(Watts power) {
+  const double value = in_watts(power);
+  if (std::abs(value) >= 1e6) {
+    return significant(value / 1e6) + " MW";
+  }
+  return std::abs(value) >= 1e3 ? significant(value / 1e3) + " kW" : significant(value) + " W";
+}
+
+std::string money_text(UsdPerSecond rate) {
+  return significant(in_usd_per_hour(rate), 5) + " USD/h";
+}
+
+}  // namespace perwatt::cli

@@ -1,0 +1,39 @@
+// The verbs of the command line, one file each. A verb adds its subcommand and, when it is chosen, runs
+// in its callback. Only this module prints.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "perwatt/catalog/catalog.hpp"
+#include "perwatt/inference/gpu_power.hpp"
+#include "perwatt/inference/measured_point.hpp"
+
+namespace perwatt::cli {
+
+void add_plan_verb(CLI::App& app);
+void add_frontier_verb(CLI::App& app);
+void add_catalog_verb(CLI::App& app);
+void add_import_verb(CLI::App& app);
+
+/// --catalog and --points, shared by all verbs that read data.
+struct DataOptions {
+  std::vector<std::string> catalog_folders;
+  std::vector<std::string> points_paths;
+};
+
+void add_catalog_option(CLI::App& verb, DataOptions& options);
+void add_points_option(CLI::App& verb, DataOptions& options);
+
+/// The shipped catalog with the user's folders on top.
+[[nodiscard]] catalog::Catalog load_catalog(const DataOptions& options);
+
+/// The shipped points with the user's on top.
+[[nodiscard]] std::vector<inference::MeasuredPoint> load_points(const DataOptions& options,
+                                                                const catalog::Catalog& catalog);
+
+
+}  // namespace perwatt::cli

@@ -1,0 +1,193 @@
+#include "perwatt/plan/candidate.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "perwatt/base/error.hpp"
+
+namespace perwatt::plan {
+
+namespace {
+
+/// Idle board power where the catalog has none: the share of TDP that GB300 boards draw idle in the
+/// 1 Hz traces (222 W of 1400 W). docs/model/gpu_power.md#idle
+constexpr double kIdleShareOfTdp = 0.16;
+
+RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const RackStock& stock) {
+  const auto& system = catalog.system(stock.system, stock.defined_at);
+  const auto& accelerator = catalog.accelerator(system.accelerator, system.defined_at);
+  const auto& plant = catalog.cooling_plant(stock.cooling_plant, stock.defined_at);
+  const facility::CoolingPlant cooling{plant};
+  RackKind kind{&stock, &system, &plant, facility::PowerChain{catalog, system},
+                system.gpus_per_rack(), {}, {}, Tag::measured, {}, {}};
+  kind.provisioned_per_rack = cooling.meter_for(
+      {kind.chain.provisioned_node().it_total().value * static_cast<double>(system.nodes_per_rack)});
+  kind.idle_gpu =
+      accelerator.idle ? accelerator.idle->value : accelerator.tdp.value * kIdleShareOfTdp;
+  kind.idle_tag = accelerator.idle ? accelerator.idle->tag : Tag::modelled;
+  kind.idle_it_per_gpu = kind.chain.it_per_gpu(kind.idle_gpu);
+  kind.capital_per_gpu =
+      stock.capital_per_gpu
+          ? stock.capital_per_gpu
+          : facility::capital_and_hosting_per_gpu(
+                catalog.price_table(site.price_table, site.file), accelerator.id, site.price_basis);
+  if (stock.max_buy > 0 && !kind.capital_per_gpu) {
+    throw_bad_input("the price table '" + site.price_table + "' has no " +
+                        std::string{to_string(site.price_basis)} + " price for '" +
+                        accelerator.id + "', so racks of '" + system.id + "' cannot be bought",
+                    stock.defined_at, "add capital_usd_per_gpu_hour to this [[rack]]");
+  }
+  return kind;
+}
+
+/// Fills in what a column draws and earns on a rack kind.
+void price_candidate(const Site& site, const RackKind& rack, const Service& service,
+                     Candidate& candidate) {
+  const facility::CoolingPlant cooling{*rack.plant};
+  const double available = site.availability_ratio;
+  candidate.it_per_gpu = rack.chain.it_per_gpu(candidate.gpu_power.mean);
+  candidate.meter_per_gpu = cooling.meter_for(
+      {candidate.it_per_gpu.value * available + rack.idle_it_per_gpu.value * (1.0 - available)});
+  const auto& point = candidate.point;
+  UsdPerSecond revenue = point.output_per_gpu * service.output_price;
+  if (const auto input = point.input_per_gpu()) {
+    revenue += *input * service.input_price;
+  }
+  candidate.margin_per_gpu =
+      revenue * available - candidate.meter_per_gpu.value * site.energy_price;
+}
+
+class Builder {
+ public:
+  Builder(const Site& site, const catalog::Catalog& catalog,
+          std::span<const inference::MeasuredPoint> points,
+          const inference::GpuPowerEstimator& estimator)
+      : site_{site}, points_{points}, estimator_{estimator} {
+    for (const auto& stock : site.racks) {
+      set_.racks.push_back(make_rack_kind(site, catalog, stock));
+    }
+    for (const auto& load : site.loads) {
+      const facility::CoolingPlant plant{catalog.cooling_plant(load.cooling_plant, site.file)};
+      const auto parts = plant.parts_at({load.it_power});
+      set_.load_it.value += load.it_power;
+      set_.load_parts.it += parts.it;
+      set_.load_parts.cooling += parts.cooling;
+      set_.load_parts.distribution += parts.distribution;
+    }
+  }
+
+  CandidateSet build() {
+    for (std::size_t s = 0; s < site_.services.size(); ++s) {
+      add_service(s);
+    }
+    return std::move(set_);
+  }
+
+ private:
+  void add_service(std::size_t s) {
+    const auto& service = site_.services[s];
+    set_.excluded.emplace_back();
+    set_.reach.emplace_back();
+    const inference::DeploymentSet deployments{points_, service.model, service.workload};
+    // Once with the TTFT unknowns allowed, to count what the SLO alone lets through.
+    auto slo = service.slo;
+    slo.allow_unknown_ttft = true;
+    std::size_t index = 0;
+    for (const auto& point : deployments.meeting(slo)) {
+      add_point(s, point, index++);
+    }
+    note_reach(s, deployments);
+  }
+
+  void add_point(std::size_t s, const inference::OperatingPoint& point, std::size_t index) {
+    const auto& service = site_.services[s];
+    auto& excluded = set_.excluded[s];
+    if (!is_on_site(point.point->accelerator)) {
+      return;
+    }
+    const bool ttft_known = !service.slo.max_ttft || point.ttft.has_value();
+    if (!ttft_known && !service.slo.allow_unknown_ttft) {
+      ++excluded.unknown_ttft;
+      return;
+    }
+    if (!point.total_per_gpu && service.input_price > UsdPerToken{}) {
+      ++excluded.unknown_input_rate;
+      return;
+    }
+    const auto power = estimator_.power_of(point);
+    if (!power) {
+      ++excluded.unknown_power;
+      return;
+    }
+    for (std::size_t k = 0; k < set_.racks.size(); ++k) {
+      const auto& rack = set_.racks[k];
+      if (rack.system->accelerator != point.point->accelerator) {
+        continue;
+      }
+      const double gpus =
+          (static_cast<double>(rack.stock->owned) + rack.stock->max_buy) * rack.gpus_per_rack;
+      if (point.point->layout.num_gpus > gpus) {
+        ++excluded.too_large;
+        continue;
+      }
+      Candidate candidate{s, k, point, ttft_known, *power, {}, {}, {}, index};
+      price_candidate(site_, rack, service, candidate);
+      set_.candidates.push_back(std::move(candidate));
+    }
+  }
+
+  [[nodiscard]] bool is_on_site(const std::string& accelerator) const {
+    return std::any_of(set_.racks.begin(), set_.racks.end(), [&](const RackKind& rack) {
+      return rack.system->accelerator == accelerator;
+    });
+  }
+
+  void note_reach(std::size_t s, const inference::DeploymentSet& deployments) {
+    auto& reach = set_.reach[s];
+    const auto& slo = site_.services[s].slo;
+    for (const auto& deployment : deployments.deployments()) {
+      if (!is_on_site(deployment.head().accelerator)) {
+        continue;
+      }
+      reach.has_deployment = true;
+      for (const auto* point : deployment.points) {
+        reach.best_interactivity =
+            std::max(reach.best_interactivity.value_or(TokensPerSecond{}), *point->interactivity);
+        if (*point->interactivity >= slo.min_interactivity && point->ttft_median) {
+          reach.best_ttft = std::min(reach.best_ttft.value_or(*point->ttft_median),
+                                     *point->ttft_median);
+        }
+      }
+    }
+  }
+
+  const Site& site_;
+  std::span<const inference::MeasuredPoint> points_;
+  const inference::GpuPowerEstimator& estimator_;
+  CandidateSet set_;
+};
+
+}  // namespace
+
+CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
+                              std::span<const inference::MeasuredPoint> points,
+                              const inference::GpuPowerEstimator& estimator) {
+  return Builder{site, catalog, points, estimator}.build();
+}
+
+std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(const CandidateSet& set,
+                                                              std::size_t service,
+                                                              std::size_t rack) {
+  std::vector<curve::CurvePoint<TokensPerSecond>> points;
+  for (const auto& candidate : set.candidates) {
+    if (candidate.service == service && candidate.rack == rack) {
+      points.push_back({candidate.meter_per_gpu.value, candidate.point.output_per_gpu});
+    }
+  }
+  if (points.empty()) {
+    return std::nullopt;
+  }
+  return curve::PowerCurve<TokensPerSecond>::hull_of(points);
+}
+
+}  // namespace perwatt::plan

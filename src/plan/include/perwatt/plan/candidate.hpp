@@ -1,0 +1,83 @@
+// The columns of the plan: what one GPU of a rack kind yields and draws in one deployment at one load.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "perwatt/base/tag.hpp"
+#include "perwatt/base/units.hpp"
+#include "perwatt/catalog/catalog.hpp"
+#include "perwatt/curve/power_curve.hpp"
+#include "perwatt/facility/power_chain.hpp"
+#include "perwatt/inference/deployment.hpp"
+#include "perwatt/inference/gpu_power.hpp"
+#include "perwatt/plan/site.hpp"
+
+namespace perwatt::plan {
+
+/// A rack kind of the site with its constants.
+struct RackKind {
+  const RackStock* stock = nullptr;
+  const catalog::System* system = nullptr;
+  const catalog::CoolingPlant* plant = nullptr;
+  facility::PowerChain chain;
+  int gpus_per_rack = 0;
+  facility::MeterPower provisioned_per_rack;  // every GPU at its cap
+  Watts idle_gpu;                             // board without work
+  Tag idle_tag = Tag::measured;
+  facility::ItPower idle_it_per_gpu;
+  std::optional<UsdPerSecond> capital_per_gpu;  // of a bought GPU, energy not in it
+};
+
+/// One column: per GPU and while serving.
+struct Candidate {
+  std::size_t service = 0;  // index into Site::services
+  std::size_t rack = 0;     // index into the rack kinds
+  inference::OperatingPoint point;
+  bool ttft_known = true;   // false only where the SLO has a TTFT limit and the row has no TTFT
+  inference::GpuPower gpu_power;
+  facility::ItPower it_per_gpu;
+  facility::MeterPower meter_per_gpu;       // time average, idle share of availability included
+  UsdPerSecond margin_per_gpu;              // revenue - energy, time average
+  std::size_t points_index = 0;             // position in its service's list, for stable output
+};
+
+/// Why measured rows did not become columns.
+struct Excluded {
+  std::size_t unknown_ttft = 0;
+  std::size_t unknown_power = 0;
+  std::size_t unknown_input_rate = 0;
+  std::size_t too_large = 0;  // more GPUs than the racks of the kind have
+};
+
+/// What the racks of the site could do for a service that got no column.
+struct ServiceReach {
+  bool has_deployment = false;  // any measured deployment on the site's accelerators
+  std::optional<TokensPerSecond> best_interactivity;
+  std::optional<Seconds> best_ttft;  // among rows of enough interactivity
+};
+
+struct CandidateSet {
+  std::vector<RackKind> racks;
+  facility::ItPower load_it;        // of the loads beside the GPU racks
+  facility::PlantPower load_parts;  // the same at the meter, by part
+  std::vector<Candidate> candidates;
+  std::vector<Excluded> excluded;   // by service
+  std::vector<ServiceReach> reach;  // by service
+};
+
+/// All columns of the site. `site`, `catalog`, `points` and `estimator` must outlive the result.
+/// Throws Error(bad_input) for a rack that may be bought but has no price.
+[[nodiscard]] CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
+                                            std::span<const inference::MeasuredPoint> points,
+                                            const inference::GpuPowerEstimator& estimator);
+
+/// Output tokens/s per GPU over watts at the meter per GPU, for one service on one rack kind: the
+/// concave hull of its candidates; nothing where it has none.
+[[nodiscard]] std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(
+    const CandidateSet& set, std::size_t service, std::size_t rack);
+
+}  // namespace perwatt::plan

@@ -1,0 +1,116 @@
+// The plan: what runs where, in which configuration and at which power, to earn the most inside the
+// envelope. Linear program and definitions: docs/model/plan.md.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "perwatt/base/tag.hpp"
+#include "perwatt/base/units.hpp"
+#include "perwatt/plan/candidate.hpp"
+#include "perwatt/plan/site.hpp"
+
+namespace perwatt::plan {
+
+/// Infeasible is an answer, not an error.
+enum class PlanStatus { optimal, infeasible };
+
+/// GPUs given to one column.
+struct Assignment {
+  std::size_t candidate = 0;  // index into CandidateSet::candidates
+  double gpus = 0;
+  double replicas = 0;  // gpus / GPUs of the deployment; a fraction runs part of the time
+};
+
+struct RackUse {
+  double powered = 0;  // whole racks
+  double bought = 0;
+  double serving_gpus = 0;
+  double idle_gpus = 0;
+};
+
+/// Time averages of the whole site.
+struct Totals {
+  TokensPerSecond output;
+  TokensPerSecond output_low;   // every deployment at the low end of its 90 % interval
+  TokensPerSecond output_high;
+  std::optional<TokensPerSecond> input;  // nothing when a chosen deployment does not tell
+  Watts gpu;
+  Watts it;
+  Watts meter;
+  Watts meter_low;  // GPU boards at the low end of their 90 % interval
+  Watts meter_high;
+  Watts meter_peak;   // every GPU of a powered rack at its cap
+  Watts provisioned;  // what the policy reserves: nameplate
+  UsdPerSecond revenue;
+  UsdPerSecond energy_cost;
+  UsdPerSecond capital_cost;
+  Tag tag = Tag::measured;  // weakest among the chosen columns' rates
+  Tag power_tag = Tag::measured;
+
+  [[nodiscard]] UsdPerSecond profit() const { return revenue - energy_cost - capital_cost; }
+};
+
+/// Where the power at the meter goes; the parts sum to Totals::meter.
+struct PowerFlow {
+  Watts distribution;
+  Watts cooling;
+  Watts other_loads;
+  Watts network;
+  Watts conversion;
+  Watts fans;
+  Watts host;
+  Watts idle_gpu;
+  std::vector<Watts> service_gpu;  // by service
+};
+
+/// Value of one more or one less, from re-solving the relaxation. Nothing: that step is infeasible.
+struct Duals {
+  std::optional<UsdPerSecond> per_megawatt_up;
+  std::optional<UsdPerSecond> per_megawatt_down;
+  std::vector<std::optional<UsdPerSecond>> per_rack;  // one more owned rack of each kind
+};
+
+/// One way to make an infeasible site feasible, all else as it is.
+struct Remedy {
+  std::string limit;    // "site.envelope", "service[chat].min_interactivity", …
+  std::string present;  // with unit
+  std::string needed;   // with unit
+  double relative_change = 0;  // |needed / present - 1|, for ranking
+};
+
+struct SolverUse {
+  int calls = 0;
+  double seconds = 0;  // inside the solver; for bench, never printed
+};
+
+struct Plan {
+  PlanStatus status = PlanStatus::infeasible;
+  std::string infeasible_because;  // empty when optimal
+  std::vector<Remedy> remedies;    // smallest change first
+  std::vector<Assignment> assignments;
+  std::vector<RackUse> racks;
+  std::vector<TokensPerSecond> served;  // output, by service
+  Totals totals;
+  PowerFlow flow;
+  Duals duals;
+  UsdPerSecond relaxed_profit;   // optimum of the linear program, racks not whole
+  double rack_gap_ratio = 0;     // (relaxed - whole racks) / relaxed
+  double proven_gap_ratio = 0;   // (best bound - found) / found of the integer search
+  std::vector<double> reduced_cost_usd_per_hour;  // by candidate, in the relaxation
+  SolverUse solver;
+};
+
+/// A solved site with what it was solved from; the three outlive it.
+struct SolvedSite {
+  const Site* site = nullptr;
+  const CandidateSet* set = nullptr;
+  const Plan* plan = nullptr;
+};
+
+/// Solves the plan over `set` (built for `site`). Deterministic.
+[[nodiscard]] Plan solve_plan(const Site& site, const CandidateSet& set);
+
+}  // namespace perwatt::plan

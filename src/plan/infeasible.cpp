@@ -1,0 +1,206 @@
+#include "infeasible.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "perwatt/base/text.hpp"
+#include "plan_model.hpp"
+
+namespace perwatt::plan {
+
+namespace {
+
+constexpr double kTolerance = 1e-7;
+
+/// A number for people: enough digits to act on.
+std::string rounded(double value, int digits = 6) {
+  if (value == 0) {
+    return "0";
+  }
+  const double scale =
+      std::pow(10.0, digits - 1 - static_cast<int>(std::floor(std::log10(std::abs(value)))));
+  return shortest(std::ceil(value * scale - 1e-6) / scale);
+}
+
+std::string megawatt_text(double megawatts_value) { return rounded(megawatts_value) + " MW"; }
+
+bool has_candidate(const CandidateSet& set, std::size_t service) {
+  return std::any_of(set.candidates.begin(), set.candidates.end(),
+                     [&](const Candidate& c) { return c.service == service; });
+}
+
+std::string service_key(const Service& service, const std::string& key) {
+  return "service[" + service.id + "]." + key;
+}
+
+/// The SLO or the data stand in the way of a service: says which and how far the measured rows reach.
+Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
+  const auto& service = site.services[s];
+  const auto& reach = set.reach[s];
+  const std::string workload = service.model + " " + to_string(service.workload);
+  if (!reach.has_deployment) {
+    return {service_key(service, "model"), workload,
+            "a measured deployment of " + workload + " on the site's systems (perwatt import, --points)",
+            1.0};
+  }
+  if (*reach.best_interactivity < service.slo.min_interactivity) {
+    return {service_key(service, "min_interactivity"),
+            shortest(in_tokens_per_second(service.slo.min_interactivity)) + " tok/s",
+            "at most " + rounded(in_tokens_per_second(*reach.best_interactivity)) +
+                " tok/s, the most that was measured on the site's systems",
+            1.0 - *reach.best_interactivity / service.slo.min_interactivity};
+  }
+  if (set.excluded[s].unknown_ttft > 0) {
+    return {service_key(service, "max_ttft"),
+            shortest(in_seconds(*service.slo.max_ttft)) + " s",
+            "--allow-unknown-ttft: " + std::to_string(set.excluded[s].unknown_ttft) +
+                " deployments have enough interactivity and no measured TTFT",
+            0.0};
+  }
+  if (service.slo.max_ttft && reach.best_ttft && *reach.best_ttft > *service.slo.max_ttft) {
+    return {service_key(service, "max_ttft"),
+            shortest(in_seconds(*service.slo.max_ttft)) + " s",
+            "at least " + rounded(in_seconds(*reach.best_ttft)) +
+                " s, the least that was measured at this interactivity",
+            *reach.best_ttft / *service.slo.max_ttft - 1.0};
+  }
+  if (set.excluded[s].too_large > 0) {
+    return {"rack", "owned + max_buy", "more racks: the deployments that meet the SLO need more GPUs",
+            1.0};
+  }
+  return {service_key(service, "model"), workload,
+          "deployments whose power and input rate are known (perwatt import, --points)", 1.0};
+}
+
+std::vector<Limit> all_limits(const Site& site, const CandidateSet& set) {
+  std::vector<Limit> limits{{Limit::Kind::envelope, 0}};
+  for (std::size_t k = 0; k < set.racks.size(); ++k) {
+    limits.push_back({Limit::Kind::racks, k});
+  }
+  if (site.max_capital) {
+    limits.push_back({Limit::Kind::capital, 0});
+  }
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    if (site.services[s].committed_output.value_or(TokensPerSecond{}) > TokensPerSecond{}) {
+      limits.push_back({Limit::Kind::commitment, s});
+    }
+  }
+  return limits;
+}
+
+/// How a limit moved by `excess` (in the model's units) reads.
+Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, double excess) {
+  switch (limit.kind) {
+    case Limit::Kind::envelope: {
+      const double present = in_megawatts(site.envelope);
+      return {"site.envelope", megawatt_text(present),
+              "at least " + megawatt_text(present + excess), excess / present};
+    }
+    case Limit::Kind::racks: {
+      const auto& stock = *set.racks[limit.index].stock;
+      const double present = static_cast<double>(stock.owned) + stock.max_buy;
+      return {"rack[" + stock.system + "]", shortest(present) + " racks",
+              "at least " + shortest(std::ceil(present + excess - kTolerance)) + " racks",
+              excess / std::max(present, 1.0)};
+    }
+    case Limit::Kind::capital: {
+      const double present = in_usd_per_hour(*site.max_capital);
+      return {"site.max_capital_usd_per_hour", rounded(present) + " USD/h",
+              "at least " + rounded(present + excess) + " USD/h",
+              excess / std::max(present, kTolerance)};
+    }
+    case Limit::Kind::commitment: {
+      const auto& service = site.services[limit.index];
+      const double present = in_tokens_per_second(*service.committed_output);
+      const double possible = std::max(0.0, std::floor(present - excess * 1e3));
+      return {service_key(service, "committed_output_tokens_per_s"),
+              shortest(present) + " tok/s", "at most " + shortest(possible) + " tok/s",
+              1.0 - possible / present};
+    }
+  }
+  return {};
+}
+
+/// The smallest excess of the given limits together that makes the site feasible.
+std::vector<std::pair<Limit, double>> smallest_excess(const Site& site, const CandidateSet& set,
+                                                      const std::vector<Limit>& limits,
+                                                      SolverUse& use) {
+  PlanModel model{site, set, use, limits};
+  const auto solution = model.program().solve_relaxed();
+  std::vector<std::pair<Limit, double>> excesses;
+  if (!solution) {
+    return excesses;
+  }
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const double excess =
+        solution->columns[static_cast<std::size_t>(model.excess_column(i))];
+    if (excess > kTolerance) {
+      excesses.emplace_back(limits[i], excess);
+    }
+  }
+  return excesses;
+}
+
+std::string name_tightest(const Remedy& remedy) {
+  return "the tightest limit is " + remedy.limit + " (" + remedy.present + "): it would need " +
+         remedy.needed;
+}
+
+}  // namespace
+
+bool nothing_can_serve(const Site& site, const CandidateSet& set) {
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    if (has_candidate(set, s)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
+  // A service that must be served but has no column: no amount of power or racks helps.
+  const bool none = nothing_can_serve(site, set);
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    const bool committed =
+        site.services[s].committed_output.value_or(TokensPerSecond{}) > TokensPerSecond{};
+    if ((none || committed) && !has_candidate(set, s)) {
+      plan.remedies.push_back(slo_remedy(site, set, s));
+    }
+  }
+  if (!plan.remedies.empty()) {
+    std::stable_sort(plan.remedies.begin(), plan.remedies.end(),
+                     [](const Remedy& a, const Remedy& b) {
+                       return a.relative_change < b.relative_change;
+                     });
+    plan.infeasible_because = "no deployment on the site's systems can serve what is asked; " +
+                              name_tightest(plan.remedies.front());
+    return;
+  }
+  const auto limits = all_limits(site, set);
+  for (const auto& limit : limits) {
+    for (const auto& [moved, excess] : smallest_excess(site, set, {limit}, plan.solver)) {
+      plan.remedies.push_back(describe(site, set, moved, excess));
+    }
+  }
+  std::stable_sort(
+      plan.remedies.begin(), plan.remedies.end(),
+      [](const Remedy& a, const Remedy& b) { return a.relative_change < b.relative_change; });
+  if (!plan.remedies.empty()) {
+    plan.infeasible_because = "the limits contradict each other; " +
+                              name_tightest(plan.remedies.front());
+    return;
+  }
+  for (const auto& [moved, excess] : smallest_excess(site, set, limits, plan.solver)) {
+    plan.remedies.push_back(describe(site, set, moved, excess));
+  }
+  plan.infeasible_because =
+      plan.remedies.empty()
+          ? "the limits allow a plan only with a fraction of a rack; change the commitment, the "
+            "racks or the envelope by one rack"
+          : "no single limit is enough: all that are listed must move together; " +
+                name_tightest(plan.remedies.front());
+}
+
+}  // namespace perwatt::plan

@@ -1,0 +1,163 @@
+#include "linear_program.hpp"
+
+#include <CbcModel.hpp>
+#include <ClpSimplex.hpp>
+#include <CoinPackedMatrix.hpp>
+#include <OsiClpSolverInterface.hpp>
+#include <chrono>
+#include <cmath>
+#include <string>
+
+#include "perwatt/base/error.hpp"
+
+namespace perwatt::plan {
+
+namespace {
+
+constexpr double kIntegerGapRatio = 1e-5;  // the search may stop this near to its bound
+constexpr int kMostNodes = 20'000;         // a count, not a time, so that results repeat
+
+/// Adds the time of its scope to the solver's account.
+class Timed {
+ public:
+  explicit Timed(SolverUse& use) : use_{use}, start_{std::chrono::steady_clock::now()} {
+    ++use_.calls;
+  }
+
+  ~Timed() {
+    use_.seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  SolverUse& use_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
+
+struct LinearProgram::Impl {
+  explicit Impl(SolverUse& solver_use) : use{solver_use} {}
+
+  void load() {
+    if (loaded) {
+      return;
+    }
+    const CoinPackedMatrix matrix{true,
+                                  static_cast<int>(row_lower.size()),
+                                  static_cast<int>(objective.size()),
+                                  static_cast<int>(values.size()),
+                                  values.data(),
+                                  rows.data(),
+                                  starts.data(),
+                                  nullptr};
+    simplex.setLogLevel(0);
+    simplex.loadProblem(matrix, lower.data(), upper.data(), objective.data(), row_lower.data(),
+                        row_upper.data());
+    simplex.setOptimizationDirection(-1.0);
+    loaded = true;
+  }
+
+  SolverUse& use;
+  ClpSimplex simplex;
+  bool loaded = false;
+  bool has_basis = false;
+  std::vector<double> row_lower;
+  std::vector<double> row_upper;
+  std::vector<double> objective;
+  std::vector<double> lower;
+  std::vector<double> upper;
+  std::vector<int> starts{0};
+  std::vector<int> rows;
+  std::vector<double> values;
+  std::vector<int> integers;
+};
+
+LinearProgram::LinearProgram(SolverUse& use) : impl_{std::make_unique<Impl>(use)} {}
+
+LinearProgram::~LinearProgram() = default;
+
+int LinearProgram::add_row(double lower, double upper) {
+  impl_->row_lower.push_back(lower);
+  impl_->row_upper.push_back(upper);
+  return static_cast<int>(impl_->row_lower.size()) - 1;
+}
+
+int LinearProgram::add_column(double objective, double lower, double upper,
+                              std::vector<Entry> entries, bool is_integer) {
+  const int column = static_cast<int>(impl_->objective.size());
+  impl_->objective.push_back(objective);
+  impl_->lower.push_back(lower);
+  impl_->upper.push_back(upper);
+  for (const auto& [row, value] : entries) {
+    impl_->rows.push_back(row);
+    impl_->values.push_back(value);
+  }
+  impl_->starts.push_back(static_cast<int>(impl_->rows.size()));
+  if (is_integer) {
+    impl_->integers.push_back(column);
+  }
+  return column;
+}
+
+void LinearProgram::set_row_bounds(int row, double lower, double upper) {
+  impl_->load();
+  impl_->simplex.setRowBounds(row, lower, upper);
+}
+
+std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
+  const Timed timed{impl_->use};
+  impl_->load();
+  auto& simplex = impl_->simplex;
+  if (impl_->has_basis) {
+    simplex.dual();
+  } else {
+    simplex.primal();
+    impl_->has_basis = true;
+  }
+  if (simplex.isProvenPrimalInfeasible()) {
+    return std::nullopt;
+  }
+  if (!simplex.isProvenOptimal()) {
+    throw Error{ErrorCode::internal_error,
+                "the linear program ended with solver status " + std::to_string(simplex.status()),
+                "", "report this with the site file"};
+  }
+  Solution solution;
+  solution.objective = simplex.getObjValue();
+  solution.bound = solution.objective;
+  const auto count = impl_->objective.size();
+  solution.columns.assign(simplex.getColSolution(), simplex.getColSolution() + count);
+  solution.reduced_costs.assign(simplex.getReducedCost(), simplex.getReducedCost() + count);
+  return solution;
+}
+
+std::optional<LinearProgram::Solution> LinearProgram::solve_integer() {
+  const Timed timed{impl_->use};
+  impl_->load();
+  OsiClpSolverInterface solver{&impl_->simplex};
+  solver.setHintParam(OsiDoReducePrint, true, OsiHintTry);
+  solver.messageHandler()->setLogLevel(0);
+  for (const int column : impl_->integers) {
+    solver.setInteger(column);
+  }
+  CbcModel search{solver};
+  search.setLogLevel(0);
+  search.setAllowableFractionGap(kIntegerGapRatio);
+  search.setMaximumNodes(kMostNodes);
+  search.branchAndBound();
+  if (search.bestSolution() == nullptr) {
+    return std::nullopt;
+  }
+  Solution solution;
+  solution.objective = search.getObjValue();
+  solution.bound = search.getBestPossibleObjValue();
+  solution.columns.assign(search.bestSolution(),
+                          search.bestSolution() + impl_->objective.size());
+  return solution;
+}
+
+}  // namespace perwatt::plan

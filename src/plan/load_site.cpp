@@ -1,0 +1,221 @@
+#include <algorithm>
+#include <set>
+
+#include "perwatt/base/config.hpp"
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
+#include "perwatt/base/text.hpp"
+#include "perwatt/plan/site.hpp"
+
+namespace perwatt::plan {
+
+namespace {
+
+constexpr std::int64_t kMostRacks = 10'000'000;
+constexpr std::int64_t kMostTokens = 10'000'000;
+constexpr double kMostTokensPerSecond = 1e15;
+
+inference::Workload read_workload(const ConfigTable& table) {
+  inference::Workload workload;
+  if (const auto task = table.optional_text("task")) {
+    if (table.has("isl_tokens") || table.has("osl_tokens")) {
+      table.fail("task", "is given beside isl_tokens or osl_tokens",
+                 "a task brings its own lengths: keep one of the two");
+    }
+    workload.task = *task;
+    return workload;
+  }
+  workload.isl_tokens = static_cast<int>(table.integer("isl_tokens", 1, kMostTokens));
+  workload.osl_tokens = static_cast<int>(table.integer("osl_tokens", 1, kMostTokens));
+  return workload;
+}
+
+void read_prices(const ConfigTable& table, const catalog::Catalog& catalog, Service& service) {
+  const auto output = table.optional_number("price_usd_per_million_output_tokens", kNotNegative);
+  const auto input = table.optional_number("price_usd_per_million_input_tokens", kNotNegative);
+  const auto* listed = catalog.token_price(service.model);
+  if (!output && listed == nullptr) {
+    table.fail("price_usd_per_million_output_tokens", "is missing",
+               "add it: the catalog has no list price for '" + service.model + "'");
+  }
+  service.output_price = output ? usd_per_million_tokens(*output) : listed->output;
+  if (input) {
+    service.input_price = usd_per_million_tokens(*input);
+  } else if (!output) {
+    service.input_price = listed->input;
+  }
+  service.price_source = output ? "site file" : listed->source;
+}
+
+Service read_service(const ConfigTable& table, const catalog::Catalog& catalog) {
+  Service service;
+  service.id = table.text("id");
+  service.defined_at = table.where("id");
+  service.model = catalog.model(table.text("model"), table.where("model")).id;
+  service.workload = read_workload(table);
+  const auto interactivity = table.optional_rate("min_interactivity");
+  if (!interactivity) {
+    table.fail("min_interactivity", "is missing", "add min_interactivity = \"50tok/s\" (per user)");
+  }
+  service.slo.min_interactivity = *interactivity;
+  service.slo.max_ttft = table.optional_duration("max_ttft");
+  if (service.slo.max_ttft && *service.slo.max_ttft <= Seconds{}) {
+    table.fail("max_ttft", "is 0", "give a time above 0 or remove the key");
+  }
+  service.demand_output = tokens_per_second(
+      table.number("demand_output_tokens_per_s", {0.0, kMostTokensPerSecond}));
+  if (const auto committed = table.optional_number("committed_output_tokens_per_s",
+                                                   {0.0, kMostTokensPerSecond})) {
+    service.committed_output = tokens_per_second(*committed);
+    if (*service.committed_output > service.demand_output) {
+      table.fail("committed_output_tokens_per_s",
+                 "is " + shortest(*committed) + ", above the demand of " +
+                     shortest(in_tokens_per_second(service.demand_output)),
+                 "commit to at most the demand");
+    }
+  }
+  read_prices(table, catalog, service);
+  table.reject_unknown_keys();
+  return service;
+}
+
+RackStock read_rack(const ConfigTable& table, const catalog::Catalog& catalog) {
+  RackStock stock;
+  const auto& system = catalog.system(table.text("system"), table.where("system"));
+  stock.system = system.id;
+  stock.defined_at = table.where("system");
+  const auto plant = table.optional_text("cooling_plant").value_or(system.cooling_plant);
+  stock.cooling_plant = catalog.cooling_plant(plant, table.where("cooling_plant")).id;
+  stock.owned = static_cast<int>(table.optional_integer("owned", 0, kMostRacks).value_or(0));
+  stock.max_buy = static_cast<int>(table.optional_integer("max_buy", 0, kMostRacks).value_or(0));
+  if (stock.owned == 0 && stock.max_buy == 0) {
+    table.fail("system", "'" + stock.system + "' has neither owned nor max_buy above 0",
+               "say how many racks there are (owned) or may be bought (max_buy)");
+  }
+  if (const auto capital = table.optional_number("capital_usd_per_gpu_hour", kNotNegative)) {
+    stock.capital_per_gpu = usd_per_hour(*capital);
+  }
+  table.reject_unknown_keys();
+  return stock;
+}
+
+SiteLoad read_load(const ConfigTable& table, const catalog::Catalog& catalog) {
+  SiteLoad load;
+  load.name = table.text("name");
+  load.it_power = table.power("power");
+  const auto plant = table.optional_text("cooling_plant").value_or("air");
+  load.cooling_plant = catalog.cooling_plant(plant, table.where("cooling_plant")).id;
+  table.reject_unknown_keys();
+  return load;
+}
+
+void read_site_table(const ConfigTable& table, Site& site) {
+  site.name = table.optional_text("name").value_or(
+      std::filesystem::path{site.file}.stem().string());
+  site.envelope = table.power("envelope");
+  if (site.envelope <= Watts{}) {
+    table.fail("envelope", "is 0", "give the limit at the meter, for example \"100MW\"");
+  }
+  if (const auto availability = table.optional_number("availability_ratio", {0.01, 1.0})) {
+    site.availability_ratio = *availability;
+    site.availability_is_assumed = false;
+  }
+  if (const auto capital = table.optional_number("max_capital_usd_per_hour", kNotNegative)) {
+    site.max_capital = usd_per_hour(*capital);
+  }
+  table.reject_unknown_keys();
+}
+
+void read_price_table(const ConfigTable& table, const catalog::Catalog& catalog, Site& site) {
+  site.price_table = catalog.price_table(table.text("table"), table.where("table")).id;
+  if (const auto basis = table.optional_text("basis")) {
+    const auto parsed = facility::parse_price_basis(*basis);
+    if (!parsed) {
+      table.fail("basis", "is '" + printable(*basis) + "'",
+                 "use tco_hyperscaler, tco_neocloud or rental");
+    }
+    site.price_basis = *parsed;
+  }
+  site.energy_price = usd_per_kwh(table.number("energy_usd_per_kwh", {0.0, 100.0}));
+  table.reject_unknown_keys();
+}
+
+ConfigTable require_table(const ConfigTable& document, std::string_view key,
+                          const std::string& remedy) {
+  const auto table = document.optional_table(key);
+  if (!table) {
+    document.fail(key, "the table [" + std::string{key} + "] is missing", remedy);
+  }
+  return *table;
+}
+
+void read_services(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
+  std::set<std::string> ids;
+  for (const auto& table : document.tables("service")) {
+    site.services.push_back(read_service(table, catalog));
+    if (!ids.insert(site.services.back().id).second) {
+      table.fail("id", "'" + printable(site.services.back().id) + "' is there twice",
+                 "give each service an id of its own");
+    }
+  }
+  if (site.services.empty()) {
+    document.fail("service", "there is no [[service]]", "add at least one");
+  }
+}
+
+void read_racks(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
+  std::set<std::pair<std::string, std::string>> kinds;
+  for (const auto& table : document.tables("rack")) {
+    site.racks.push_back(read_rack(table, catalog));
+    const auto& rack = site.racks.back();
+    if (!kinds.insert({rack.system, rack.cooling_plant}).second) {
+      table.fail("system", "'" + rack.system + "' is there twice with the same cooling plant",
+                 "add the numbers up in one [[rack]]");
+    }
+  }
+  if (site.racks.empty()) {
+    document.fail("rack", "there is no [[rack]]", "add at least one");
+  }
+}
+
+}  // namespace
+
+Site parse_site(std::string_view text, const std::string& name, const catalog::Catalog& catalog) {
+  const auto document = ConfigTable::parse(text, name);
+  Site site;
+  site.file = name;
+  read_site_table(require_table(document, "site", "add [site] with envelope = \"100MW\""), site);
+  read_price_table(
+      require_table(document, "prices",
+                    "add [prices] with table = \"2026-08\" and energy_usd_per_kwh = 0.08"),
+      catalog, site);
+  read_services(document, catalog, site);
+  read_racks(document, catalog, site);
+  for (const auto& table : document.tables("load")) {
+    site.loads.push_back(read_load(table, catalog));
+  }
+  if (const auto baseline = document.optional_table("baseline")) {
+    const auto file = baseline->text("site");
+    site.baseline_file = file == "self"
+                             ? file
+                             : (std::filesystem::path{name}.parent_path() / file).string();
+    baseline->reject_unknown_keys();
+  }
+  document.reject_unknown_keys();
+  return site;
+}
+
+Site load_site(const std::filesystem::path& file, const catalog::Catalog& catalog) {
+  return parse_site(read_file(file), file.string(), catalog);
+}
+
+Site without_purchases(Site site) {
+  for (auto& rack : site.racks) {
+    rack.max_buy = 0;
+  }
+  std::erase_if(site.racks, [](const RackStock& rack) { return rack.owned == 0; });
+  site.baseline_file.clear();
+  return site;
+}
+
+}  // namespace perwatt::plan
