@@ -223,6 +223,7 @@ class Loader {
     }
     entry.name = table.optional_text("name").value_or(entry.id);
     entry.aliases = table.texts("aliases");
+    entry.note = table.optional_text("note").value_or("");
     entry.defined_at = table.where("id");
   }
 

@@ -9,7 +9,8 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr double kLeastGpus = 1e-6;  // fewer are the solver's rounding
+constexpr double kLeastGpus = 1e-6;          // fewer are the solver's rounding
+constexpr double kObjectiveRounding = 1e-10;  // relative; less between two optima is none
 
 double at(const LinearProgram::Solution& solution, int column) {
   return solution.columns[static_cast<std::size_t>(column)];
@@ -162,7 +163,9 @@ std::optional<UsdPerSecond> step_value(PlanModel& model, double from_usd_per_hou
   if (!changed) {
     return std::nullopt;
   }
-  return usd_per_hour(changed->objective - from_usd_per_hour);
+  const double gain = changed->objective - from_usd_per_hour;
+  const bool is_rounding = std::abs(gain) <= kObjectiveRounding * std::abs(from_usd_per_hour);
+  return usd_per_hour(is_rounding ? 0.0 : gain);
 }
 
 void find_duals(const Site& site, const CandidateSet& set, PlanModel& model, double optimum,
@@ -173,7 +176,8 @@ void find_duals(const Site& site, const CandidateSet& set, PlanModel& model, dou
   if (site.envelope > step) {
     model.set_envelope(site.envelope - step);
     const auto change = step_value(model, optimum);
-    plan.duals.per_megawatt_down = change ? std::optional{-*change} : std::nullopt;
+    plan.duals.per_megawatt_down =
+        change ? std::optional{UsdPerSecond{} - *change} : std::nullopt;
   }
   model.set_envelope(site.envelope);
   for (std::size_t k = 0; k < set.racks.size(); ++k) {

@@ -47,6 +47,7 @@ struct Entry {
   std::string id;
   std::string name;
   std::vector<std::string> aliases;
+  std::string note;
   std::vector<Figure> figures;  // by name
   std::string defined_at;       // file:line
 
