@@ -1,8 +1,8 @@
 // What planning costs beside the bare solver calls it makes, in one process and one run.
 //
-// Planning is everything between the parsed input and the finished answer: finding the deployments that
-// meet each SLO, their power, the linear program, the whole racks, the duals and the totals. The bound is
-// the time inside the solver for the same calls.
+// Planning is everything between the parsed input and the finished answer: finding the deployments
+// that meet each SLO, their power, the linear program, the whole racks, the duals and the totals.
+// The bound is the time inside the solver for the same calls.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -23,7 +23,8 @@ double seconds_since(Clock::time_point start) {
 }
 
 double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<long>(values.size() / 2), values.end());
+  std::nth_element(values.begin(), values.begin() + static_cast<long>(values.size() / 2),
+                   values.end());
   return values[values.size() / 2];
 }
 
@@ -54,7 +55,8 @@ int main(int argc, char** argv) {
     columns = set.candidates.size();
     calls = plan.solver.calls;
   }
-  std::printf("site %s\ncolumns %zu, solver calls %d, runs %d\n", file.c_str(), columns, calls, kRuns);
+  std::printf("site %s\ncolumns %zu, solver calls %d, runs %d\n", file.c_str(), columns, calls,
+              kRuns);
   std::printf("columns and power   %8.3f ms median\n", median(prepared) * 1e3);
   std::printf("solver calls alone  %8.3f ms median\n", median(solver) * 1e3);
   std::printf("planning            %8.3f ms median\n", median(total) * 1e3);

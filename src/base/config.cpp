@@ -1,10 +1,10 @@
 #include "perwatt/base/config.hpp"
 
-#include <toml++/toml.h>
-
 #include <cmath>
 #include <set>
 #include <utility>
+
+#include <toml++/toml.h>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/parse_quantity.hpp"
@@ -103,7 +103,9 @@ ConfigTable ConfigTable::parse(std::string_view text, const std::string& name) {
   }
 }
 
-bool ConfigTable::has(std::string_view key) const { return node_->table->contains(key); }
+bool ConfigTable::has(std::string_view key) const {
+  return node_->table->contains(key);
+}
 
 std::string ConfigTable::where(std::string_view key) const {
   const auto* node = node_->table->get(key);
@@ -250,8 +252,7 @@ std::vector<std::string> ConfigTable::texts(std::string_view key) const {
   }
   const auto* array = node->as_array();
   if (array == nullptr) {
-    fail(key, "is " + value_text(*node) + " where an array is needed",
-         "write an array of strings");
+    fail(key, "is " + value_text(*node) + " where an array is needed", "write an array of strings");
   }
   for (const auto& element : *array) {
     const auto* text = element.as_string();

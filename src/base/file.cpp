@@ -1,12 +1,12 @@
 #include "perwatt/base/file.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <system_error>
+
+#include <unistd.h>
 
 #include "perwatt/base/error.hpp"
 

@@ -11,7 +11,9 @@ constexpr std::array<std::string_view, 6> kNames = {"measured", "derived",   "in
 
 }  // namespace
 
-std::string_view to_string(Tag tag) { return kNames[static_cast<std::size_t>(tag)]; }
+std::string_view to_string(Tag tag) {
+  return kNames[static_cast<std::size_t>(tag)];
+}
 
 std::optional<Tag> parse_tag(std::string_view text) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {

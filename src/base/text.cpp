@@ -40,7 +40,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 /// Length in bytes of the well-formed UTF-8 character at the start of `text`, 0 if there is none.
 std::size_t utf8_length(std::string_view text) {
   const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 && lead < 0xF5 ? 4
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
                              : lead >= 0xE0                ? 3
                              : lead >= 0xC2                ? 2
                                                            : 0;

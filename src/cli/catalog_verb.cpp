@@ -1,12 +1,11 @@
 // perwatt catalog list|show: what is known, and where each figure is from.
+#include "table.hpp"
+#include "verbs.hpp"
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
-#include "table.hpp"
-#include "verbs.hpp"
 
 namespace perwatt::cli {
 
@@ -48,7 +47,9 @@ Json figure_json(const catalog::Sourced<double>& figure) {
 }
 
 Json entry_json(const Listed& listed) {
-  Json json{{"kind", listed.kind}, {"id", listed.entry->id}, {"name", listed.entry->name},
+  Json json{{"kind", listed.kind},
+            {"id", listed.entry->id},
+            {"name", listed.entry->name},
             {"aliases", listed.entry->aliases}};
   for (const auto& figure : listed.entry->figures) {
     json["figures"][figure.name] = figure_json(figure.figure);
@@ -57,8 +58,11 @@ Json entry_json(const Listed& listed) {
 }
 
 Json price_table_json(const catalog::PriceTable& table) {
-  Json json{{"kind", "price table"}, {"id", table.id}, {"date", table.date},
-            {"source", table.source}, {"tag", to_string(table.tag)}};
+  Json json{{"kind", "price table"},
+            {"id", table.id},
+            {"date", table.date},
+            {"source", table.source},
+            {"tag", to_string(table.tag)}};
   json["electricity_usd_per_kwh"] = in_usd_per_kwh(table.electricity.value);
   const auto hourly = [](const std::optional<UsdPerSecond>& price) {
     return price ? Json(in_usd_per_hour(*price)) : Json(nullptr);
@@ -151,8 +155,8 @@ void print_quality(const catalog::Catalog& catalog, const catalog::Model& model)
 void print_prices(const catalog::Catalog& catalog, const catalog::PriceTable& prices) {
   fmt::print("price table {} of {}: {}\n\n", prices.id, prices.date,
              source_text(catalog, prices.source));
-  TextTable table{{"accelerator", "hyperscaler USD/GPU-h", "neocloud USD/GPU-h",
-                   "rental USD/GPU-h", "all-in facility kW/GPU"}};
+  TextTable table{{"accelerator", "hyperscaler USD/GPU-h", "neocloud USD/GPU-h", "rental USD/GPU-h",
+                   "all-in facility kW/GPU"}};
   const auto hourly = [](const std::optional<UsdPerSecond>& price) {
     return or_dash(price ? std::optional{in_usd_per_hour(*price)} : std::nullopt);
   };
@@ -162,8 +166,8 @@ void print_prices(const catalog::Catalog& catalog, const catalog::PriceTable& pr
                                             : std::nullopt)});
   }
   fmt::print("{}\nelectricity inside the hourly price: {} USD/kWh ({}, {})\n", table.text(),
-             shortest(in_usd_per_kwh(prices.electricity.value)),
-             to_string(prices.electricity.tag), prices.electricity.source);
+             shortest(in_usd_per_kwh(prices.electricity.value)), to_string(prices.electricity.tag),
+             prices.electricity.source);
 }
 
 void show(const CatalogOptions& options) {

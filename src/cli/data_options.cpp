@@ -1,6 +1,7 @@
+#include "verbs.hpp"
+
 #include "perwatt/base/file.hpp"
 #include "perwatt/inference/point_table.hpp"
-#include "verbs.hpp"
 
 namespace perwatt::cli {
 

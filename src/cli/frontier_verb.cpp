@@ -1,14 +1,13 @@
 // perwatt frontier: systems side by side for one model and workload under an SLO.
+#include "table.hpp"
+#include "verbs.hpp"
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/inference/frontier.hpp"
-#include "table.hpp"
-#include "verbs.hpp"
 
 namespace perwatt::cli {
 
@@ -56,12 +55,12 @@ inference::FrontierQuery query_from(const FrontierOptions& options,
     query.slo.max_ttft = parse_seconds(options.max_ttft, "--max-ttft");
   }
   query.slo.allow_unknown_ttft = options.allow_unknown_ttft;
-  query.price_table = catalog
-                          .price_table(options.price_table.empty()
-                                           ? catalog::newest_hourly_table(catalog)
-                                           : options.price_table,
-                                       "--price-table")
-                          .id;
+  query.price_table =
+      catalog
+          .price_table(options.price_table.empty() ? catalog::newest_hourly_table(catalog)
+                                                   : options.price_table,
+                       "--price-table")
+          .id;
   const auto basis = facility::parse_price_basis(options.price_basis);
   if (!basis) {
     throw Error{ErrorCode::usage, "'" + printable(options.price_basis) + "' is no price basis",
@@ -108,7 +107,9 @@ std::optional<double> usd_per_million(const std::optional<UsdPerSecond>& price,
   return price && rate ? std::optional{in_usd_per_million_tokens(*price / *rate)} : std::nullopt;
 }
 
-Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+Json or_null(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
 
 template <class Quantity>
 Json base_or_null(const std::optional<Quantity>& value) {
@@ -126,18 +127,18 @@ Json joules_json(const Boundaries& power, const inference::OperatingPoint& point
 Json point_json(const inference::OperatingPoint& point) {
   const auto interval = inference::rate_interval(point);
   const double ranked = in_tokens_per_second(inference::ranking_rate(point));
-  return {{"interactivity_tokens_per_s", point.interactivity.in_base()},
-          {"total_tokens_per_s_per_gpu", base_or_null(point.total_per_gpu)},
-          {"output_tokens_per_s_per_gpu", point.output_per_gpu.in_base()},
-          {"input_tokens_per_s_per_gpu", base_or_null(point.input_per_gpu())},
-          {"ttft_seconds", base_or_null(point.ttft)},
-          {"concurrency", or_null(point.concurrency)},
-          {"tag", to_string(point.tag)},
-          {"ci_low", ranked * interval.low_factor},
-          {"ci_high", ranked * interval.high_factor},
-          {"ci_of", point.total_per_gpu ? "total_tokens_per_s_per_gpu"
-                                        : "output_tokens_per_s_per_gpu"},
-          {"ci_level_ratio", 0.9}};
+  return {
+      {"interactivity_tokens_per_s", point.interactivity.in_base()},
+      {"total_tokens_per_s_per_gpu", base_or_null(point.total_per_gpu)},
+      {"output_tokens_per_s_per_gpu", point.output_per_gpu.in_base()},
+      {"input_tokens_per_s_per_gpu", base_or_null(point.input_per_gpu())},
+      {"ttft_seconds", base_or_null(point.ttft)},
+      {"concurrency", or_null(point.concurrency)},
+      {"tag", to_string(point.tag)},
+      {"ci_low", ranked * interval.low_factor},
+      {"ci_high", ranked * interval.high_factor},
+      {"ci_of", point.total_per_gpu ? "total_tokens_per_s_per_gpu" : "output_tokens_per_s_per_gpu"},
+      {"ci_level_ratio", 0.9}};
 }
 
 Json row_json(const inference::FrontierRow& row) {
@@ -209,7 +210,8 @@ Sides parse_sides(const std::string& text, const catalog::Catalog& catalog) {
   return {side(parts[0]), side(parts[1])};
 }
 
-/// Ratios of one table: per provisioned (all-in) megawatt and per dollar; nothing where it lacks one.
+/// Ratios of one table: per provisioned (all-in) megawatt and per dollar; nothing where it lacks
+/// one.
 struct TableRatio {
   std::string table;
   std::optional<double> per_megawatt;
@@ -231,7 +233,8 @@ std::vector<TableRatio> table_ratios(const catalog::Catalog& catalog,
       entry.per_megawatt =
           ratio.per_gpu * (*under->second.allin_facility / *over->second.allin_facility);
     }
-    const auto over_price = facility::published_price_per_gpu(table, over->first, query.price_basis);
+    const auto over_price =
+        facility::published_price_per_gpu(table, over->first, query.price_basis);
     const auto under_price =
         facility::published_price_per_gpu(table, under->first, query.price_basis);
     if (over_price && under_price) {
@@ -246,11 +249,11 @@ std::vector<TableRatio> table_ratios(const catalog::Catalog& catalog,
 
 Json ratio_json(const catalog::Catalog& catalog, const inference::FrontierQuery& query,
                 const inference::RatioPoint& ratio) {
-  Json json{{"interactivity_tokens_per_s", ratio.interactivity.in_base()},
-            {"numerator_tokens_per_s_per_gpu", inference::ranking_rate(ratio.numerator).in_base()},
-            {"denominator_tokens_per_s_per_gpu",
-             inference::ranking_rate(ratio.denominator).in_base()},
-            {"per_gpu_ratio", ratio.per_gpu}};
+  Json json{
+      {"interactivity_tokens_per_s", ratio.interactivity.in_base()},
+      {"numerator_tokens_per_s_per_gpu", inference::ranking_rate(ratio.numerator).in_base()},
+      {"denominator_tokens_per_s_per_gpu", inference::ranking_rate(ratio.denominator).in_base()},
+      {"per_gpu_ratio", ratio.per_gpu}};
   for (const auto& entry : table_ratios(catalog, query, ratio)) {
     json["per_provisioned_megawatt_ratio"][entry.table] = or_null(entry.per_megawatt);
     json["per_dollar_ratio"][entry.table] = or_null(entry.per_dollar);
@@ -281,43 +284,41 @@ std::string slo_text(const inference::Slo& slo) {
 }
 
 void print_rows(const inference::FrontierQuery& query, const inference::Frontier& frontier) {
-  TextTable table{{"system", "prec", "engine", "spec", "serving", "GPUs", "tok/s/user",
-                   "total/s/GPU", "at SLO", "output/s/GPU", "GPU W", "tag", "J/out GPU", "J/out IT",
-                   "J/out fac.", "J/total fac.", "out tok/s per prov. MW", "per drawn MW",
-                   "USD/M out"},
-                  {0, 1, 2, 3, 4}};
+  TextTable table{
+      {"system", "prec", "engine", "spec", "serving", "GPUs", "tok/s/user", "total/s/GPU", "at SLO",
+       "output/s/GPU", "GPU W", "tag", "J/out GPU", "J/out IT", "J/out fac.", "J/total fac.",
+       "out tok/s per prov. MW", "per drawn MW", "USD/M out"},
+      {0, 1, 2, 3, 4}};
   for (const auto& row : frontier.rows) {
     const auto& point = row.best;
     const auto power = boundaries(row.figures);
     const auto rate = in_tokens_per_second(point.output_per_gpu);
-    table.add({row.figures.system->id,
-               point.point->precision,
-               point.point->engine,
-               point.point->spec_decode,
-               to_string(point.point->serving),
-               std::to_string(point.point->layout.num_gpus),
-               significant(in_tokens_per_second(point.interactivity), 3),
-               or_dash(point.total_per_gpu ? std::optional{point.total_per_gpu->in_base()}
-                                           : std::nullopt,
-                       5),
-               row.at_slo ? significant(in_tokens_per_second(inference::ranking_rate(*row.at_slo)), 5)
-                          : "-",
-               significant(rate, 5),
-               or_dash(power.gpu ? std::optional{in_watts(*power.gpu)} : std::nullopt, 3),
-               row.figures.gpu_power ? std::string{to_string(row.figures.gpu_power->tag)} : "unknown",
-               or_dash(joules_per_output(power.gpu, point), 3),
-               or_dash(joules_per_output(power.it, point), 3),
-               or_dash(joules_per_output(power.facility, point), 3),
-               or_dash(joules_per_total(power.facility, point), 3),
-               significant(rate / in_megawatts(row.figures.provisioned.value), 4),
-               or_dash(power.facility ? std::optional{rate / in_megawatts(*power.facility)}
-                                      : std::nullopt,
-                       4),
-               or_dash(usd_per_million(row.figures.price, point.output_per_gpu), 3)});
+    table.add(
+        {row.figures.system->id, point.point->precision, point.point->engine,
+         point.point->spec_decode, to_string(point.point->serving),
+         std::to_string(point.point->layout.num_gpus),
+         significant(in_tokens_per_second(point.interactivity), 3),
+         or_dash(point.total_per_gpu ? std::optional{point.total_per_gpu->in_base()} : std::nullopt,
+                 5),
+         row.at_slo ? significant(in_tokens_per_second(inference::ranking_rate(*row.at_slo)), 5)
+                    : "-",
+         significant(rate, 5),
+         or_dash(power.gpu ? std::optional{in_watts(*power.gpu)} : std::nullopt, 3),
+         row.figures.gpu_power ? std::string{to_string(row.figures.gpu_power->tag)} : "unknown",
+         or_dash(joules_per_output(power.gpu, point), 3),
+         or_dash(joules_per_output(power.it, point), 3),
+         or_dash(joules_per_output(power.facility, point), 3),
+         or_dash(joules_per_total(power.facility, point), 3),
+         significant(rate / in_megawatts(row.figures.provisioned.value), 4),
+         or_dash(
+             power.facility ? std::optional{rate / in_megawatts(*power.facility)} : std::nullopt,
+             4),
+         or_dash(usd_per_million(row.figures.price, point.output_per_gpu), 3)});
   }
   fmt::print("{}", table.text());
   fmt::print(
-      "\nRates are measured, per GPU over all GPUs of the deployment; 'at SLO' is interpolated along "
+      "\nRates are measured, per GPU over all GPUs of the deployment; 'at SLO' is interpolated "
+      "along "
       "one\ndeployment to exactly the bound. 'tag' is of the GPU watts: modelled = from measured "
       "relatives, 90 %\ninterval in --json. USD/M: {} of price table {}, energy included.\n",
       to_string(query.price_basis), query.price_table);
@@ -329,8 +330,9 @@ void print_ratios(const FrontierOptions& options, const catalog::Catalog& catalo
   if (options.compare.empty()) {
     return;
   }
-  fmt::print("\nbest measured {} by interactivity; per MW is provisioned (all-in kW of the table)\n",
-             options.compare);
+  fmt::print(
+      "\nbest measured {} by interactivity; per MW is provisioned (all-in kW of the table)\n",
+      options.compare);
   if (ratios.empty()) {
     fmt::print("no interactivity is reached by both\n");
     return;
@@ -342,10 +344,11 @@ void print_ratios(const FrontierOptions& options, const catalog::Catalog& catalo
   }
   TextTable table{header, {}};
   for (const auto& ratio : ratios) {
-    std::vector<std::string> row{significant(in_tokens_per_second(ratio.interactivity)),
-                                 significant(in_tokens_per_second(ranking_rate(ratio.numerator)), 5),
-                                 significant(in_tokens_per_second(ranking_rate(ratio.denominator)), 5),
-                                 significant(ratio.per_gpu, 3) + "x"};
+    std::vector<std::string> row{
+        significant(in_tokens_per_second(ratio.interactivity)),
+        significant(in_tokens_per_second(ranking_rate(ratio.numerator)), 5),
+        significant(in_tokens_per_second(ranking_rate(ratio.denominator)), 5),
+        significant(ratio.per_gpu, 3) + "x"};
     for (const auto& entry : table_ratios(catalog, query, ratio)) {
       row.push_back(entry.per_megawatt ? significant(*entry.per_megawatt, 3) + "x" : "-");
       row.push_back(entry.per_dollar ? significant(*entry.per_dollar, 3) + "x" : "-");

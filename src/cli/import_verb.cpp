@@ -1,15 +1,15 @@
 // perwatt import inferencex|mlenergy: public benchmark dumps into tables of measured points.
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
 #include <system_error>
+
+#include "progress.hpp"
+#include "verbs.hpp"
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/inference/import.hpp"
 #include "perwatt/inference/point_table.hpp"
-#include "progress.hpp"
-#include "verbs.hpp"
 
 namespace perwatt::cli {
 

@@ -1,9 +1,10 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 
-#include "perwatt/base/error.hpp"
 #include "verbs.hpp"
+#include <CLI/CLI.hpp>
+
+#include "perwatt/base/error.hpp"
 
 namespace {
 

@@ -19,7 +19,9 @@ Json money_or_null(const std::optional<UsdPerSecond>& value) {
   return value ? Json(in_usd_per_hour(*value)) : Json(nullptr);
 }
 
-double ratio_or_zero(double a, double b) { return b == 0 ? 0 : a / b; }
+double ratio_or_zero(double a, double b) {
+  return b == 0 ? 0 : a / b;
+}
 
 /// Joules per output token at one boundary; null with a reason beside it when nothing is served.
 Json joules(Watts power, TokensPerSecond output) {
@@ -46,8 +48,8 @@ void add_totals(const SolvedSite& solved, Json& json) {
       {"output", in_tokens_per_second(totals.output)},
       {"output_low", in_tokens_per_second(totals.output_low)},
       {"output_high", in_tokens_per_second(totals.output_high)},
-      {"total", totals.input ? Json(in_tokens_per_second(*totals.input + totals.output))
-                             : Json(nullptr)},
+      {"total",
+       totals.input ? Json(in_tokens_per_second(*totals.input + totals.output)) : Json(nullptr)},
       {"good", nullptr},
       {"good_reason", "measured points give medians, not the share of requests inside the SLO"}};
   if (!totals.input) {
@@ -68,8 +70,9 @@ void add_totals(const SolvedSite& solved, Json& json) {
   json["energy_usd_per_hour"] = in_usd_per_hour(totals.energy_cost);
   json["capital_usd_per_hour"] = in_usd_per_hour(totals.capital_cost);
   json["profit_usd_per_hour"] = in_usd_per_hour(totals.profit());
-  json["energy_share_of_operating_cost_ratio"] = ratio_or_zero(
-      in_usd_per_hour(totals.energy_cost), in_usd_per_hour(totals.energy_cost + totals.capital_cost));
+  json["energy_share_of_operating_cost_ratio"] =
+      ratio_or_zero(in_usd_per_hour(totals.energy_cost),
+                    in_usd_per_hour(totals.energy_cost + totals.capital_cost));
 }
 
 Json layout_json(const inference::Layout& layout) {
@@ -141,31 +144,60 @@ Json services_json(const SolvedSite& solved) {
     const auto& excluded = solved.set->excluded[s];
     const bool optimal = solved.plan->status == plan::PlanStatus::optimal;
     const auto served = optimal ? solved.plan->served[s] : TokensPerSecond{};
-    Json json{{"id", service.id},
-              {"model", service.model},
-              {"workload", to_string(service.workload)},
-              {"demand_output_tokens_per_s", service.demand_output.in_base()},
-              {"served_output_tokens_per_s", served.in_base()},
-              {"served_ratio", service.demand_output > TokensPerSecond{}
-                                   ? Json(served / service.demand_output)
-                                   : Json(nullptr)},
-              {"price_usd_per_million_output_tokens",
-               in_usd_per_million_tokens(service.output_price)},
-              {"price_usd_per_million_input_tokens", in_usd_per_million_tokens(service.input_price)},
-              {"price_source", service.price_source},
-              {"candidates", std::count_if(solved.set->candidates.begin(),
-                                           solved.set->candidates.end(),
-                                           [&](const auto& c) { return c.service == s; })},
-              {"excluded_unknown_ttft", excluded.unknown_ttft},
-              {"excluded_unknown_power", excluded.unknown_power},
-              {"excluded_unknown_input_rate", excluded.unknown_input_rate},
-              {"excluded_too_large", excluded.too_large}};
+    Json json{
+        {"id", service.id},
+        {"model", service.model},
+        {"workload", to_string(service.workload)},
+        {"demand_output_tokens_per_s", service.demand_output.in_base()},
+        {"served_output_tokens_per_s", served.in_base()},
+        {"served_ratio", service.demand_output > TokensPerSecond{}
+                             ? Json(served / service.demand_output)
+                             : Json(nullptr)},
+        {"price_usd_per_million_output_tokens", in_usd_per_million_tokens(service.output_price)},
+        {"price_usd_per_million_input_tokens", in_usd_per_million_tokens(service.input_price)},
+        {"price_source", service.price_source},
+        {"candidates", std::count_if(solved.set->candidates.begin(), solved.set->candidates.end(),
+                                     [&](const auto& c) { return c.service == s; })},
+        {"excluded_unknown_ttft", excluded.unknown_ttft},
+        {"excluded_unknown_power", excluded.unknown_power},
+        {"excluded_unknown_input_rate", excluded.unknown_input_rate},
+        {"excluded_too_large", excluded.too_large}};
     services.push_back(std::move(json));
   }
   return services;
 }
 
-Json racks_json(const SolvedSite& solved) {
+/// Published and bottom-up cost of one GPU of a rack kind, side by side.
+Json gpu_cost_json(const SolvedSite& solved, const catalog::Catalog& catalog,
+                   const plan::RackKind& rack) {
+  const auto& accelerator = rack.system->accelerator;
+  Json json;
+  for (const auto& table : catalog.price_tables()) {
+    if (const auto price =
+            facility::published_price_per_gpu(table, accelerator, solved.site->price_basis)) {
+      json["published_usd_per_hour"][table.id] = in_usd_per_hour(*price);
+    }
+  }
+  const double gpus = rack.system->gpus_per_node;
+  const facility::ItPower provisioned{rack.chain.provisioned_node().it_total().value / gpus};
+  const auto at_cap =
+      facility::CoolingPlant{*rack.plant}.meter_for(rack.chain.it_per_gpu(rack.chain.tdp()));
+  const auto cost = facility::bottom_up_cost_per_gpu(*rack.system, catalog.finance(), provisioned,
+                                                     at_cap, solved.site->energy_price);
+  if (!cost) {
+    json["bottom_up_usd_per_hour"] = nullptr;
+    json["bottom_up_reason"] = "the catalog has no purchase price of this system";
+    return json;
+  }
+  json["bottom_up_usd_per_hour"] = {{"servers", in_usd_per_hour(cost->servers)},
+                                    {"facility", in_usd_per_hour(cost->facility)},
+                                    {"maintenance", in_usd_per_hour(cost->maintenance)},
+                                    {"energy_at_cap", in_usd_per_hour(cost->energy)},
+                                    {"total", in_usd_per_hour(cost->total())}};
+  return json;
+}
+
+Json racks_json(const SolvedSite& solved, const catalog::Catalog& catalog) {
   Json racks = Json::array();
   for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
     const auto& rack = solved.set->racks[k];
@@ -184,7 +216,8 @@ Json racks_json(const SolvedSite& solved) {
          {"idle_gpu_power_tag", to_string(rack.idle_tag)},
          {"provisioned_power_watts_per_rack", in_watts(rack.provisioned_per_rack.value)},
          {"capital_usd_per_hour_per_gpu", money_or_null(rack.capital_per_gpu)},
-         {"power_chain_tag", to_string(rack.system->chain_tag)}});
+         {"power_chain_tag", to_string(rack.system->chain_tag)},
+         {"cost_per_gpu", gpu_cost_json(solved, catalog, rack)}});
   }
   return racks;
 }
@@ -308,8 +341,8 @@ Json baseline_json(const SolvedSite& solved, const SolvedSite& baseline) {
   const auto& now = solved.plan->totals;
   const auto& then = baseline.plan->totals;
   json["gain"] = {
-      {"output_tokens_per_s_ratio", then.output > TokensPerSecond{} ? Json(now.output / then.output)
-                                                                    : Json(nullptr)},
+      {"output_tokens_per_s_ratio",
+       then.output > TokensPerSecond{} ? Json(now.output / then.output) : Json(nullptr)},
       {"output_tokens_per_joule_ratio",
        then.output > TokensPerSecond{} && now.meter > Watts{}
            ? Json((now.output / then.output) / (now.meter / then.meter))
@@ -353,7 +386,7 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
   for (const auto& assignment : plan.assignments) {
     json["deployments"].push_back(deployment_json(solved, assignment));
   }
-  json["racks"] = racks_json(solved);
+  json["racks"] = racks_json(solved, catalog);
   json["power_flow"] = flow_json(solved);
   json["duals"] = duals_json(solved);
   json["power_curves"] = power_curves_json(solved);

@@ -1,8 +1,9 @@
 // The plan as JSON for scripts: docs/reference/plan-json.md.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include <nlohmann/json.hpp>
 
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/plan/plan.hpp"

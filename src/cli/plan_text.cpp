@@ -1,10 +1,10 @@
 #include "plan_text.hpp"
 
+#include "table.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/csv.hpp"
 #include "perwatt/base/text.hpp"
-#include "table.hpp"
 
 namespace perwatt::cli {
 
@@ -20,8 +20,9 @@ std::string joules_text(Watts power, TokensPerSecond output) {
 }
 
 std::string infeasible_text(const SolvedSite& solved) {
-  std::string text = fmt::format("{}: infeasible inside {}\n{}\n", solved.site->name,
-                                 power_text(solved.site->envelope), solved.plan->infeasible_because);
+  std::string text =
+      fmt::format("{}: infeasible inside {}\n{}\n", solved.site->name,
+                  power_text(solved.site->envelope), solved.plan->infeasible_because);
   if (!solved.plan->remedies.empty()) {
     text += "\nwhat would make it feasible, the smallest change first\n";
     TextTable table{{"limit", "now", "needed"}, {0, 1, 2}};
@@ -60,16 +61,17 @@ std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSi
   add("meter power, peak", [](S s) { return power_text(s.plan->totals.meter_peak); });
   add("provisioned power", [](S s) { return power_text(s.plan->totals.provisioned); });
   add("output tok/s per provisioned MW", [](S s) {
-    return significant(in_tokens_per_second(s.plan->totals.output) /
-                           in_megawatts(s.plan->totals.provisioned),
-                       5);
+    return significant(
+        in_tokens_per_second(s.plan->totals.output) / in_megawatts(s.plan->totals.provisioned), 5);
   });
   add("output tok/s per drawn MW", [](S s) {
     return significant(
         in_tokens_per_second(s.plan->totals.output) / in_megawatts(s.plan->totals.meter), 5);
   });
-  add("J per output token, GPU", [](S s) { return joules_text(s.plan->totals.gpu, s.plan->totals.output); });
-  add("J per output token, IT", [](S s) { return joules_text(s.plan->totals.it, s.plan->totals.output); });
+  add("J per output token, GPU",
+      [](S s) { return joules_text(s.plan->totals.gpu, s.plan->totals.output); });
+  add("J per output token, IT",
+      [](S s) { return joules_text(s.plan->totals.it, s.plan->totals.output); });
   add("J per output token, facility",
       [](S s) { return joules_text(s.plan->totals.meter, s.plan->totals.output); });
   add("revenue", [](S s) { return money_text(s.plan->totals.revenue); });
@@ -92,22 +94,22 @@ std::string deployments_table(const SolvedSite& solved) {
     const auto& rack = solved.set->racks[candidate.rack];
     const auto& point = candidate.point;
     const auto& row = *point.point;
-    table.add({solved.site->services[candidate.service].id, rack.system->id,
-               fmt::format("{} {} {} {} x{}", row.precision, row.engine, row.spec_decode,
-                           to_string(row.serving), row.layout.num_gpus),
-               significant(assignment.gpus, 5), significant(assignment.replicas, 4),
-               significant(in_tokens_per_second(point.interactivity), 3),
-               point.ttft ? significant(in_seconds(*point.ttft), 3) : "unknown",
-               significant(in_tokens_per_second(point.output_per_gpu) * assignment.gpus *
-                               solved.site->availability_ratio,
-                           5),
-               significant(in_watts(candidate.gpu_power.mean), 3),
-               significant(in_watts(rack.chain.tdp()), 4),
-               significant(in_joules_per_token(candidate.meter_per_gpu.value /
-                                               (point.output_per_gpu *
-                                                solved.site->availability_ratio)),
-                           3),
-               fmt::format("{} / {}", to_string(point.tag), to_string(candidate.gpu_power.tag))});
+    table.add(
+        {solved.site->services[candidate.service].id, rack.system->id,
+         fmt::format("{} {} {} {} x{}", row.precision, row.engine, row.spec_decode,
+                     to_string(row.serving), row.layout.num_gpus),
+         significant(assignment.gpus, 5), significant(assignment.replicas, 4),
+         significant(in_tokens_per_second(point.interactivity), 3),
+         point.ttft ? significant(in_seconds(*point.ttft), 3) : "unknown",
+         significant(in_tokens_per_second(point.output_per_gpu) * assignment.gpus *
+                         solved.site->availability_ratio,
+                     5),
+         significant(in_watts(candidate.gpu_power.mean), 3),
+         significant(in_watts(rack.chain.tdp()), 4),
+         significant(in_joules_per_token(candidate.meter_per_gpu.value /
+                                         (point.output_per_gpu * solved.site->availability_ratio)),
+                     3),
+         fmt::format("{} / {}", to_string(point.tag), to_string(candidate.gpu_power.tag))});
   }
   return table.text();
 }
@@ -137,7 +139,8 @@ std::string services_table(const SolvedSite& solved) {
     const double demand = in_tokens_per_second(service.demand_output);
     const double served = in_tokens_per_second(solved.plan->served[s]);
     table.add({service.id, service.model, to_string(service.workload), significant(demand, 5),
-               significant(served, 5), demand > 0 ? significant(100 * served / demand, 3) + " %" : "-",
+               significant(served, 5),
+               demand > 0 ? significant(100 * served / demand, 3) + " %" : "-",
                std::to_string(solved.set->excluded[s].unknown_ttft),
                std::to_string(solved.set->excluded[s].unknown_power)});
   }
@@ -177,35 +180,57 @@ std::string candidates_csv(const SolvedSite& solved) {
   for (const auto& assignment : solved.plan->assignments) {
     gpus[assignment.candidate] = assignment.gpus;
   }
-  std::string text = csv_line(
-      {"service", "system", "cooling_plant", "precision", "engine", "spec_decode", "serving",
-       "num_gpus", "concurrency", "interactivity_tokens_per_s", "ttft_seconds",
-       "total_tokens_per_s_per_gpu", "output_tokens_per_s_per_gpu", "tag", "gpu_power_watts",
-       "gpu_power_tag", "it_power_watts_per_gpu", "facility_power_watts_per_gpu",
-       "margin_usd_per_hour_per_gpu", "gpus", "reduced_cost_usd_per_hour_per_gpu", "read_at"});
+  std::string text = csv_line({"service",
+                               "system",
+                               "cooling_plant",
+                               "precision",
+                               "engine",
+                               "spec_decode",
+                               "serving",
+                               "num_gpus",
+                               "concurrency",
+                               "interactivity_tokens_per_s",
+                               "ttft_seconds",
+                               "total_tokens_per_s_per_gpu",
+                               "output_tokens_per_s_per_gpu",
+                               "tag",
+                               "gpu_power_watts",
+                               "gpu_power_tag",
+                               "it_power_watts_per_gpu",
+                               "facility_power_watts_per_gpu",
+                               "margin_usd_per_hour_per_gpu",
+                               "gpus",
+                               "reduced_cost_usd_per_hour_per_gpu",
+                               "read_at"});
   for (std::size_t c = 0; c < solved.set->candidates.size(); ++c) {
     const auto& candidate = solved.set->candidates[c];
     const auto& rack = solved.set->racks[candidate.rack];
     const auto& point = candidate.point;
     const auto& row = *point.point;
-    text += csv_line(
-        {solved.site->services[candidate.service].id, rack.system->id, rack.plant->id,
-         row.precision, row.engine, row.spec_decode, to_string(row.serving),
-         std::to_string(row.layout.num_gpus),
-         point.concurrency ? shortest(*point.concurrency) : "",
-         shortest(point.interactivity.in_base()),
-         point.ttft ? shortest(point.ttft->in_base()) : "",
-         point.total_per_gpu ? shortest(point.total_per_gpu->in_base()) : "",
-         shortest(point.output_per_gpu.in_base()), std::string{to_string(point.tag)},
-         shortest(in_watts(candidate.gpu_power.mean)),
-         std::string{to_string(candidate.gpu_power.tag)},
-         shortest(in_watts(candidate.it_per_gpu.value)),
-         shortest(in_watts(candidate.meter_per_gpu.value)),
-         shortest(in_usd_per_hour(candidate.margin_per_gpu)), shortest(gpus[c]),
-         solved.plan->reduced_cost_usd_per_hour.empty()
-             ? ""
-             : shortest(solved.plan->reduced_cost_usd_per_hour[c]),
-         row.read_at});
+    text += csv_line({solved.site->services[candidate.service].id,
+                      rack.system->id,
+                      rack.plant->id,
+                      row.precision,
+                      row.engine,
+                      row.spec_decode,
+                      to_string(row.serving),
+                      std::to_string(row.layout.num_gpus),
+                      point.concurrency ? shortest(*point.concurrency) : "",
+                      shortest(point.interactivity.in_base()),
+                      point.ttft ? shortest(point.ttft->in_base()) : "",
+                      point.total_per_gpu ? shortest(point.total_per_gpu->in_base()) : "",
+                      shortest(point.output_per_gpu.in_base()),
+                      std::string{to_string(point.tag)},
+                      shortest(in_watts(candidate.gpu_power.mean)),
+                      std::string{to_string(candidate.gpu_power.tag)},
+                      shortest(in_watts(candidate.it_per_gpu.value)),
+                      shortest(in_watts(candidate.meter_per_gpu.value)),
+                      shortest(in_usd_per_hour(candidate.margin_per_gpu)),
+                      shortest(gpus[c]),
+                      solved.plan->reduced_cost_usd_per_hour.empty()
+                          ? ""
+                          : shortest(solved.plan->reduced_cost_usd_per_hour[c]),
+                      row.read_at});
   }
   return text;
 }

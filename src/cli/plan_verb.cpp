@@ -1,11 +1,11 @@
 // perwatt plan: site file -> catalog + points -> candidates -> linear program -> answer and report.
+#include "plan_json.hpp"
+#include "plan_text.hpp"
+#include "verbs.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/file.hpp"
 #include "perwatt/plan/plan.hpp"
-#include "plan_json.hpp"
-#include "plan_text.hpp"
-#include "verbs.hpp"
 
 namespace perwatt::cli {
 

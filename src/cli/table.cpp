@@ -1,9 +1,9 @@
 #include "table.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fmt/format.h>
 
 namespace perwatt::cli {
 
@@ -31,7 +31,9 @@ std::string with_thousands(std::string digits) {
 TextTable::TextTable(std::vector<std::string> header, std::vector<std::size_t> left)
     : rows_{std::move(header)}, left_{std::move(left)} {}
 
-void TextTable::add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+void TextTable::add(std::vector<std::string> row) {
+  rows_.push_back(std::move(row));
+}
 
 std::string TextTable::text() const {
   std::vector<std::size_t> widths(rows_.front().size(), 0);

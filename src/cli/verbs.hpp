@@ -1,12 +1,13 @@
-// The verbs of the command line, one file each. A verb adds its subcommand and, when it is chosen, runs
-// in its callback. Only this module prints.
+// The verbs of the command line, one file each. A verb adds its subcommand and, when it is chosen,
+// runs in its callback. Only this module prints.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <CLI/CLI.hpp>
 
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/inference/gpu_power.hpp"
@@ -34,6 +35,5 @@ void add_points_option(CLI::App& verb, DataOptions& options);
 /// The shipped points with the user's on top.
 [[nodiscard]] std::vector<inference::MeasuredPoint> load_points(const DataOptions& options,
                                                                 const catalog::Catalog& catalog);
-
 
 }  // namespace perwatt::cli

@@ -25,7 +25,9 @@ double interpolate(std::span<const double> axis, std::span<const double> values,
   return values.back();
 }
 
-constexpr double cube(double x) { return x * x * x; }
+constexpr double cube(double x) {
+  return x * x * x;
+}
 
 }  // namespace
 
@@ -46,10 +48,9 @@ PowerChain::PowerChain(const catalog::Catalog& catalog, const catalog::System& s
                 static_cast<double>(std::get<catalog::RackScaleChain>(system.chain).power_shelves *
                                     std::get<catalog::RackScaleChain>(system.chain).psus_per_shelf);
   if (dc > capacity) {
-    throw_bad_input("a node of '" + system.id + "' with its GPUs at " +
-                        shortest(in_watts(tdp_)) + " W needs " + shortest(in_watts(dc)) +
-                        " W DC, more than the " + shortest(in_watts(capacity)) +
-                        " W its power supplies carry",
+    throw_bad_input("a node of '" + system.id + "' with its GPUs at " + shortest(in_watts(tdp_)) +
+                        " W needs " + shortest(in_watts(dc)) + " W DC, more than the " +
+                        shortest(in_watts(capacity)) + " W its power supplies carry",
                     system.defined_at, "correct the accelerator's tdp_watts or the PSU capacity");
   }
 }
@@ -126,7 +127,9 @@ NodePower PowerChain::rack_scale_at(const catalog::RackScaleChain& chain, Watts 
   return power;
 }
 
-MeterPower CoolingPlant::meter_for(ItPower it) const { return {it.value * plant_->pue.value}; }
+MeterPower CoolingPlant::meter_for(ItPower it) const {
+  return {it.value * plant_->pue.value};
+}
 
 ItPower CoolingPlant::it_carried_by(MeterPower meter) const {
   return {meter.value / plant_->pue.value};

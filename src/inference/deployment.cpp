@@ -64,7 +64,8 @@ bool meets(const OperatingPoint& point, const Slo& slo) {
   return ttft == SloResult::met || (ttft == SloResult::unknown && slo.allow_unknown_ttft);
 }
 
-/// The interactivity between two rows at which TTFT reaches the limit; nothing when it is not crossed.
+/// The interactivity between two rows at which TTFT reaches the limit; nothing when it is not
+/// crossed.
 std::optional<TokensPerSecond> where_ttft_binds(const MeasuredPoint& high, const MeasuredPoint& low,
                                                 const Slo& slo) {
   if (!slo.max_ttft || !high.ttft_median || !low.ttft_median) {
@@ -73,8 +74,8 @@ std::optional<TokensPerSecond> where_ttft_binds(const MeasuredPoint& high, const
   if (*high.ttft_median >= *slo.max_ttft || *low.ttft_median <= *slo.max_ttft) {
     return std::nullopt;
   }
-  const double share = std::log(*slo.max_ttft / *high.ttft_median) /
-                       std::log(*low.ttft_median / *high.ttft_median);
+  const double share =
+      std::log(*slo.max_ttft / *high.ttft_median) / std::log(*low.ttft_median / *high.ttft_median);
   return *high.interactivity + (*low.interactivity - *high.interactivity) * share;
 }
 
@@ -171,7 +172,9 @@ std::vector<OperatingPoint> DeploymentSet::meeting(const Slo& slo) const {
 }
 
 std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points) {
-  const auto rate = [](const OperatingPoint& p) { return p.total_per_gpu.value_or(p.output_per_gpu); };
+  const auto rate = [](const OperatingPoint& p) {
+    return p.total_per_gpu.value_or(p.output_per_gpu);
+  };
   std::vector<std::size_t> order(points.size());
   for (std::size_t i = 0; i < order.size(); ++i) {
     order[i] = i;
@@ -197,8 +200,8 @@ RateInterval rate_interval(const OperatingPoint& point) {
   constexpr double kRepeatsDisaggregated = 0.08;
   // 90 % of |ln(interpolated / measured)| per unit of |ln(rate ratio)| of the bracketing rows.
   constexpr double kInterpolation = 0.25;
-  double spread = point.point->serving == Serving::aggregated ? kRepeatsAggregated
-                                                              : kRepeatsDisaggregated;
+  double spread =
+      point.point->serving == Serving::aggregated ? kRepeatsAggregated : kRepeatsDisaggregated;
   if (point.other != nullptr) {
     const double bracket =
         std::abs(std::log(*point.other->output_per_gpu / *point.point->output_per_gpu));

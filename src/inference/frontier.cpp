@@ -24,9 +24,10 @@ std::vector<const catalog::System*> systems_for(const FrontierQuery& query,
                                                 std::string_view accelerator) {
   std::vector<const catalog::System*> systems;
   for (const auto& system : catalog.systems()) {
-    const bool asked = std::find(query.systems.begin(), query.systems.end(), system.id) !=
-                       query.systems.end();
-    if (system.accelerator == accelerator && (asked || (query.systems.empty() && systems.empty()))) {
+    const bool asked =
+        std::find(query.systems.begin(), query.systems.end(), system.id) != query.systems.end();
+    if (system.accelerator == accelerator &&
+        (asked || (query.systems.empty() && systems.empty()))) {
       systems.push_back(&system);
     }
   }
@@ -37,7 +38,8 @@ SystemFigures figures_in(const catalog::System& system, const catalog::Catalog& 
                          const FrontierQuery& query, const OperatingPoint& point,
                          const GpuPowerEstimator& estimator) {
   const facility::PowerChain chain{catalog, system};
-  const facility::CoolingPlant plant{catalog.cooling_plant(system.cooling_plant, system.defined_at)};
+  const facility::CoolingPlant plant{
+      catalog.cooling_plant(system.cooling_plant, system.defined_at)};
   SystemFigures figures;
   figures.system = &system;
   figures.gpu_power = estimator.power_of(point);
@@ -45,10 +47,10 @@ SystemFigures figures_in(const catalog::System& system, const catalog::Catalog& 
     figures.it = chain.it_per_gpu(figures.gpu_power->mean);
     figures.facility = plant.meter_for(*figures.it);
   }
-  figures.provisioned = plant.meter_for({chain.provisioned_node().it_total().value /
-                                         static_cast<double>(system.gpus_per_node)});
-  figures.price = facility::published_price_per_gpu(
-      catalog.price_table(query.price_table, ""), system.accelerator, query.price_basis);
+  figures.provisioned = plant.meter_for(
+      {chain.provisioned_node().it_total().value / static_cast<double>(system.gpus_per_node)});
+  figures.price = facility::published_price_per_gpu(catalog.price_table(query.price_table, ""),
+                                                    system.accelerator, query.price_basis);
   return figures;
 }
 
@@ -107,8 +109,8 @@ Frontier build_frontier(const FrontierQuery& query, const catalog::Catalog& cata
     }
     const auto best = std::min_element(group.meeting.begin(), group.meeting.end(), better);
     for (const auto* system : systems_for(query, catalog, key.accelerator)) {
-      FrontierRow row{key, *best, figures_in(*system, catalog, query, *best, estimator),
-                      std::nullopt, {}};
+      FrontierRow row{
+          key, *best, figures_in(*system, catalog, query, *best, estimator), std::nullopt, {}};
       if (group.interpolated && better(*group.interpolated, *best)) {
         row.at_slo = group.interpolated;
       }

@@ -9,7 +9,8 @@ namespace perwatt::inference {
 
 namespace {
 
-// docs/model/gpu_power.md#distance. Chosen for coverage on held-out families, models and accelerators.
+// docs/model/gpu_power.md#distance. Chosen for coverage on held-out families, models and
+// accelerators.
 constexpr std::size_t kNeighbours = 10;
 constexpr double kOtherAccelerator = 1.0;
 constexpr double kOtherPrecision = 0.3;
@@ -18,9 +19,9 @@ constexpr double kDistanceFloor = 0.05;
 constexpr double kSpreadFloor = 0.10;             // of ln(power)
 constexpr double kOtherAcceleratorSpread = 0.20;  // of ln(power), for relatives on other hardware
 constexpr double kSigmasOf90Percent = 1.645;
-constexpr double kAcceptedPerStep = 2.2;          // tokens per verified step with speculation
+constexpr double kAcceptedPerStep = 2.2;  // tokens per verified step with speculation
 constexpr double kFlopsPerParameterAndToken = 2.0;
-constexpr double kTokensPerOutputOfTasks = 1.5;   // tasks that give no input length
+constexpr double kTokensPerOutputOfTasks = 1.5;  // tasks that give no input length
 
 double bytes_per_weight(std::string_view precision) {
   if (precision == "bf16") {
@@ -70,13 +71,11 @@ std::optional<PowerFeatures> features_of(const MeasuredPoint& row, TokensPerSeco
       in_tokens_per_second(interactivity) / (row.spec_decode == "none" ? 1.0 : kAcceptedPerStep);
   const double active_bytes = *model.active_parameters * bytes_per_weight(row.precision);
   PowerFeatures features;
-  features.log_compute_ratio =
-      std::log(in_tokens_per_second(all) * kFlopsPerParameterAndToken * *model.active_parameters /
-               *peak);
+  features.log_compute_ratio = std::log(in_tokens_per_second(all) * kFlopsPerParameterAndToken *
+                                        *model.active_parameters / *peak);
   features.log_batch_per_gpu = std::log(output / interactivity);
-  features.log_weight_bandwidth_ratio =
-      std::log(steps_per_second * active_bytes / row.layout.num_gpus /
-               *accelerator.memory_bytes_per_second);
+  features.log_weight_bandwidth_ratio = std::log(
+      steps_per_second * active_bytes / row.layout.num_gpus / *accelerator.memory_bytes_per_second);
   return features;
 }
 
@@ -151,18 +150,19 @@ std::optional<GpuPower> GpuPowerEstimator::estimate(const OperatingPoint& point,
   if (!query) {
     return std::nullopt;
   }
+
   struct Neighbour {
     double distance = 0;
     const Relative* relative = nullptr;
   };
+
   std::array<Neighbour, kNeighbours> nearest;
   std::size_t found = 0;
   for (const auto& relative : relatives_) {
-    const double distance =
-        squared_distance(query->features, relative.features) +
-        (relative.accelerator == query->accelerator ? 0.0 : kOtherAccelerator) +
-        (relative.precision == query->precision ? 0.0 : kOtherPrecision) +
-        (relative.engine_family == query->engine_family ? 0.0 : kOtherEngine);
+    const double distance = squared_distance(query->features, relative.features) +
+                            (relative.accelerator == query->accelerator ? 0.0 : kOtherAccelerator) +
+                            (relative.precision == query->precision ? 0.0 : kOtherPrecision) +
+                            (relative.engine_family == query->engine_family ? 0.0 : kOtherEngine);
     if (found == kNeighbours && distance >= nearest[found - 1].distance) {
       continue;
     }
@@ -198,9 +198,8 @@ std::optional<GpuPower> GpuPowerEstimator::estimate(const OperatingPoint& point,
     variance += deviation * deviation / (nearest[i].distance + kDistanceFloor);
   }
   const double foreign = other_accelerators / weight_sum;
-  const double sigma =
-      std::sqrt(variance / weight_sum + kSpreadFloor * kSpreadFloor +
-                foreign * kOtherAcceleratorSpread * kOtherAcceleratorSpread);
+  const double sigma = std::sqrt(variance / weight_sum + kSpreadFloor * kSpreadFloor +
+                                 foreign * kOtherAcceleratorSpread * kOtherAcceleratorSpread);
   const Watts tdp = query->accelerator->tdp.value;
   const Watts floor = query->accelerator->idle ? query->accelerator->idle->value : Watts{};
   const auto bounded = [&](double log_share) {

@@ -19,11 +19,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr double kIdentityTolerance = 0.05;      // W = J/token x tokens/s
-constexpr double kTokenKindTolerance = 0.25;     // output share against the nominal lengths
-constexpr double kInteractivityTolerance = 0.01;  // interactivity = 1/TPOT
-constexpr double kMostWattsPerTdp = 1.5;         // beyond this a reading is not of one board
-constexpr double kLargestCount = 1e7;            // GPUs, tokens, requests
+constexpr double kMostWattsPerTdp = 1.5;  // beyond this a reading is not of one board
+constexpr double kLargestCount = 1e7;     // GPUs, tokens, requests
 
 /// Reads the fields of one row; the first failure is kept and later reads are skipped.
 class RowReader {
@@ -151,8 +148,7 @@ void read_names(RowReader& row, const catalog::Catalog& catalog, MeasuredPoint& 
   }
   point.precision = row.required_text(f_precision);
   if (std::find(kPrecisions.begin(), kPrecisions.end(), point.precision) == kPrecisions.end()) {
-    row.reject(f_precision,
-               "is '" + printable(point.precision) + "'; use bf16, fp8, fp4 or mxfp4");
+    row.reject(f_precision, "is '" + printable(point.precision) + "'; use bf16, fp8, fp4 or mxfp4");
   }
   point.engine = row.required_text(f_engine);
   point.spec_decode = row.required_text(f_spec_decode);
@@ -230,96 +226,6 @@ void read_measurements(RowReader& row, MeasuredPoint& point) {
   point.decode_gpu_power = power(f_decode_power);
 }
 
-std::optional<CheckFailure> check_layout(const MeasuredPoint& point) {
-  const auto& layout = point.layout;
-  if (layout.prefill_gpus && layout.decode_gpus &&
-      *layout.prefill_gpus + *layout.decode_gpus != layout.num_gpus) {
-    return CheckFailure{"num_gpus",
-                        "is " + std::to_string(layout.num_gpus) + " but prefill_gpus + decode_gpus is " +
-                            std::to_string(*layout.prefill_gpus + *layout.decode_gpus) +
-                            "; make them equal"};
-  }
-  return std::nullopt;
-}
-
-std::optional<CheckFailure> check_rates(const MeasuredPoint& point) {
-  if (point.total_per_gpu && point.output_per_gpu) {
-    const double share = *point.output_per_gpu / *point.total_per_gpu;
-    if (share > 1.0 + kIdentityTolerance) {
-      return CheckFailure{"output_tokens_per_s_per_gpu",
-                          "is above total_tokens_per_s_per_gpu; total counts input and output"};
-    }
-    if (point.workload.isl_tokens && point.workload.osl_tokens) {
-      const double nominal = static_cast<double>(*point.workload.osl_tokens) /
-                             (*point.workload.isl_tokens + *point.workload.osl_tokens);
-      if (std::abs(share / nominal - 1.0) > kTokenKindTolerance) {
-        return CheckFailure{"output_tokens_per_s_per_gpu",
-                            "is " + shortest(share) + " of the total where the lengths give " +
-                                shortest(nominal) + "; count both over all GPUs"};
-      }
-    }
-  }
-  if (point.interactivity && point.tpot_median) {
-    const double product =
-        in_tokens_per_second(*point.interactivity) * in_seconds(*point.tpot_median);
-    if (std::abs(product - 1.0) > kInteractivityTolerance) {
-      return CheckFailure{"interactivity_tokens_per_s",
-                          "times tpot_median_s is " + shortest(product) +
-                              " where 1 is needed; both are of the same statistic, TPOT in seconds"};
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<CheckFailure> check_energy(const MeasuredPoint& point) {
-  const auto differs = [&](const std::optional<JoulesPerToken>& energy,
-                           const std::optional<TokensPerSecond>& rate) {
-    return point.gpu_power && energy && rate &&
-           std::abs(*energy * *rate / *point.gpu_power - 1.0) > kIdentityTolerance;
-  };
-  const auto failure = [&](const char* column, JoulesPerToken energy, TokensPerSecond rate) {
-    return CheckFailure{column, "times the rate of the same tokens is " +
-                                    shortest(in_watts(energy * rate)) + " W but gpu_power_watts is " +
-                                    shortest(in_watts(*point.gpu_power)) +
-                                    "; one of the three is of another boundary, count or token kind"};
-  };
-  if (differs(point.joules_per_output_token, point.output_per_gpu)) {
-    return failure("joules_per_output_token", *point.joules_per_output_token,
-                   *point.output_per_gpu);
-  }
-  if (differs(point.joules_per_total_token, point.total_per_gpu)) {
-    return failure("joules_per_total_token", *point.joules_per_total_token, *point.total_per_gpu);
-  }
-  return std::nullopt;
-}
-
-void derive(MeasuredPoint& point) {
-  if (!point.interactivity && point.tpot_median) {
-    point.interactivity = tokens(1) / *point.tpot_median;
-    point.interactivity_is_derived = true;
-  }
-  if (!point.output_per_gpu) {
-    if (point.total_per_gpu && point.workload.isl_tokens && point.workload.osl_tokens) {
-      const double share = static_cast<double>(*point.workload.osl_tokens) /
-                           (*point.workload.isl_tokens + *point.workload.osl_tokens);
-      point.output_per_gpu = *point.total_per_gpu * share;
-      point.output_is_derived = true;
-    } else if (point.gpu_power && point.joules_per_output_token) {
-      point.output_per_gpu = *point.gpu_power / *point.joules_per_output_token;
-      point.output_is_derived = true;
-    }
-  }
-  if (!point.gpu_power) {
-    if (point.joules_per_output_token && point.output_per_gpu) {
-      point.gpu_power = *point.joules_per_output_token * *point.output_per_gpu;
-      point.power_is_derived = true;
-    } else if (point.joules_per_total_token && point.total_per_gpu) {
-      point.gpu_power = *point.joules_per_total_token * *point.total_per_gpu;
-      point.power_is_derived = true;
-    }
-  }
-}
-
 template <class T>
 std::string number_text(const std::optional<T>& value) {
   if (!value) {
@@ -337,17 +243,6 @@ std::string number_text(const std::optional<T>& value) {
 }
 
 }  // namespace
-
-std::string to_string(const Workload& workload) {
-  if (!workload.task.empty()) {
-    return workload.task;
-  }
-  return number_text(workload.isl_tokens) + "/" + number_text(workload.osl_tokens);
-}
-
-const char* to_string(Serving serving) {
-  return serving == Serving::aggregated ? "aggregated" : "disaggregated";
-}
 
 const std::vector<std::string>& point_columns() {
   static const std::vector<std::string> kColumns = {"source",
@@ -389,20 +284,6 @@ const std::vector<std::string>& point_columns() {
   return kColumns;
 }
 
-std::optional<CheckFailure> check_and_derive(MeasuredPoint& point) {
-  for (const auto& check : {check_layout, check_rates, check_energy}) {
-    if (auto failure = check(point)) {
-      return failure;
-    }
-  }
-  derive(point);
-  if (!point.total_per_gpu && !point.output_per_gpu) {
-    return CheckFailure{"total_tokens_per_s_per_gpu",
-                        "no token rate is given or can be derived; a point needs one"};
-  }
-  return std::nullopt;
-}
-
 PointTable parse_points(std::string_view text, const std::string& name,
                         const catalog::Catalog& catalog) {
   const auto table = CsvTable::parse(text, name);
@@ -422,9 +303,9 @@ PointTable parse_points(std::string_view text, const std::string& name,
     point.read_at = name + ":" + std::to_string(csv_row.line);
     if (!row.failure()) {
       if (const auto failure = check_and_derive(point)) {
-        row.reject(static_cast<std::size_t>(std::find(point_columns().begin(), point_columns().end(),
-                                                      failure->column) -
-                                            point_columns().begin()),
+        row.reject(static_cast<std::size_t>(
+                       std::find(point_columns().begin(), point_columns().end(), failure->column) -
+                       point_columns().begin()),
                    failure->reason);
       }
     }
@@ -470,10 +351,10 @@ std::vector<MeasuredPoint> load_points(const std::vector<fs::path>& paths,
     if (!table.rejected.empty()) {
       const auto& first = table.rejected.front();
       const auto more = table.rejected.size() - 1;
-      throw_bad_input(first.reason + (more > 0 ? " (and " + std::to_string(more) +
-                                                     " more rows with a fault)"
-                                               : ""),
-                      first.where, "");
+      throw_bad_input(
+          first.reason +
+              (more > 0 ? " (and " + std::to_string(more) + " more rows with a fault)" : ""),
+          first.where, "");
     }
     std::size_t replaced = 0;
     points = points.empty() ? std::move(table.points)
@@ -484,29 +365,28 @@ std::vector<MeasuredPoint> load_points(const std::vector<fs::path>& paths,
 
 std::string identity(const MeasuredPoint& point) {
   const auto& l = point.layout;
-  const std::array<std::string, 22> parts = {
-      point.source,
-      point.accelerator,
-      point.model,
-      point.precision,
-      point.engine,
-      point.spec_decode,
-      to_string(point.serving),
-      std::to_string(l.num_gpus),
-      number_text(l.prefill_gpus),
-      number_text(l.decode_gpus),
-      number_text(l.prefill_tp),
-      number_text(l.prefill_ep),
-      number_text(l.prefill_dp_attention),
-      number_text(l.decode_tp),
-      number_text(l.decode_ep),
-      number_text(l.decode_dp_attention),
-      to_string(point.workload),
-      number_text(point.mean_output_tokens),
-      number_text(point.concurrency),
-      number_text(point.mean_batch_size),
-      point.date,
-      point.url};
+  const std::array<std::string, 22> parts = {point.source,
+                                             point.accelerator,
+                                             point.model,
+                                             point.precision,
+                                             point.engine,
+                                             point.spec_decode,
+                                             to_string(point.serving),
+                                             std::to_string(l.num_gpus),
+                                             number_text(l.prefill_gpus),
+                                             number_text(l.decode_gpus),
+                                             number_text(l.prefill_tp),
+                                             number_text(l.prefill_ep),
+                                             number_text(l.prefill_dp_attention),
+                                             number_text(l.decode_tp),
+                                             number_text(l.decode_ep),
+                                             number_text(l.decode_dp_attention),
+                                             to_string(point.workload),
+                                             number_text(point.mean_output_tokens),
+                                             number_text(point.concurrency),
+                                             number_text(point.mean_batch_size),
+                                             point.date,
+                                             point.url};
   return join(parts, "\x1f");
 }
 

@@ -18,10 +18,18 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
   const auto& accelerator = catalog.accelerator(system.accelerator, system.defined_at);
   const auto& plant = catalog.cooling_plant(stock.cooling_plant, stock.defined_at);
   const facility::CoolingPlant cooling{plant};
-  RackKind kind{&stock, &system, &plant, facility::PowerChain{catalog, system},
-                system.gpus_per_rack(), {}, {}, Tag::measured, {}, {}};
-  kind.provisioned_per_rack = cooling.meter_for(
-      {kind.chain.provisioned_node().it_total().value * static_cast<double>(system.nodes_per_rack)});
+  RackKind kind{&stock,
+                &system,
+                &plant,
+                facility::PowerChain{catalog, system},
+                system.gpus_per_rack(),
+                {},
+                {},
+                Tag::measured,
+                {},
+                {}};
+  kind.provisioned_per_rack = cooling.meter_for({kind.chain.provisioned_node().it_total().value *
+                                                 static_cast<double>(system.nodes_per_rack)});
   kind.idle_gpu =
       accelerator.idle ? accelerator.idle->value : accelerator.tdp.value * kIdleShareOfTdp;
   kind.idle_tag = accelerator.idle ? accelerator.idle->tag : Tag::modelled;
@@ -29,12 +37,12 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
   kind.capital_per_gpu =
       stock.capital_per_gpu
           ? stock.capital_per_gpu
-          : facility::capital_and_hosting_per_gpu(
-                catalog.price_table(site.price_table, site.file), accelerator.id, site.price_basis);
+          : facility::capital_and_hosting_per_gpu(catalog.price_table(site.price_table, site.file),
+                                                  accelerator.id, site.price_basis);
   if (stock.max_buy > 0 && !kind.capital_per_gpu) {
     throw_bad_input("the price table '" + site.price_table + "' has no " +
-                        std::string{to_string(site.price_basis)} + " price for '" +
-                        accelerator.id + "', so racks of '" + system.id + "' cannot be bought",
+                        std::string{to_string(site.price_basis)} + " price for '" + accelerator.id +
+                        "', so racks of '" + system.id + "' cannot be bought",
                     stock.defined_at, "add capital_usd_per_gpu_hour to this [[rack]]");
   }
   return kind;
@@ -154,8 +162,8 @@ class Builder {
         reach.best_interactivity =
             std::max(reach.best_interactivity.value_or(TokensPerSecond{}), *point->interactivity);
         if (*point->interactivity >= slo.min_interactivity && point->ttft_median) {
-          reach.best_ttft = std::min(reach.best_ttft.value_or(*point->ttft_median),
-                                     *point->ttft_median);
+          reach.best_ttft =
+              std::min(reach.best_ttft.value_or(*point->ttft_median), *point->ttft_median);
         }
       }
     }

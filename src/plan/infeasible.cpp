@@ -5,8 +5,9 @@
 #include <string>
 #include <utility>
 
-#include "perwatt/base/text.hpp"
 #include "plan_model.hpp"
+
+#include "perwatt/base/text.hpp"
 
 namespace perwatt::plan {
 
@@ -24,7 +25,9 @@ std::string rounded(double value, int digits = 6) {
   return shortest(std::ceil(value * scale - 1e-6) / scale);
 }
 
-std::string megawatt_text(double megawatts_value) { return rounded(megawatts_value) + " MW"; }
+std::string megawatt_text(double megawatts_value) {
+  return rounded(megawatts_value) + " MW";
+}
 
 bool has_candidate(const CandidateSet& set, std::size_t service) {
   return std::any_of(set.candidates.begin(), set.candidates.end(),
@@ -35,14 +38,16 @@ std::string service_key(const Service& service, const std::string& key) {
   return "service[" + service.id + "]." + key;
 }
 
-/// The SLO or the data stand in the way of a service: says which and how far the measured rows reach.
+/// The SLO or the data stand in the way of a service: says which and how far the measured rows
+/// reach.
 Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
   const auto& service = site.services[s];
   const auto& reach = set.reach[s];
   const std::string workload = service.model + " " + to_string(service.workload);
   if (!reach.has_deployment) {
     return {service_key(service, "model"), workload,
-            "a measured deployment of " + workload + " on the site's systems (perwatt import, --points)",
+            "a measured deployment of " + workload +
+                " on the site's systems (perwatt import, --points)",
             1.0};
   }
   if (*reach.best_interactivity < service.slo.min_interactivity) {
@@ -53,22 +58,20 @@ Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
             1.0 - *reach.best_interactivity / service.slo.min_interactivity};
   }
   if (set.excluded[s].unknown_ttft > 0) {
-    return {service_key(service, "max_ttft"),
-            shortest(in_seconds(*service.slo.max_ttft)) + " s",
+    return {service_key(service, "max_ttft"), shortest(in_seconds(*service.slo.max_ttft)) + " s",
             "--allow-unknown-ttft: " + std::to_string(set.excluded[s].unknown_ttft) +
                 " deployments have enough interactivity and no measured TTFT",
             0.0};
   }
   if (service.slo.max_ttft && reach.best_ttft && *reach.best_ttft > *service.slo.max_ttft) {
-    return {service_key(service, "max_ttft"),
-            shortest(in_seconds(*service.slo.max_ttft)) + " s",
+    return {service_key(service, "max_ttft"), shortest(in_seconds(*service.slo.max_ttft)) + " s",
             "at least " + rounded(in_seconds(*reach.best_ttft)) +
                 " s, the least that was measured at this interactivity",
             *reach.best_ttft / *service.slo.max_ttft - 1.0};
   }
   if (set.excluded[s].too_large > 0) {
-    return {"rack", "owned + max_buy", "more racks: the deployments that meet the SLO need more GPUs",
-            1.0};
+    return {"rack", "owned + max_buy",
+            "more racks: the deployments that meet the SLO need more GPUs", 1.0};
   }
   return {service_key(service, "model"), workload,
           "deployments whose power and input rate are known (perwatt import, --points)", 1.0};
@@ -115,9 +118,8 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
       const auto& service = site.services[limit.index];
       const double present = in_tokens_per_second(*service.committed_output);
       const double possible = std::max(0.0, std::floor(present - excess * 1e3));
-      return {service_key(service, "committed_output_tokens_per_s"),
-              shortest(present) + " tok/s", "at most " + shortest(possible) + " tok/s",
-              1.0 - possible / present};
+      return {service_key(service, "committed_output_tokens_per_s"), shortest(present) + " tok/s",
+              "at most " + shortest(possible) + " tok/s", 1.0 - possible / present};
     }
   }
   return {};
@@ -134,8 +136,7 @@ std::vector<std::pair<Limit, double>> smallest_excess(const Site& site, const Ca
     return excesses;
   }
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    const double excess =
-        solution->columns[static_cast<std::size_t>(model.excess_column(i))];
+    const double excess = solution->columns[static_cast<std::size_t>(model.excess_column(i))];
     if (excess > kTolerance) {
       excesses.emplace_back(limits[i], excess);
     }
@@ -170,10 +171,9 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
     }
   }
   if (!plan.remedies.empty()) {
-    std::stable_sort(plan.remedies.begin(), plan.remedies.end(),
-                     [](const Remedy& a, const Remedy& b) {
-                       return a.relative_change < b.relative_change;
-                     });
+    std::stable_sort(
+        plan.remedies.begin(), plan.remedies.end(),
+        [](const Remedy& a, const Remedy& b) { return a.relative_change < b.relative_change; });
     plan.infeasible_because = "no deployment on the site's systems can serve what is asked; " +
                               name_tightest(plan.remedies.front());
     return;
@@ -188,8 +188,8 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
       plan.remedies.begin(), plan.remedies.end(),
       [](const Remedy& a, const Remedy& b) { return a.relative_change < b.relative_change; });
   if (!plan.remedies.empty()) {
-    plan.infeasible_because = "the limits contradict each other; " +
-                              name_tightest(plan.remedies.front());
+    plan.infeasible_because =
+        "the limits contradict each other; " + name_tightest(plan.remedies.front());
     return;
   }
   for (const auto& [moved, excess] : smallest_excess(site, set, limits, plan.solver)) {

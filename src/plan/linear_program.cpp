@@ -1,12 +1,13 @@
 #include "linear_program.hpp"
 
+#include <chrono>
+#include <cmath>
+#include <string>
+
 #include <CbcModel.hpp>
 #include <ClpSimplex.hpp>
 #include <CoinPackedMatrix.hpp>
 #include <OsiClpSolverInterface.hpp>
-#include <chrono>
-#include <cmath>
-#include <string>
 
 #include "perwatt/base/error.hpp"
 
@@ -155,8 +156,7 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_integer() {
   Solution solution;
   solution.objective = search.getObjValue();
   solution.bound = search.getBestPossibleObjValue();
-  solution.columns.assign(search.bestSolution(),
-                          search.bestSolution() + impl_->objective.size());
+  solution.columns.assign(search.bestSolution(), search.bestSolution() + impl_->objective.size());
   return solution;
 }
 

@@ -10,8 +10,8 @@
 
 namespace perwatt::plan {
 
-/// Maximises c'x over row bounds and column bounds. Dimensionless numbers; the caller picks units that
-/// keep them between about 1e-4 and 1e6.
+/// Maximises c'x over row bounds and column bounds. Dimensionless numbers; the caller picks units
+/// that keep them between about 1e-4 and 1e6.
 class LinearProgram {
  public:
   using Entry = std::pair<int, double>;  // row, coefficient
@@ -37,8 +37,8 @@ class LinearProgram {
     double bound = 0;                   // proven upper bound of the objective
   };
 
-  /// The relaxation's optimum; nothing when infeasible. Throws Error(internal_error) when the solver
-  /// stops without either answer.
+  /// The relaxation's optimum; nothing when infeasible. Throws Error(internal_error) when the
+  /// solver stops without either answer.
   std::optional<Solution> solve_relaxed();
 
   /// The best solution with whole integer columns; nothing when there is none.

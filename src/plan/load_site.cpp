@@ -62,10 +62,10 @@ Service read_service(const ConfigTable& table, const catalog::Catalog& catalog) 
   if (service.slo.max_ttft && *service.slo.max_ttft <= Seconds{}) {
     table.fail("max_ttft", "is 0", "give a time above 0 or remove the key");
   }
-  service.demand_output = tokens_per_second(
-      table.number("demand_output_tokens_per_s", {0.0, kMostTokensPerSecond}));
-  if (const auto committed = table.optional_number("committed_output_tokens_per_s",
-                                                   {0.0, kMostTokensPerSecond})) {
+  service.demand_output =
+      tokens_per_second(table.number("demand_output_tokens_per_s", {0.0, kMostTokensPerSecond}));
+  if (const auto committed =
+          table.optional_number("committed_output_tokens_per_s", {0.0, kMostTokensPerSecond})) {
     service.committed_output = tokens_per_second(*committed);
     if (*service.committed_output > service.demand_output) {
       table.fail("committed_output_tokens_per_s",
@@ -110,8 +110,8 @@ SiteLoad read_load(const ConfigTable& table, const catalog::Catalog& catalog) {
 }
 
 void read_site_table(const ConfigTable& table, Site& site) {
-  site.name = table.optional_text("name").value_or(
-      std::filesystem::path{site.file}.stem().string());
+  site.name =
+      table.optional_text("name").value_or(std::filesystem::path{site.file}.stem().string());
   site.envelope = table.power("envelope");
   if (site.envelope <= Watts{}) {
     table.fail("envelope", "is 0", "give the limit at the meter, for example \"100MW\"");
@@ -196,9 +196,8 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
   }
   if (const auto baseline = document.optional_table("baseline")) {
     const auto file = baseline->text("site");
-    site.baseline_file = file == "self"
-                             ? file
-                             : (std::filesystem::path{name}.parent_path() / file).string();
+    site.baseline_file =
+        file == "self" ? file : (std::filesystem::path{name}.parent_path() / file).string();
     baseline->reject_unknown_keys();
   }
   document.reject_unknown_keys();

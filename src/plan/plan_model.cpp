@@ -8,7 +8,9 @@ namespace {
 
 constexpr double kInf = LinearProgram::kInfinity;
 
-double in_ktok(TokensPerSecond rate) { return in_tokens_per_second(rate) / 1e3; }
+double in_ktok(TokensPerSecond rate) {
+  return in_tokens_per_second(rate) / 1e3;
+}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "linear_program.hpp"
+
 #include "perwatt/plan/candidate.hpp"
 #include "perwatt/plan/plan.hpp"
 #include "perwatt/plan/site.hpp"
@@ -31,9 +32,13 @@ class PlanModel {
   void set_owned_racks(std::size_t rack, double owned);
 
   [[nodiscard]] int gpus_column(std::size_t candidate) const { return gpus_[candidate]; }
+
   [[nodiscard]] int idle_column(std::size_t rack) const { return idle_[rack]; }
+
   [[nodiscard]] int powered_column(std::size_t rack) const { return powered_[rack]; }
+
   [[nodiscard]] int bought_column(std::size_t rack) const { return bought_[rack]; }
+
   [[nodiscard]] int excess_column(std::size_t relaxed) const { return excess_[relaxed]; }
 
  private:

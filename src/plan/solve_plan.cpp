@@ -2,14 +2,15 @@
 #include <cmath>
 
 #include "infeasible.hpp"
-#include "perwatt/plan/plan.hpp"
 #include "plan_model.hpp"
+
+#include "perwatt/plan/plan.hpp"
 
 namespace perwatt::plan {
 
 namespace {
 
-constexpr double kLeastGpus = 1e-6;          // fewer are the solver's rounding
+constexpr double kLeastGpus = 1e-6;           // fewer are the solver's rounding
 constexpr double kObjectiveRounding = 1e-10;  // relative; less between two optima is none
 
 double at(const LinearProgram::Solution& solution, int column) {
@@ -36,7 +37,8 @@ Watts meter_total(const CandidateSet& set, const Plan& plan, double available, B
   return meter;
 }
 
-/// Adds `gpus` GPUs of a rack kind, each board drawing `per_gpu` for `share` of the time, to the flow.
+/// Adds `gpus` GPUs of a rack kind, each board drawing `per_gpu` for `share` of the time, to the
+/// flow.
 void add_flow(const RackKind& rack, Watts per_gpu, double gpus, Watts& boards, PowerFlow& flow,
               Totals& totals) {
   const auto node = rack.chain.node_at(per_gpu);
@@ -46,8 +48,7 @@ void add_flow(const RackKind& rack, Watts per_gpu, double gpus, Watts& boards, P
   flow.fans += node.fans * nodes;
   flow.conversion += node.conversion * nodes;
   flow.network += node.network * nodes;
-  const auto parts =
-      facility::CoolingPlant{*rack.plant}.parts_at({node.it_total().value * nodes});
+  const auto parts = facility::CoolingPlant{*rack.plant}.parts_at({node.it_total().value * nodes});
   flow.cooling += parts.cooling;
   flow.distribution += parts.distribution;
   totals.gpu += node.gpu * nodes;
@@ -176,8 +177,7 @@ void find_duals(const Site& site, const CandidateSet& set, PlanModel& model, dou
   if (site.envelope > step) {
     model.set_envelope(site.envelope - step);
     const auto change = step_value(model, optimum);
-    plan.duals.per_megawatt_down =
-        change ? std::optional{UsdPerSecond{} - *change} : std::nullopt;
+    plan.duals.per_megawatt_down = change ? std::optional{UsdPerSecond{} - *change} : std::nullopt;
   }
   model.set_envelope(site.envelope);
   for (std::size_t k = 0; k < set.racks.size(); ++k) {

@@ -52,8 +52,7 @@ Ends ends_of(const plan::SolvedSite& solved) {
 /// The interval of numerator / denominator at the same ratio of their means, both independent.
 Interval quotient(double value, double top, const Interval& tops, double bottom,
                   const Interval& bottoms) {
-  const double down =
-      std::hypot(std::log(tops.low / top), std::log(bottoms.high / bottom));
+  const double down = std::hypot(std::log(tops.low / top), std::log(bottoms.high / bottom));
   const double up = std::hypot(std::log(tops.high / top), std::log(bottoms.low / bottom));
   return {value * std::exp(-down), value * std::exp(up)};
 }
@@ -182,9 +181,9 @@ class Headline {
         to_string(weaker(totals_.tag, tags_.reserved)), "per MW reserved at the meter");
     add("per_drawn_mw", "Efficiency", "Output tokens per drawn megawatt", "tok/s/MW",
         drawn > 0 ? std::optional{output_ / drawn} : std::nullopt,
-        served && drawn > 0 ? std::optional{quotient(output_ / drawn, output_, outputs_,
-                                                     drawn * 1e6, meters_)}
-                            : std::nullopt,
+        served && drawn > 0
+            ? std::optional{quotient(output_ / drawn, output_, outputs_, drawn * 1e6, meters_)}
+            : std::nullopt,
         to_string(weaker(totals_.tag, tags_.meter)), "per MW of mean draw at the meter");
     add_joules("joules_gpu", "GPU boards", totals_.gpu, ends_.gpu, tags_.gpu);
     add_joules("joules_it", "IT", totals_.it, ends_.it, tags_.it);
@@ -254,9 +253,9 @@ std::string value_text(const Figure& figure) {
 }
 
 std::string interval_text(const Figure& figure) {
-  return figure.interval ? significant(figure.interval->low, 4) + " to " +
-                               significant(figure.interval->high, 4)
-                         : "";
+  return figure.interval
+             ? significant(figure.interval->low, 4) + " to " + significant(figure.interval->high, 4)
+             : "";
 }
 
 DeploymentFigures deployment_figures(const plan::SolvedSite& solved,
@@ -265,12 +264,12 @@ DeploymentFigures deployment_figures(const plan::SolvedSite& solved,
   const double available = solved.site->availability_ratio;
   const auto interval = inference::rate_interval(candidate.point);
   const auto output = candidate.point.output_per_gpu * (assignment.gpus * available);
-  DeploymentFigures figures{output,
-                            output * interval.low_factor,
-                            output * interval.high_factor,
-                            {},
-                            candidate.meter_per_gpu.value /
-                                (candidate.point.output_per_gpu * available)};
+  DeploymentFigures figures{
+      output,
+      output * interval.low_factor,
+      output * interval.high_factor,
+      {},
+      candidate.meter_per_gpu.value / (candidate.point.output_per_gpu * available)};
   if (const auto input = candidate.point.input_per_gpu()) {
     figures.input = *input * (assignment.gpus * available);
   }

@@ -1,8 +1,9 @@
 // The headline figures of a plan, each with unit, tag, 90 % interval and what it means.
 //
-// Intervals: the deployments' rate intervals and the boards' power intervals taken at the same end for
-// all deployments at once, as the plan's totals do. Where rates and power both enter, the two are
-// combined as independent: the relative (for profit: absolute) deviations by root sum of squares.
+// Intervals: the deployments' rate intervals and the boards' power intervals taken at the same end
+// for all deployments at once, as the plan's totals do. Where rates and power both enter, the two
+// are combined as independent: the relative (for profit: absolute) deviations by root sum of
+// squares.
 #pragma once
 
 #include <optional>
@@ -30,8 +31,8 @@ struct Figure {
   std::string remark;  // basis, or why the value is unknown
 };
 
-/// Always the same keys in the same order, so that plans can be laid side by side. REQUIRES: an optimal
-/// plan.
+/// Always the same keys in the same order, so that plans can be laid side by side. REQUIRES: an
+/// optimal plan.
 [[nodiscard]] std::vector<Figure> headline_figures(const plan::SolvedSite& solved,
                                                    const catalog::Catalog& catalog);
 

@@ -1,10 +1,9 @@
 #include "table.hpp"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "text.hpp"
+#include <fmt/format.h>
 
 namespace perwatt::report {
 
@@ -22,7 +21,8 @@ std::string html_cell(const Cell& cell) {
 
 std::string markdown_cell(const Cell& cell) {
   const auto text = markdown_escaped(cell.text);
-  // In <…> no bracket or parenthesis of the address can end the link; "<" and ">" are refused above.
+  // In <…> no bracket or parenthesis of the address can end the link; "<" and ">" are refused
+  // above.
   return is_web_address(cell.url) ? fmt::format("[{}](<{}>)", text, cell.url) : text;
 }
 
@@ -45,11 +45,13 @@ void Table::add(std::vector<Cell> cells, std::string row_id) {
   rows.push_back({std::move(cells), std::move(row_id), false});
 }
 
-void Table::add_heading(std::string text) { rows.push_back({{Cell{std::move(text)}}, {}, true}); }
+void Table::add_heading(std::string text) {
+  rows.push_back({{Cell{std::move(text)}}, {}, true});
+}
 
 std::string to_html(const Table& table) {
-  std::string html = fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n", slug(table.id),
-                                 html_escaped(table.title));
+  std::string html =
+      fmt::format("<section id=\"{}\">\n<h2>{}</h2>\n", slug(table.id), html_escaped(table.title));
   if (!table.note.empty()) {
     html += fmt::format("<p class=\"note\">{}</p>\n", html_escaped(table.note));
   }

@@ -8,8 +8,11 @@ namespace perwatt::report {
 
 struct Cell {
   Cell() = default;
+
   Cell(std::string shown) : text{std::move(shown)} {}  // NOLINT: a cell is its text
-  Cell(const char* shown) : text{shown} {}             // NOLINT
+
+  Cell(const char* shown) : text{shown} {}  // NOLINT
+
   Cell(std::string shown, std::string address) : text{std::move(shown)}, url{std::move(address)} {}
 
   std::string text;

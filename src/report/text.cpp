@@ -1,10 +1,10 @@
 #include "text.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "perwatt/base/text.hpp"
 

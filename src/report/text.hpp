@@ -8,7 +8,8 @@
 
 namespace perwatt::report {
 
-/// `value` rounded to `digits` significant digits, thousands separated: "12,345.7", never "1.2e+06".
+/// `value` rounded to `digits` significant digits, thousands separated: "12,345.7", never
+/// "1.2e+06".
 [[nodiscard]] std::string significant(double value, int digits = 4);
 
 /// With a prefix and its unit: "98.3 MW", "19.2 M tok/s", "1,234 USD/h", "12.1 %".
@@ -17,8 +18,8 @@ namespace perwatt::report {
 [[nodiscard]] std::string money_text(UsdPerSecond rate, int digits = 4);
 [[nodiscard]] std::string percent_text(double ratio, int digits = 3);
 
-/// Safe inside an element and inside a quoted attribute. Control characters but line breaks and tabs
-/// are dropped.
+/// Safe inside an element and inside a quoted attribute. Control characters but line breaks and
+/// tabs are dropped.
 [[nodiscard]] std::string html_escaped(std::string_view text);
 
 /// JSON text safe inside <script>: no "<" stays, so that no tag can begin or end there.

@@ -113,6 +113,9 @@ TEST(ShippedCatalog, KnownFiguresAreReadInTheirUnits) {
   EXPECT_EQ(h100.idle->value, watts(68.6));
   EXPECT_EQ(h100.idle->tag, Tag::measured);
   EXPECT_DOUBLE_EQ(*h100.dense_bf16_flops, 989e12);
+  EXPECT_DOUBLE_EQ(*h100.dense_fp8_flops, 1979e12);
+  EXPECT_FALSE(h100.dense_fp4_flops);
+  EXPECT_DOUBLE_EQ(*shipped().accelerator("b200", "").dense_fp4_flops, 9000e12);
   EXPECT_DOUBLE_EQ(*h100.memory_bytes_per_second, 3.35e12);
   const auto& r1 = shipped().model("deepseek-r1", "");
   EXPECT_DOUBLE_EQ(*r1.total_parameters, 671e9);

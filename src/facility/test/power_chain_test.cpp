@@ -214,6 +214,29 @@ TEST(PowerChain, FollowsTheChassisFormula) {
   EXPECT_NEAR(in_watts(node.it_total().value), dc / efficiency + in_watts(c.network), 1e-6);
 }
 
+/// Loss of the GB200 tray converters at `load` watts, between the points 0.5 and 1 of its curve.
+double converter_loss_above_half(double load) {
+  const double share = (load / 8000 - 0.5) / 0.5;
+  return 136.50465356773566 + share * (333.33333333333394 - 136.50465356773566);
+}
+
+TEST(PowerChain, FollowsTheRackScaleFormula) {
+  const auto node = chain_of("gb200-nvl72").node_at(watts(1000));
+  const double air_load = 2 * 4.800962312499999 + 132;
+  const double before_fans = 4 * 1000 + 2 * 100 + air_load;
+  const double air_heat = air_load + converter_loss_above_half(before_fans);
+  const double fans = 8 * 30.24 * std::pow(0.4 + 0.4 * air_heat / 500, 3);
+  const double loss = converter_loss_above_half(before_fans + fans);
+  const double dc = 18 * (before_fans + fans + loss) + 9 * 477.5173169913098 + 8 * 10;
+  const double load = dc / (8 * 6 * 5500.0);
+  ASSERT_GT(load, 0.2);
+  ASSERT_LT(load, 0.5);
+  const double efficiency = 0.9448 + (load - 0.2) / 0.3 * (0.964 - 0.9448);
+  EXPECT_NEAR(in_watts(node.fans), 18 * fans, 1e-6);
+  EXPECT_NEAR(in_watts(node.conversion), 18 * loss + dc / efficiency - dc, 1e-6);
+  EXPECT_NEAR(in_watts(node.it_total().value), dc / efficiency + 3645, 1e-6);
+}
+
 TEST(PowerChain, FansStopRisingAtTheirFullLoad) {
   const auto system = changed("hgx-h100-air", [](catalog::System& s) {
     std::get<catalog::ChassisChain>(s.chain).fan_full_load = watts(4000);

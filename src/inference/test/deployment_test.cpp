@@ -204,6 +204,16 @@ TEST(BetweenRows, HalfWayIsTheGeometricMean) {
   EXPECT_EQ(middle.interactivity, tokens_per_second(75));
 }
 
+TEST(BetweenRows, TheNearerRowWeighsMore) {
+  const auto high = with_ttft(point_at(1, 100, 10), 0.1);
+  const auto low = with_ttft(point_at(32, 50, 320), 3.2);
+  const auto near_high = between_rows(high, low, tokens_per_second(90));
+  EXPECT_DOUBLE_EQ(near_high.share_of_other, 0.2);
+  EXPECT_NEAR(in_tokens_per_second(near_high.output_per_gpu), 20, 1e-9);
+  EXPECT_NEAR(*near_high.concurrency, 2, 1e-9);
+  EXPECT_NEAR(in_seconds(*near_high.ttft), 0.2, 1e-9);
+}
+
 TEST(BetweenRows, WhatOneRowLacksIsUnknown) {
   auto low = point_at(64, 50, 40);
   low.concurrency.reset();
@@ -319,6 +329,20 @@ RC_GTEST_PROP(MeetingProperty, TheOrderOfThePointsDoesNotMatter, ()) {
     RC_ASSERT(identity(*a[i].point) == identity(*b[i].point));
     RC_ASSERT(a[i].output_per_gpu == b[i].output_per_gpu);
     RC_ASSERT(a[i].interactivity == b[i].interactivity);
+  }
+}
+
+TEST(DeploymentSet, RowsOfEqualRatesAreOrderedByLoadAndDate) {
+  auto later = point_at(4, 100, 10);
+  later.date = "2026-02-01";
+  auto earlier = point_at(4, 100, 10);
+  earlier.date = "2026-01-01";
+  for (const auto& points : {std::vector{later, point_at(8, 100, 10), earlier},
+                             std::vector{earlier, later, point_at(8, 100, 10)}}) {
+    const auto set = set_of(points);
+    EXPECT_EQ(set.deployments()[0].points[0]->date, "2026-01-01");
+    EXPECT_EQ(set.deployments()[0].points[1]->date, "2026-02-01");
+    EXPECT_EQ(set.deployments()[0].points[2]->concurrency, 8);
   }
 }
 

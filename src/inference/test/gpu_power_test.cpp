@@ -210,10 +210,10 @@ std::vector<MeasuredPoint> two_rows(std::optional<Watts> high_power,
 
 TEST(GpuPower, BetweenTwoReadingsIsLinear) {
   const auto rows = two_rows(watts(400), watts(800));
-  const auto at = between_rows(rows[0], rows[1], tokens_per_second(75));
+  const auto at = between_rows(rows[0], rows[1], tokens_per_second(90));
   const auto power = shipped_estimator().power_of(at);
   ASSERT_TRUE(power);
-  EXPECT_DOUBLE_EQ(in_watts(power->mean), 600);
+  EXPECT_DOUBLE_EQ(in_watts(power->mean), 480);
   EXPECT_EQ(power->low, watts(400));
   EXPECT_EQ(power->high, watts(800));
   EXPECT_EQ(power->tag, Tag::interpolated);
@@ -258,6 +258,18 @@ TEST(GpuPower, ALoneRelativeGivesItsShareOfTdp) {
   EXPECT_NEAR(in_watts(one.power_of(at_row(elsewhere))->mean), 480, 1e-9);
   EXPECT_LT(one.power_of(at_row(rows[1]))->high / one.power_of(at_row(rows[1]))->mean,
             one.power_of(at_row(elsewhere))->high / one.power_of(at_row(elsewhere))->mean);
+}
+
+TEST(GpuPower, AnEstimateIsCutAtIdleAndTdp) {
+  const auto idle = shipped_catalog().accelerator("b200", "").idle->value;
+  const auto low = two_rows(watts(20), {});
+  const auto below = GpuPowerEstimator{low, shipped_catalog()}.power_of(at_row(low[1]));
+  EXPECT_EQ(below->mean, idle);
+  EXPECT_EQ(below->low, idle);
+  const auto high = two_rows(watts(1100), {});
+  const auto above = GpuPowerEstimator{high, shipped_catalog()}.power_of(at_row(high[1]));
+  EXPECT_EQ(above->mean, watts(1000));
+  EXPECT_EQ(above->high, watts(1000));
 }
 
 TEST(GpuPower, TheOrderOfTheRelativesDoesNotMatter) {

@@ -1,8 +1,8 @@
 // Configuration files in TOML, read with the place of every value at hand.
 //
-// A reader asks for the keys it knows and then calls reject_unknown_keys(), so that a misspelt key is
-// an error and not a quiet default. All functions throw Error(bad_input) naming file, line, key, value
-// and remedy.
+// A reader asks for the keys it knows and then calls reject_unknown_keys(), so that a misspelt key
+// is an error and not a quiet default. All functions throw Error(bad_input) naming file, line, key,
+// value and remedy.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,7 @@ class ConfigTable {
   [[nodiscard]] std::optional<double> optional_number(std::string_view key, Range range) const;
   [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low,
                                      std::int64_t high) const;
-  [[nodiscard]] std::optional<std::int64_t> optional_integer(std::string_view key,
-                                                             std::int64_t low,
+  [[nodiscard]] std::optional<std::int64_t> optional_integer(std::string_view key, std::int64_t low,
                                                              std::int64_t high) const;
   [[nodiscard]] std::optional<bool> optional_flag(std::string_view key) const;
 
@@ -74,6 +73,7 @@ class ConfigTable {
 
  private:
   struct Node;
+
   explicit ConfigTable(std::shared_ptr<Node> node) : node_{std::move(node)} {}
 
   std::shared_ptr<Node> node_;

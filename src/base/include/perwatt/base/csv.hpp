@@ -23,7 +23,9 @@ class CsvTable {
   static CsvTable parse(std::string_view text, std::string name);
 
   [[nodiscard]] const std::string& name() const { return name_; }
+
   [[nodiscard]] const std::vector<std::string>& columns() const { return columns_; }
+
   [[nodiscard]] const std::vector<CsvRow>& rows() const { return rows_; }
 
   /// Index of a column, or nothing.

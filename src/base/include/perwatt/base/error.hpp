@@ -1,7 +1,8 @@
 // The one error type for input that ends a command: a file, a flag, an unknown name.
 //
 // Thrown by readers and checks, caught once in cli. The message answers four questions: what is
-// wrong, with which value, where, and how to mend it. An answer such as "infeasible" is not an error.
+// wrong, with which value, where, and how to mend it. An answer such as "infeasible" is not an
+// error.
 #pragma once
 
 #include <exception>
@@ -19,8 +20,8 @@ enum class ErrorCode {
 
 class Error : public std::exception {
  public:
-  /// `what_is_wrong` names the offending value; `where` is "file:line: key" or empty; `remedy` is an
-  /// instruction to the user or empty.
+  /// `what_is_wrong` names the offending value; `where` is "file:line: key" or empty; `remedy` is
+  /// an instruction to the user or empty.
   Error(ErrorCode code, std::string what_is_wrong, std::string where, std::string remedy);
 
   /// "where: what. remedy" on one line.

@@ -11,8 +11,8 @@ namespace perwatt {
 /// absent, not a regular file, too large or not readable.
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 
-/// Replaces `path` with `content` in one step: a reader, or a run killed midway, sees the old file or
-/// the new one. Throws Error(peer_failed) with the system's reason.
+/// Replaces `path` with `content` in one step: a reader, or a run killed midway, sees the old file
+/// or the new one. Throws Error(peer_failed) with the system's reason.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
 /// The folder of shipped catalogs, points and examples: $PERWATT_DATA_DIR when set, else

@@ -1,7 +1,7 @@
 // Quantities as a user writes them: a number and a unit, "100MW", "2 s", "50tok/s".
 //
-// A bare number is refused: a limit of "100" could be watts or megawatts. `where` is passed on to the
-// error ("site.toml:3: site.envelope" or "--max-ttft").
+// A bare number is refused: a limit of "100" could be watts or megawatts. `where` is passed on to
+// the error ("site.toml:3: site.envelope" or "--max-ttft").
 #pragma once
 
 #include <string_view>

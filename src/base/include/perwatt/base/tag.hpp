@@ -22,6 +22,8 @@ enum class Tag {
 [[nodiscard]] std::optional<Tag> parse_tag(std::string_view text);
 
 /// The weaker evidence of two.
-[[nodiscard]] constexpr Tag weaker(Tag a, Tag b) { return a < b ? b : a; }
+[[nodiscard]] constexpr Tag weaker(Tag a, Tag b) {
+  return a < b ? b : a;
+}
 
 }  // namespace perwatt

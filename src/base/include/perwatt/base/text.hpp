@@ -24,13 +24,13 @@ namespace perwatt {
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
 [[nodiscard]] std::string join(std::span<const std::string> parts, std::string_view separator);
 
-/// "did you mean 'x'?" for the candidate nearest to `wrong` in edit distance when it is near enough,
-/// else "one of: a, b, c" (at most twelve).
+/// "did you mean 'x'?" for the candidate nearest to `wrong` in edit distance when it is near
+/// enough, else "one of: a, b, c" (at most twelve).
 [[nodiscard]] std::string suggestion(std::string_view wrong,
                                      std::span<const std::string> candidates);
 
-/// `text` with control characters and bytes that are not UTF-8 shown as \xNN, cut to `max_bytes`, for
-/// echoing outside bytes in an error message.
+/// `text` with control characters and bytes that are not UTF-8 shown as \xNN, cut to `max_bytes`,
+/// for echoing outside bytes in an error message.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t max_bytes = 80);
 
 }  // namespace perwatt

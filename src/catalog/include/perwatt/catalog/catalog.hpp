@@ -1,4 +1,5 @@
-// The catalog: accelerators, systems, cooling plants, models and prices, every figure with its source.
+// The catalog: accelerators, systems, cooling plants, models and prices, every figure with its
+// source.
 //
 // Read from the shipped data/catalog and any folders given on top, whose entries replace those with
 // the same id whole. Immutable once loaded; safe to read from many threads.
@@ -58,15 +59,15 @@ struct Entry {
 struct Accelerator : Entry {
   std::string vendor;
   std::string architecture;
-  Sourced<Watts> tdp;                     // board
-  std::optional<Sourced<Watts>> idle;     // board, no work
-  std::optional<double> dense_bf16_flops; // FLOP/s
+  Sourced<Watts> tdp;                      // board
+  std::optional<Sourced<Watts>> idle;      // board, no work
+  std::optional<double> dense_bf16_flops;  // FLOP/s
   std::optional<double> dense_fp8_flops;
   std::optional<double> dense_fp4_flops;
   std::optional<double> memory_bytes_per_second;
 
-  /// Dense peak for weights of `precision` ("bf16", "fp8", "fp4", "mxfp4"): the rate of the narrowest
-  /// unit the accelerator has that is at least as wide as the weights.
+  /// Dense peak for weights of `precision` ("bf16", "fp8", "fp4", "mxfp4"): the rate of the
+  /// narrowest unit the accelerator has that is at least as wide as the weights.
   [[nodiscard]] std::optional<double> peak_flops(std::string_view precision) const;
 };
 
@@ -86,14 +87,15 @@ struct ChassisChain {
   Watts fan_nameplate;
   double fan_min_pwm_ratio = 0;
   double fan_max_pwm_ratio = 0;
-  Watts fan_full_load;          // DC heat at which the fans reach fan_max_pwm_ratio
-  Watts psu_share_capacity;     // capacity the load ratio of the PSU curve refers to
-  Watts psu_modeled_capacity;   // more DC than this is an overload
-  Watts network;                // share of switches and optics per node; AC
+  Watts fan_full_load;         // DC heat at which the fans reach fan_max_pwm_ratio
+  Watts psu_share_capacity;    // capacity the load ratio of the PSU curve refers to
+  Watts psu_modeled_capacity;  // more DC than this is an overload
+  Watts network;               // share of switches and optics per node; AC
   std::string psu_curve;
 };
 
-/// Power chain of a rack-scale system with trays and power shelves; docs/model/facility.md#rack-scale.
+/// Power chain of a rack-scale system with trays and power shelves;
+/// docs/model/facility.md#rack-scale.
 struct RackScaleChain {
   int compute_trays = 0;
   int boards_per_tray = 0;
@@ -133,8 +135,8 @@ struct System : Entry {
 };
 
 struct CoolingPlant : Entry {
-  std::string medium;  // "air" or "liquid"
-  Sourced<double> pue; // meter / IT, distribution losses included
+  std::string medium;                       // "air" or "liquid"
+  Sourced<double> pue;                      // meter / IT, distribution losses included
   Sourced<double> distribution_loss_ratio;  // lost before the IT inlet / IT; part of the PUE
 };
 
@@ -154,7 +156,8 @@ struct Model : Entry {
   std::vector<QualityScore> quality;
 };
 
-/// What one accelerator costs per hour in one dated table. All-in: servers, network, hosting, energy.
+/// What one accelerator costs per hour in one dated table. All-in: servers, network, hosting,
+/// energy.
 struct AcceleratorPrice {
   std::optional<UsdPerSecond> tco_hyperscaler;
   std::optional<UsdPerSecond> tco_neocloud;
@@ -201,7 +204,8 @@ struct Finance {
 class Catalog {
  public:
   /// Loads `folders` in order; later ones extend or override. Throws Error(bad_input) naming file,
-  /// line and key for anything malformed, an unknown source, an alias in use twice or a dangling id.
+  /// line and key for anything malformed, an unknown source, an alias in use twice or a dangling
+  /// id.
   static Catalog load(const std::vector<std::filesystem::path>& folders);
 
   /// By id or alias, any case. Throws Error(bad_input) at `where` with a suggestion.
@@ -218,17 +222,24 @@ class Catalog {
 
   [[nodiscard]] const PsuCurve& psu_curve(std::string_view id) const;
   [[nodiscard]] const Source& source(std::string_view id) const;
+
   [[nodiscard]] const Finance& finance() const { return finance_; }
 
   /// The newest list price of a model's tokens, or null.
   [[nodiscard]] const TokenPrice* token_price(std::string_view model_id) const;
 
   [[nodiscard]] const std::vector<Accelerator>& accelerators() const { return accelerators_; }
+
   [[nodiscard]] const std::vector<System>& systems() const { return systems_; }
+
   [[nodiscard]] const std::vector<CoolingPlant>& cooling_plants() const { return plants_; }
+
   [[nodiscard]] const std::vector<Model>& models() const { return models_; }
+
   [[nodiscard]] const std::vector<PriceTable>& price_tables() const { return price_tables_; }
+
   [[nodiscard]] const std::vector<TokenPrice>& token_prices() const { return token_prices_; }
+
   [[nodiscard]] const std::vector<EnergyPrice>& energy_prices() const { return energy_prices_; }
 
  private:
@@ -251,8 +262,8 @@ class Catalog {
   std::map<std::string, std::size_t, std::less<>> model_names_;
 };
 
-/// Id of the newest price table that names the most accelerators: the default where none is asked for.
-/// REQUIRES: a catalog with a price table (the shipped one has).
+/// Id of the newest price table that names the most accelerators: the default where none is asked
+/// for. REQUIRES: a catalog with a price table (the shipped one has).
 [[nodiscard]] std::string newest_hourly_table(const Catalog& catalog);
 
 }  // namespace perwatt::catalog

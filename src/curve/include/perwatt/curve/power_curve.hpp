@@ -1,9 +1,10 @@
-// Concave piecewise-linear curves: what a unit of work yields as a function of the watts it is given.
+// Concave piecewise-linear curves: what a unit of work yields as a function of the watts it is
+// given.
 //
-// A curve is its breakpoints in order of rising power. Between the first and the last breakpoint it is
-// linear and concave (slopes fall strictly); it is not defined outside. Concavity is what makes the
-// split of watts over many curves exact: a hull point between two breakpoints is reached by running a
-// share of the replicas at either end (docs/model/plan.md#mixing).
+// A curve is its breakpoints in order of rising power. Between the first and the last breakpoint it
+// is linear and concave (slopes fall strictly); it is not defined outside. Concavity is what makes
+// the split of watts over many curves exact: a hull point between two breakpoints is reached by
+// running a share of the replicas at either end (docs/model/plan.md#mixing).
 //
 // `Value` is any Quantity (tokens/s, USD/s, …). All functions are pure.
 #pragma once
@@ -80,7 +81,9 @@ class PowerCurve {
   }
 
   [[nodiscard]] std::span<const Point> points() const { return points_; }
+
   [[nodiscard]] Watts min_power() const { return points_.front().power; }
+
   [[nodiscard]] Watts max_power() const { return points_.back().power; }
 
   /// The value at `power`, or nothing outside [min_power, max_power].

@@ -26,14 +26,12 @@ struct MeterPower {
 /// Where the IT power of one node goes. The parts sum to it_total().
 struct NodePower {
   Watts gpu;
-  Watts host;        // CPUs, memory, storage, NICs, switch trays, controllers
+  Watts host;  // CPUs, memory, storage, NICs, switch trays, controllers
   Watts fans;
   Watts conversion;  // loss in power supplies and converters
   Watts network;     // share of scale-out switches and optics
 
-  [[nodiscard]] ItPower it_total() const {
-    return {gpu + host + fans + conversion + network};
-  }
+  [[nodiscard]] ItPower it_total() const { return {gpu + host + fans + conversion + network}; }
 };
 
 /// The power chain of one system, GPU boards to node inlet.
@@ -43,7 +41,8 @@ class PowerChain {
   /// accelerator's TDP draws more DC than its power supplies carry.
   PowerChain(const catalog::Catalog& catalog, const catalog::System& system);
 
-  /// One node (gpus_per_node GPUs) with every GPU board at `per_gpu`. Rises strictly with `per_gpu`.
+  /// One node (gpus_per_node GPUs) with every GPU board at `per_gpu`. Rises strictly with
+  /// `per_gpu`.
   [[nodiscard]] NodePower node_at(Watts per_gpu) const;
 
   /// What must be reserved for one node: every GPU board at its TDP, CPUs at their maximum.
@@ -53,6 +52,7 @@ class PowerChain {
   [[nodiscard]] ItPower it_per_gpu(Watts per_gpu) const;
 
   [[nodiscard]] const catalog::System& system() const { return *system_; }
+
   [[nodiscard]] Watts tdp() const { return tdp_; }
 
  private:

@@ -37,8 +37,8 @@ struct BottomUpCost {
   [[nodiscard]] UsdPerSecond total() const { return servers + facility + maintenance + energy; }
 };
 
-/// Nothing where the system has no purchase price. `provisioned` is the IT power reserved per GPU and
-/// `mean_draw` the mean power at the meter per GPU.
+/// Nothing where the system has no purchase price. `provisioned` is the IT power reserved per GPU
+/// and `mean_draw` the mean power at the meter per GPU.
 [[nodiscard]] std::optional<BottomUpCost> bottom_up_cost_per_gpu(const catalog::System& system,
                                                                  const catalog::Finance& finance,
                                                                  ItPower provisioned,

@@ -1,9 +1,9 @@
 // Deployments: measured points of one configuration over its load, ready to be planned with.
 //
-// A deployment is a model in one precision on one accelerator, engine, speculation, serving mode and
-// layout, under one workload. Its points differ in concurrency and in the date of the run, which stands
-// for the software version. Interpolation runs only along the load of one deployment, never between
-// two (docs/model/frontier.md).
+// A deployment is a model in one precision on one accelerator, engine, speculation, serving mode
+// and layout, under one workload. Its points differ in concurrency and in the date of the run,
+// which stands for the software version. Interpolation runs only along the load of one deployment,
+// never between two (docs/model/frontier.md).
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,9 @@ namespace perwatt::inference {
 
 /// What a service demands of a deployment.
 struct Slo {
-  TokensPerSecond min_interactivity;   // output tokens/s of one user
-  std::optional<Seconds> max_ttft;     // median
-  bool allow_unknown_ttft = false;     // take points that have no TTFT, marked
+  TokensPerSecond min_interactivity;  // output tokens/s of one user
+  std::optional<Seconds> max_ttft;    // median
+  bool allow_unknown_ttft = false;    // take points that have no TTFT, marked
 };
 
 /// One deployment at one load. Rates are per GPU, over all GPUs of the deployment.
@@ -45,7 +45,8 @@ struct OperatingPoint {
 };
 
 struct Deployment {
-  std::vector<const MeasuredPoint*> points;  // by falling interactivity; all with rate and interactivity
+  std::vector<const MeasuredPoint*>
+      points;  // by falling interactivity; all with rate and interactivity
 
   [[nodiscard]] const MeasuredPoint& head() const { return *points.front(); }
 };
@@ -61,8 +62,8 @@ class DeploymentSet {
   [[nodiscard]] std::span<const Deployment> deployments() const { return deployments_; }
 
   /// Every measured row that meets the SLO, and for each deployment whose own frontier crosses
-  /// `min_interactivity` the point interpolated to exactly that interactivity (and, where a TTFT limit
-  /// binds between two rows with TTFT, to that limit).
+  /// `min_interactivity` the point interpolated to exactly that interactivity (and, where a TTFT
+  /// limit binds between two rows with TTFT, to that limit).
   [[nodiscard]] std::vector<OperatingPoint> meeting(const Slo& slo) const;
 
  private:
@@ -77,20 +78,21 @@ class DeploymentSet {
 [[nodiscard]] OperatingPoint between_rows(const MeasuredPoint& high, const MeasuredPoint& low,
                                           TokensPerSecond interactivity);
 
-/// The rows of `deployment` no other row of it beats in both interactivity and output rate, by falling
-/// interactivity.
+/// The rows of `deployment` no other row of it beats in both interactivity and output rate, by
+/// falling interactivity.
 [[nodiscard]] std::vector<const MeasuredPoint*> own_frontier(const Deployment& deployment);
 
-/// Indices of the points no other beats in both interactivity and total (else output) rate per GPU, by
-/// falling interactivity.
+/// Indices of the points no other beats in both interactivity and total (else output) rate per GPU,
+/// by falling interactivity.
 [[nodiscard]] std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points);
 
-/// Factors around a rate that hold 90 % of repeats of the same configuration over software versions;
-/// wider between two rows. Sources and check: docs/model/frontier.md#uncertainty.
+/// Factors around a rate that hold 90 % of repeats of the same configuration over software
+/// versions; wider between two rows. Sources and check: docs/model/frontier.md#uncertainty.
 struct RateInterval {
   double low_factor = 1;
   double high_factor = 1;
 };
+
 [[nodiscard]] RateInterval rate_interval(const OperatingPoint& point);
 
 }  // namespace perwatt::inference

@@ -1,5 +1,5 @@
-// Systems side by side: the best deployments for a model and workload under an SLO, with power at every
-// boundary and cost. Definitions: docs/model/frontier.md.
+// Systems side by side: the best deployments for a model and workload under an SLO, with power at
+// every boundary and cost. Definitions: docs/model/frontier.md.
 #pragma once
 
 #include <optional>
@@ -40,10 +40,10 @@ struct SystemFigures {
 
 struct FrontierRow {
   FrontierGroup group;
-  OperatingPoint best;                       // highest rate among measured rows that meet the SLO
+  OperatingPoint best;  // highest rate among measured rows that meet the SLO
   SystemFigures figures;
-  std::optional<OperatingPoint> at_slo;      // interpolated to the SLO's bound, where that is better
-  std::vector<OperatingPoint> curve;         // non-dominated measured rows, by falling interactivity
+  std::optional<OperatingPoint> at_slo;  // interpolated to the SLO's bound, where that is better
+  std::vector<OperatingPoint> curve;     // non-dominated measured rows, by falling interactivity
 };
 
 struct FrontierQuery {

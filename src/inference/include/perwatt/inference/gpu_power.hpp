@@ -24,8 +24,8 @@ struct GpuPower {
   std::string basis;  // what it rests on, for people
 };
 
-/// Where a point stands physically: logarithms of the share of peak FLOP/s it uses, of the decode batch
-/// per GPU, and of the share of memory bandwidth that streaming the active weights takes.
+/// Where a point stands physically: logarithms of the share of peak FLOP/s it uses, of the decode
+/// batch per GPU, and of the share of memory bandwidth that streaming the active weights takes.
 struct PowerFeatures {
   double log_compute_ratio = 0;
   double log_batch_per_gpu = 0;
@@ -37,12 +37,13 @@ class GpuPowerEstimator {
   /// Keeps the points with measured power as relatives. `points` and `catalog` must outlive it.
   GpuPowerEstimator(std::span<const MeasuredPoint> points, const catalog::Catalog& catalog);
 
-  /// Measured or derived power of the row; between two such rows linear; else the weighted mean of the
-  /// nearest relatives as a share of TDP. Nothing when the catalog lacks the model's active parameters
-  /// or the accelerator's rates, or when no relative is known.
+  /// Measured or derived power of the row; between two such rows linear; else the weighted mean of
+  /// the nearest relatives as a share of TDP. Nothing when the catalog lacks the model's active
+  /// parameters or the accelerator's rates, or when no relative is known.
   [[nodiscard]] std::optional<GpuPower> power_of(const OperatingPoint& point) const;
 
-  /// The estimate for a row as if its own power were unknown, from relatives that are not `excluded`.
+  /// The estimate for a row as if its own power were unknown, from relatives that are not
+  /// `excluded`.
   [[nodiscard]] std::optional<GpuPower> estimate(const OperatingPoint& point,
                                                  bool (*excluded)(const MeasuredPoint& relative,
                                                                   const MeasuredPoint& row)) const;

@@ -14,15 +14,12 @@ namespace perwatt::inference {
 using ProgressSink = std::function<void(double)>;
 
 /// An InferenceX database export: `configs_csv` and `results_csv` are the texts of configs.csv and
-/// benchmark_results_raw.csv, the names stand for the files in messages. Repeats of one configuration
-/// and date are reduced to the median per metric. Rows that cannot be used are returned as rejected.
-/// Throws Error(bad_input) for a broken file.
-[[nodiscard]] PointTable import_inferencex(std::string_view configs_csv,
-                                           const std::string& configs_name,
-                                           std::string_view results_csv,
-                                           const std::string& results_name,
-                                           const catalog::Catalog& catalog,
-                                           const ProgressSink& progress);
+/// benchmark_results_raw.csv, the names stand for the files in messages. Repeats of one
+/// configuration and date are reduced to the median per metric. Rows that cannot be used are
+/// returned as rejected. Throws Error(bad_input) for a broken file.
+[[nodiscard]] PointTable import_inferencex(
+    std::string_view configs_csv, const std::string& configs_name, std::string_view results_csv,
+    const std::string& results_name, const catalog::Catalog& catalog, const ProgressSink& progress);
 
 /// The folder of an InferenceX export, holding configs.csv and benchmark_results_raw.csv.
 [[nodiscard]] PointTable import_inferencex_folder(const std::filesystem::path& folder,

@@ -1,4 +1,5 @@
-// One measured serving point: a deployment at one load, as a public benchmark or the user measured it.
+// One measured serving point: a deployment at one load, as a public benchmark or the user measured
+// it.
 #pragma once
 
 #include <compare>

@@ -1,4 +1,5 @@
-// The columns of the plan: what one GPU of a rack kind yields and draws in one deployment at one load.
+// The columns of the plan: what one GPU of a rack kind yields and draws in one deployment at one
+// load.
 #pragma once
 
 #include <cstddef>
@@ -37,12 +38,12 @@ struct Candidate {
   std::size_t service = 0;  // index into Site::services
   std::size_t rack = 0;     // index into the rack kinds
   inference::OperatingPoint point;
-  bool ttft_known = true;   // false only where the SLO has a TTFT limit and the row has no TTFT
+  bool ttft_known = true;  // false only where the SLO has a TTFT limit and the row has no TTFT
   inference::GpuPower gpu_power;
   facility::ItPower it_per_gpu;
-  facility::MeterPower meter_per_gpu;       // time average, idle share of availability included
-  UsdPerSecond margin_per_gpu;              // revenue - energy, time average
-  std::size_t points_index = 0;             // position in its service's list, for stable output
+  facility::MeterPower meter_per_gpu;  // time average, idle share of availability included
+  UsdPerSecond margin_per_gpu;         // revenue - energy, time average
+  std::size_t points_index = 0;        // position in its service's list, for stable output
 };
 
 /// Why measured rows did not become columns.
@@ -77,7 +78,8 @@ struct CandidateSet {
 
 /// Output tokens/s per GPU over watts at the meter per GPU, for one service on one rack kind: the
 /// concave hull of its candidates; nothing where it has none.
-[[nodiscard]] std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(
-    const CandidateSet& set, std::size_t service, std::size_t rack);
+[[nodiscard]] std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(const CandidateSet& set,
+                                                                            std::size_t service,
+                                                                            std::size_t rack);
 
 }  // namespace perwatt::plan

@@ -34,7 +34,7 @@ struct RackUse {
 /// Time averages of the whole site.
 struct Totals {
   TokensPerSecond output;
-  TokensPerSecond output_low;   // every deployment at the low end of its 90 % interval
+  TokensPerSecond output_low;  // every deployment at the low end of its 90 % interval
   TokensPerSecond output_high;
   std::optional<TokensPerSecond> input;  // nothing when a chosen deployment does not tell
   Watts gpu;
@@ -75,9 +75,9 @@ struct Duals {
 
 /// One way to make an infeasible site feasible, all else as it is.
 struct Remedy {
-  std::string limit;    // "site.envelope", "service[chat].min_interactivity", …
-  std::string present;  // with unit
-  std::string needed;   // with unit
+  std::string limit;           // "site.envelope", "service[chat].min_interactivity", …
+  std::string present;         // with unit
+  std::string needed;          // with unit
   double relative_change = 0;  // |needed / present - 1|, for ranking
 };
 
@@ -96,9 +96,9 @@ struct Plan {
   Totals totals;
   PowerFlow flow;
   Duals duals;
-  UsdPerSecond relaxed_profit;   // optimum of the linear program, racks not whole
-  double rack_gap_ratio = 0;     // (relaxed - whole racks) / relaxed
-  double proven_gap_ratio = 0;   // (best bound - found) / found of the integer search
+  UsdPerSecond relaxed_profit;  // optimum of the linear program, racks not whole
+  double rack_gap_ratio = 0;    // (relaxed - whole racks) / relaxed
+  double proven_gap_ratio = 0;  // (best bound - found) / found of the integer search
   std::vector<double> reduced_cost_usd_per_hour;  // by candidate, in the relaxation
   SolverUse solver;
 };

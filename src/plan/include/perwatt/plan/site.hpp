@@ -49,7 +49,7 @@ struct SiteLoad {
 struct Site {
   std::string name;
   std::string file;
-  Watts envelope;               // limit at the meter
+  Watts envelope;                 // limit at the meter
   double availability_ratio = 1;  // share of time a GPU serves; idle otherwise
   bool availability_is_assumed = true;
   std::optional<UsdPerSecond> max_capital;

@@ -1,0 +1,460 @@
+#!/usr/bin/env python3
+"""perwatt plan against a second implementation of its arithmetic and another solver, on random sites."""
+import argparse
+import copy
+import csv
+import json
+import math
+import multiprocessing
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import random_site
+import reference
+
+RELATIVE = 1e-6
+EXACT = 1e-9
+LARGE_PLAN_RACKS = 100
+MUTATIONS = ("rate", "revenue", "power", "idle", "provisioned", "capital", "loads")
+MUTATION = 1e-5
+
+
+class Checks:
+    """Collects what is wrong with one site."""
+
+    def __init__(self):
+        self.wrong = []
+        self.figures = {}
+
+    def that(self, condition, text):
+        if not condition:
+            self.wrong.append(text)
+
+    def near(self, name, got, want, relative=EXACT, absolute=1e-9):
+        error = abs(got - want)
+        self.that(error <= absolute + relative * max(abs(got), abs(want)),
+                  f"{name}: {got!r} differs from {want!r}")
+        scale = max(abs(want), 1.0)
+        self.figures[name] = max(self.figures.get(name, 0.0), error / scale)
+
+    def at_most(self, name, low, high, relative=EXACT, absolute=1e-9):
+        self.that(low <= high + absolute + relative * abs(high), f"{name}: {low!r} is above {high!r}")
+
+
+class Runner:
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, Path(folder)
+        self.plants = self.folder / "catalog"
+        self.plants.mkdir(exist_ok=True)
+        (self.plants / "plants.toml").write_text(random_site.EXTRA_PLANTS)
+
+    def plan(self, site, name, *flags):
+        file = self.folder / f"{name}.toml"
+        file.write_text(random_site.to_toml(site))
+        table = self.folder / f"{name}.csv"
+        table.unlink(missing_ok=True)
+        done = subprocess.run([self.binary, "plan", str(file), "--json", "--candidates", str(table),
+                               "--catalog", str(self.plants), *flags],
+                              capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}\n{file.read_text()}")
+        with open(table, newline="") as stream:
+            return json.loads(done.stdout), list(csv.DictReader(stream))
+
+
+def column_key(service, system, plant, read_at, interactivity):
+    return service, system, plant, Path(read_at).name, f"{float(interactivity):.9g}"
+
+
+def build_reference(runner, site, rows, catalog, points):
+    """The reference site; watts that are modelled come from the program's table."""
+    told = {column_key(r["service"], r["system"], r["cooling_plant"], r["read_at"],
+                       r["interactivity_tokens_per_s"]): r for r in rows}
+    model = reference.read_site(random_site.to_toml(site), catalog)
+
+    def key(column):
+        return column_key(model.services[column.service].id, *model.racks[column.rack].key,
+                          column.at.point.read_at, column.at.interactivity)
+
+    def modelled(column):
+        row = told.get(key(column))
+        return float(row["gpu_power_watts"]) if row and row["gpu_power_tag"] == "modelled" else None
+
+    reference.add_candidates(model, points, catalog, modelled)
+    return model, told, key
+
+
+def mutate(model, what):
+    factor = 1 + MUTATION
+    for column in model.candidates:
+        if what == "rate":
+            column.at = copy.copy(column.at)
+            column.at.output *= factor
+        elif what == "revenue":
+            column.revenue *= factor
+        elif what == "power":
+            column.meter_watts *= factor
+    for rack in model.racks:
+        if what == "idle":
+            rack.idle_meter_watts *= factor
+        elif what == "provisioned":
+            rack.provisioned_watts *= factor
+        elif what == "capital" and rack.capital_per_gpu:
+            rack.capital_per_gpu *= factor
+    if what == "loads":
+        model.load_meter_watts *= factor
+
+
+# ---- checks ------------------------------------------------------------------------------------
+
+
+def check_columns(checks, model, told, key):
+    """Both sides found the same columns with the same figures."""
+    ours = {key(c): c for c in model.candidates}
+    for missing in sorted(ours.keys() - told.keys())[:3]:
+        checks.that(False, f"the program has no column {missing}")
+    for extra in sorted(told.keys() - ours.keys())[:3]:
+        checks.that(False, f"the reference has no column {extra}")
+    for k in ours.keys() & told.keys():
+        column, row = ours[k], told[k]
+        margin = column.revenue - column.meter_watts * model.usd_per_watt_hour
+        rack = model.racks[column.rack]
+        checks.near("column output", float(row["output_tokens_per_s_per_gpu"]), column.at.output)
+        checks.near("column GPU power", float(row["gpu_power_watts"]), column.gpu_watts)
+        checks.near("column facility power", float(row["facility_power_watts_per_gpu"]), column.meter_watts)
+        checks.near("column margin", float(row["margin_usd_per_hour_per_gpu"]), margin,
+                    absolute=1e-9 * (1 + column.revenue))
+        checks.at_most("GPU power against the cap", column.gpu_watts,
+                       1.5 * reference.figure(CATALOG.get("accelerator", rack.system["accelerator"]), "tdp_watts"))
+
+
+def check_totals(checks, site, plan, model):
+    meter = plan["meter_power_watts"]
+    output = plan["tokens_per_s"]["output"]
+    if output > 0:
+        for boundary, watts in (("facility", meter["mean"]), ("it", plan["it_power_watts"]),
+                                ("gpu", plan["gpu_power_watts"])):
+            checks.near(f"J per token x tokens/s, {boundary}",
+                        plan["joules_per_output_token"][boundary] * output, watts)
+        checks.near("output per facility MW", plan["output_tokens_per_s_per_facility_megawatt"],
+                    output / meter["mean"] * 1e6)
+        checks.near("output per provisioned MW", plan["output_tokens_per_s_per_provisioned_megawatt"],
+                    output / plan["provisioned_power_watts"] * 1e6)
+    flow = plan["power_flow"]
+    parts = sum(v for k, v in flow.items() if k != "gpu_watts") + sum(flow["gpu_watts"].values())
+    checks.near("power flow sum", parts, meter["mean"])
+    checks.that(all(v >= 0 for k, v in flow.items() if k != "gpu_watts"), "a part of the power flow is negative")
+    envelope = model.envelope * (1 + 1e-7)
+    checks.that(plan["provisioned_power_watts"] <= envelope, "provisioned power is above the envelope")
+    checks.that(meter["peak"] <= envelope, "peak power is above the envelope")
+    checks.that(meter["mean_low"] <= meter["mean"] * (1 + EXACT) and
+                meter["mean"] <= meter["mean_high"] * (1 + EXACT), "meter interval does not hold the mean")
+    checks.at_most("mean against peak", meter["mean"], meter["peak"])
+    checks.that(plan["tokens_per_s"]["output_low"] <= output <= plan["tokens_per_s"]["output_high"],
+                "output interval does not hold the output")
+    checks.near("profit", plan["profit_usd_per_hour"], plan["revenue_usd_per_hour"]
+                - plan["energy_usd_per_hour"] - plan["capital_usd_per_hour"],
+                absolute=1e-9 * (1 + plan["revenue_usd_per_hour"]))
+    check_rebuilt(checks, plan, model)
+
+
+def check_rebuilt(checks, plan, model):
+    """Totals once more from the deployments and racks of the answer."""
+    services = {s.id: s for s in model.services}
+    racks = {r.key: r for r in model.racks}
+    revenue = output = 0.0
+    meter = model.load_meter_watts
+    for d in plan["deployments"]:
+        s, serving = services[d["service"]], d["gpus"] * model.availability
+        output += d["output_tokens_per_s_per_gpu"] * serving
+        total = d["total_tokens_per_s_per_gpu"]
+        usd = d["output_tokens_per_s_per_gpu"] * s.usd_per_output
+        if total is not None:
+            usd += (total - d["output_tokens_per_s_per_gpu"]) * s.usd_per_input
+        revenue += usd * serving * 3600
+        meter += d["facility_power_watts_per_gpu"] * d["gpus"]
+        checks.near("replicas", d["replicas"] * d["layout"]["num_gpus"], d["gpus"])
+        checks.at_most("interactivity limit", s.min_interactivity, d["interactivity_tokens_per_s"])
+        if s.max_ttft:
+            checks.that(d["ttft_seconds"] is not None and d["ttft_seconds"] <= s.max_ttft * (1 + EXACT),
+                        "a deployment breaks the TTFT limit")
+    capital = 0.0
+    provisioned = model.load_meter_watts
+    for r in plan["racks"]:
+        rack = racks[r["system"], r["cooling_plant"]]
+        used = sum(d["gpus"] for d in plan["deployments"]
+                   if (d["system"], d["cooling_plant"]) == rack.key)
+        meter += r["idle_gpus"] * rack.idle_meter_watts
+        capital += r["bought"] * rack.gpus * (rack.capital_per_gpu or 0)
+        provisioned += r["powered"] * rack.provisioned_watts
+        name = rack.key
+        checks.that(r["powered"] == int(r["powered"]) and r["bought"] == int(r["bought"]), f"{name}: racks are not whole")
+        checks.that(r["powered"] <= rack.owned + rack.max_buy, f"{name}: more racks powered than there are")
+        checks.that(r["bought"] == max(0, r["powered"] - rack.owned), f"{name}: bought is not what owned lacks")
+        checks.at_most("GPUs of powered racks", used, r["powered"] * rack.gpus, relative=1e-7)
+        checks.near("serving GPUs", r["serving_gpus"], used)
+        checks.near("serving + idle GPUs", r["serving_gpus"] + r["idle_gpus"], r["powered"] * rack.gpus, 1e-7, 1e-5)
+        checks.near("idle GPU power", r["idle_gpu_power_watts"], rack.idle_gpu_watts)
+        checks.near("provisioned per rack", r["provisioned_power_watts_per_rack"], rack.provisioned_watts)
+        if rack.capital_per_gpu is not None:
+            checks.near("capital per GPU", r["capital_usd_per_hour_per_gpu"], rack.capital_per_gpu)
+    checks.near("revenue rebuilt", plan["revenue_usd_per_hour"], revenue)
+    checks.near("output rebuilt", plan["tokens_per_s"]["output"], output)
+    checks.near("meter rebuilt", plan["meter_power_watts"]["mean"], meter, relative=2e-2)
+    checks.near("energy cost", plan["energy_usd_per_hour"],
+                plan["meter_power_watts"]["mean"] * model.usd_per_watt_hour)
+    checks.near("capital rebuilt", plan["capital_usd_per_hour"], capital)
+    checks.near("provisioned rebuilt", plan["provisioned_power_watts"], provisioned)
+    if model.max_capital is not None:
+        checks.at_most("capital limit", plan["capital_usd_per_hour"], model.max_capital, relative=1e-7)
+    for told in plan["services"]:
+        s = services[told["id"]]
+        served = told["served_output_tokens_per_s"]
+        checks.at_most("served against demand", served, s.demand, relative=1e-7, absolute=1e-3)
+        checks.at_most("commitment against served", s.committed, served, relative=1e-7, absolute=1e-3)
+        checks.near("served", served, sum(d["output_tokens_per_s"] for d in plan["deployments"]
+                                          if d["service"] == s.id))
+
+
+def check_optimum(checks, plan, model, program, optimum):
+    scale = 1 + plan["revenue_usd_per_hour"]
+    checks.near("relaxed profit", plan["relaxed_profit_usd_per_hour"], optimum, RELATIVE, 1e-6)
+    profit, proven = plan["profit_usd_per_hour"], plan["proven_gap_ratio"]
+    relaxed_gap = plan["whole_rack_gap_ratio"]
+    checks.at_most("profit against the relaxation", profit, optimum, RELATIVE, 1e-6)
+    checks.at_most("printed rack gap", optimum - profit, relaxed_gap * abs(optimum), RELATIVE, 1e-6 * scale)
+    checks.that(proven <= 1e-3, f"proven gap is {proven}")
+    powered = sum(r["powered"] for r in plan["racks"])
+    if powered >= LARGE_PLAN_RACKS:
+        checks.that(relaxed_gap < 0.01, f"gap of {relaxed_gap} to the relaxation with {powered} racks")
+        checks.figures["rack gap of large plans"] = relaxed_gap
+    found, bound = program.whole()
+    checks.that(found is not None or bound == math.inf, "the reference finds no whole-rack plan")
+    if found is not None:
+        checks.at_most("whole racks against the reference's bound", profit, bound, RELATIVE, 1e-6 * scale)
+        # The search may stop within 1e-5 of its bound.
+        checks.at_most("reference's plan against the printed gap", found - profit, proven * abs(profit) + 2e-5 * abs(found),
+                       absolute=1e-6 * scale)
+        checks.figures["shortfall against the reference's whole racks"] = max(0.0, (found - profit) / max(abs(found), 1.0))
+    checks.figures["proven gap"] = proven
+
+
+def check_duals(checks, plan, model, program, optimum):
+    duals = plan["duals"]["usd_per_hour_per_megawatt"]
+    absolute = 1e-6 * (1 + abs(optimum) * 1e-2)
+
+    def same(name, got, want):
+        checks.that((got is None) == (want is None), f"{name}: {got} differs from {want}")
+        if got is not None and want is not None:
+            checks.near(name, got, want, RELATIVE, absolute)
+
+    up = program.relaxed(model.envelope + 1e6)
+    same("dual up", duals["up"], up - optimum)
+    down = program.relaxed(model.envelope - 1e6) if model.envelope > 1e6 else None
+    same("dual down", duals["down"], None if down is None else optimum - down)
+    for k, told in enumerate(plan["duals"]["usd_per_hour_per_owned_rack"]):
+        more = program.relaxed(owned_more=k)
+        same("dual rack", told["up"], None if more is None else more - optimum)
+
+
+def relaxed_profit(runner, site, name):
+    plan, _ = runner.plan(site, name)
+    return plan.get("relaxed_profit_usd_per_hour")
+
+
+def check_monotone(checks, runner, site, plan, name, pick):
+    """A little more of anything never lowers the relaxed profit."""
+    before = plan["relaxed_profit_usd_per_hour"]
+    slack = 1e-7 * (1 + plan["revenue_usd_per_hour"])
+    more = copy.deepcopy(site)
+    what = pick.choice(["envelope", "owned", "max_buy", "demand"])
+    if what == "envelope":
+        megawatts = float(site["site"]["envelope"][:-2]) * pick.choice([1.001, 1.2, 3])
+        more["site"]["envelope"] = f"{megawatts!r}MW"
+    elif what == "demand":
+        pick.choice(more["service"])["demand_output_tokens_per_s"] *= 1.3
+    else:
+        rack = pick.choice([r for r in more["rack"] if what in r] or more["rack"])
+        if what in rack:
+            rack[what] += pick.choice([1, 7])
+    after = relaxed_profit(runner, more, name)
+    checks.that(after is not None and after >= before - slack, f"more {what} changes the profit {before} to {after}")
+
+
+def apply_remedy(site, remedy):
+    """The site with the remedy done and the flags it needs; nothing where it names no number."""
+    site = copy.deepcopy(site)
+    limit, needed = remedy["limit"], remedy["needed"]
+    if needed.startswith("--allow-unknown-ttft"):
+        return site, ["--allow-unknown-ttft"]
+    number = next((w for w in needed.replace(",", " ").split() if w[0].isdigit()), None)
+    if number is None:
+        return None, []
+    if limit == "site.envelope":
+        site["site"]["envelope"] = f"{number}MW"
+    elif limit == "site.max_capital_usd_per_hour":
+        site["site"]["max_capital_usd_per_hour"] = float(number)
+    elif limit.startswith("rack["):
+        racks = [r for r in site["rack"] if r["system"] == limit[5:-1]]
+        racks[0]["owned"] = int(float(number)) - racks[0].get("max_buy", 0)
+        if len(racks) > 1:
+            return None, []
+    elif limit.startswith("service["):
+        id, key = limit[8:].split("].")
+        service = next(s for s in site["service"] if s["id"] == id)
+        if key == "min_interactivity":
+            service[key] = f"{number}tok/s"
+        elif key == "max_ttft":
+            service[key] = f"{number}s"
+        else:
+            service[key] = float(number)
+    else:
+        return None, []
+    return site, []
+
+
+def check_infeasible(checks, runner, site, plan, model, program, name):
+    served = {c.service for c in model.candidates}
+    wanted = {s for s, service in enumerate(model.services) if service.committed > 0}
+    if served and wanted <= served and program.relaxed() is not None:
+        found, _ = program.whole()
+        checks.that(found is None, f"is called infeasible but earns {found}")
+    checks.that(plan["infeasible_because"] != "", "no reason is given")
+    together = plan["infeasible_because"].startswith("no single limit")
+    by_slo = plan["infeasible_because"].startswith("no deployment")
+    mended = site
+    for remedy in plan["remedies"]:
+        changed, flags = apply_remedy(mended if together else site, remedy)
+        if changed is None:
+            continue
+        if together:
+            mended = changed
+            continue
+        after, _ = runner.plan(changed, name, *flags)
+        ok = after["status"] == "optimal"
+        if by_slo and not ok:  # the next obstacle is another one
+            ok = remedy["limit"] not in [r["limit"] for r in after["remedies"]]
+        checks.that(ok, f"still infeasible with {remedy['limit']} {remedy['needed']} (was {remedy['present']}): "
+                    f"{after.get('infeasible_because')}")
+    if together:
+        after, _ = runner.plan(mended, name)
+        checks.that(after["status"] == "optimal", f"still infeasible with all remedies: {plan['remedies']}")
+
+
+# ---- one site ------------------------------------------------------------------------------------
+
+
+def check_site(binary, folder, seed, mutation=None, factor=0.0):
+    checks = Checks()
+    runner = Runner(binary, folder)
+    pick = random.Random(seed)
+    site = random_site.make_site(pick)
+    name = f"site{seed}"
+    plan, rows = runner.plan(site, name)
+    model, told, key = build_reference(runner, site, rows, CATALOG, POINTS)
+    if mutation:
+        mutate(model, mutation)
+    program = reference.Program(model)
+    infeasible = plan["status"] == "infeasible"
+    checks.figures["infeasible"] = float(infeasible)
+    if not mutation:
+        check_columns(checks, model, told, key)
+        for s, service in enumerate(plan["services"]):
+            checks.that(service["excluded_unknown_ttft"] == model.unknown_ttft[s],
+                        f"{service['id']}: {service['excluded_unknown_ttft']} unknown TTFT, not {model.unknown_ttft[s]}")
+    if infeasible:
+        if not mutation and not factor:
+            check_infeasible(checks, runner, site, plan, model, program, name + "-mended")
+        return seed, checks
+    optimum = program.relaxed()
+    if optimum is None:
+        checks.that(False, "is called optimal but the reference is infeasible")
+        return seed, checks
+    optimum *= 1 + factor
+    if mutation or factor:
+        checks.near("relaxed profit", plan["relaxed_profit_usd_per_hour"], optimum, RELATIVE, 1e-6)
+        return seed, checks
+    check_totals(checks, site, plan, model)
+    check_optimum(checks, plan, model, program, optimum)
+    check_duals(checks, plan, model, program, optimum)
+    check_monotone(checks, runner, site, plan, name + "-more", pick)
+    return seed, checks
+
+
+def guarded(arguments):
+    try:
+        return check_site(*arguments)
+    except Exception as problem:  # a crash of one site must name it
+        checks = Checks()
+        checks.wrong.append(f"{type(problem).__name__}: {problem}")
+        return arguments[2], checks
+
+
+def prepare(plants):
+    global CATALOG, POINTS
+    CATALOG = reference.Catalog([reference.DATA / "catalog", plants])
+    POINTS = reference.read_points(sorted((reference.DATA / "points").glob("*.csv")), CATALOG)
+
+
+def run_mutations(pool, binary, folder, count):
+    missed = []
+    for mutation in MUTATIONS:
+        jobs = [(binary, folder, seed, mutation) for seed in range(count)]
+        caught = sum(bool(checks.wrong) for _, checks in pool.imap(guarded, jobs, chunksize=4))
+        print(f"{mutation} x (1 + {MUTATION}): caught at {caught} of {count} sites")
+        if caught == 0:
+            missed.append(mutation)
+    return missed
+
+
+def report(results, keep):
+    failures = {seed: checks.wrong for seed, checks in results if checks.wrong}
+    largest = {}
+    for _, checks in results:
+        for name, value in checks.figures.items():
+            largest[name] = max(largest.get(name, 0.0), value)
+    infeasible = sum(c.figures.get("infeasible", 0) for _, c in results)
+    for seed, wrong in sorted(failures.items()):
+        for text in wrong[:6]:
+            print(f"site {seed}: {text}")
+    print(f"\n{len(results)} sites, {int(infeasible)} infeasible, {len(failures)} with a failure"
+          + (f"; files in {keep}" if keep else ""))
+    largest.pop("infeasible", None)
+    for name, value in sorted(largest.items()):
+        print(f"  largest {name}: {value:.3g}")
+    return bool(failures)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--perwatt", required=True, help="the binary")
+    parser.add_argument("--count", type=int, default=220)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--long", action="store_true", help="ten times as many sites")
+    parser.add_argument("--perturb", type=float, default=0.0, help="relative error put into the reference's optimum")
+    parser.add_argument("--mutations", action="store_true", help="each mutation of the reference must be caught")
+    parser.add_argument("--keep", help="folder to leave the site files in")
+    options = parser.parse_args()
+    binary = str(Path(options.perwatt).resolve())
+    count = options.count * (10 if options.long else 1)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.keep or scratch
+        Path(folder).mkdir(exist_ok=True)
+        runner = Runner(binary, folder)
+        prepare(runner.plants)
+        with multiprocessing.get_context("fork").Pool() as pool:
+            if options.mutations:
+                missed = run_mutations(pool, binary, folder, count)
+                print(f"not caught: {missed}" if missed else "all mutations are caught")
+                return bool(missed)
+            seeds = range(options.first_seed, options.first_seed + count)
+            jobs = [(binary, folder, seed, None, options.perturb) for seed in seeds]
+            results = list(pool.imap_unordered(guarded, jobs, chunksize=2))
+    return report(results, options.keep)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

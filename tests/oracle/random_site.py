@@ -1,0 +1,123 @@
+"""Random site files over the shipped catalog and the plants of EXTRA_PLANTS."""
+import math
+
+WORKLOADS = {
+    "deepseek-r1": [(1024, 1024), (8192, 1024), (1024, 8192)],
+    "gpt-oss-120b": [(1024, 1024), (1024, 8192), (8192, 1024)],
+    "llama-3.3-70b": [(1024, 1024), (1024, 8192), (8192, 1024)],
+    "qwen3.5-397b-a17b": [(8192, 1024), (1024, 1024)],
+    "minimax-m2.5": [(8192, 1024), (1024, 1024)],
+    "glm-5": [(8192, 1024), (1024, 1024)],
+}
+LISTED = {"deepseek-r1", "glm-5", "minimax-m2.5", "qwen3.5-397b-a17b"}
+# System and roughly its MW per rack.
+SYSTEMS = {"hgx-h100-air": 0.048, "hgx-h200-air": 0.048, "hgx-b200-air": 0.062, "hgx-b300-air": 0.07,
+           "mi300x-air": 0.045, "mi325x-air": 0.056, "mi355x-air": 0.076, "hgx-h200-liquid": 0.073,
+           "hgx-b200-liquid": 0.1, "hgx-b300-liquid": 0.11, "mi355x-liquid": 0.12, "gb200-nvl72": 0.16,
+           "gb300-nvl72": 0.18, "tpu-v7-liquid": 0.1, "gaudi3-air": 0.05}
+WITHOUT_PRICE = {"tpu-v7-liquid", "gaudi3-air"}
+PLANTS = ["air", "liquid", "free-air", "desert"]
+EXTRA_PLANTS = """\
+[[source]]
+id = "test-plants"
+title = "made up"
+publisher = "test"
+date = "2026"
+
+[[cooling_plant]]
+id = "free-air"
+medium = "air"
+pue = { value = 1.06, source = "test-plants", tag = "assumed" }
+distribution_loss_ratio = { value = 0.03, source = "test-plants", tag = "assumed" }
+
+[[cooling_plant]]
+id = "desert"
+medium = "liquid"
+pue = { value = 1.62, source = "test-plants", tag = "assumed" }
+distribution_loss_ratio = { value = 0.1, source = "test-plants", tag = "assumed" }
+"""
+
+
+def log_uniform(random, low, high):
+    return math.exp(random.uniform(math.log(low), math.log(high)))
+
+
+def rounded(value, digits=4):
+    return float(f"{value:.{digits}g}")
+
+
+def make_service(random, index, megawatts):
+    model = random.choice([*WORKLOADS, "deepseek-r1", "deepseek-r1"])
+    isl, osl = random.choice(WORKLOADS[model])
+    # A megawatt serves of the order of a million tokens/s at the loose end.
+    demand = rounded(megawatts * log_uniform(random, 3e3, 3e6))
+    service = {"id": f"s{index}", "model": model, "isl_tokens": isl, "osl_tokens": osl,
+               "min_interactivity": random.choice(["0tok/s", "10tok/s", "20tok/s", "30tok/s", "33.3tok/s",
+                                                   "50tok/s", "75tok/s", "0.1ktok/s"]),
+               "demand_output_tokens_per_s": demand}
+    if random.random() < 0.45:
+        service["max_ttft"] = random.choice(["300ms", "500ms", "1s", "2s", "2.7s", "5s", "20s"])
+    if random.random() < 0.3:
+        service["committed_output_tokens_per_s"] = rounded(
+            min(demand, megawatts * log_uniform(random, 100, 3e5)))
+    if model not in LISTED or random.random() < 0.7:
+        service["price_usd_per_million_output_tokens"] = rounded(log_uniform(random, 0.02, 5), 3)
+        if random.random() < 0.7:
+            service["price_usd_per_million_input_tokens"] = rounded(log_uniform(random, 0.005, 1), 3)
+    return service
+
+
+def make_rack(random, system, megawatts):
+    scale = megawatts / SYSTEMS[system]
+    rack = {"system": system}
+    kind = random.random()
+    if kind < 0.65:
+        rack["owned"] = max(1, round(scale * random.uniform(0.02, 1.2)))
+    if kind > 0.4:
+        rack["max_buy"] = max(1, round(scale * random.uniform(0.02, 1.5)))
+        if system in WITHOUT_PRICE or random.random() < 0.2:
+            rack["capital_usd_per_gpu_hour"] = rounded(random.uniform(0, 3), 3)
+    if random.random() < 0.25:
+        rack["cooling_plant"] = random.choice(PLANTS)
+    return rack
+
+
+def make_site(random):
+    megawatts = rounded(log_uniform(random, 0.3, 500))
+    site = {"envelope": f"{megawatts}MW"}
+    if random.random() < 0.7:
+        site["availability_ratio"] = rounded(random.uniform(0.5, 1.0), 3)
+    if random.random() < 0.15:
+        site["max_capital_usd_per_hour"] = rounded(megawatts * log_uniform(random, 10, 1000), 3)
+    prices = {"table": random.choice(["2026-08", "2026-04"]),
+              "energy_usd_per_kwh": random.choice([0, 0.03, 0.08, 0.2, 0.5]),
+              "basis": random.choice(["tco_hyperscaler", "tco_neocloud", "rental"])}
+    systems = random.sample(list(SYSTEMS), random.randint(1, 6))
+    racks = [make_rack(random, system, megawatts) for system in systems]
+    if random.random() < 0.15:  # the same system in a second hall
+        first = racks[0].get("cooling_plant")
+        other = random.choice(["free-air", "desert"])
+        if other != first:
+            racks.append(make_rack(random, systems[0], megawatts) | {"cooling_plant": other})
+    loads = [{"name": f"load {i}", "power": f"{rounded(megawatts * random.uniform(0, 0.06) * 1e3)}kW",
+              **({"cooling_plant": random.choice(PLANTS)} if random.random() < 0.5 else {})}
+             for i in range(random.choice([0, 0, 1, 3]))]
+    if random.random() < 0.02:
+        loads.append({"name": "too much", "power": f"{megawatts}MW"})
+    return {"site": site, "prices": prices,
+            "service": [make_service(random, i, megawatts) for i in range(random.randint(1, 4))],
+            "rack": racks, "load": loads}
+
+
+def toml_value(value):
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def to_toml(site):
+    lines = []
+    for name, content in site.items():
+        tables = content if isinstance(content, list) else [content]
+        header = f"[[{name}]]" if isinstance(content, list) else f"[{name}]"
+        for table in tables:
+            lines += [header, *(f"{key} = {toml_value(value)}" for key, value in table.items()), ""]
+    return "\n".join(lines)
