@@ -17,6 +17,9 @@ class RecordReader {
 
   [[nodiscard]] bool done() const { return at_ >= text_.size(); }
 
+  /// True at a line without a single byte; next() then gives one empty field.
+  [[nodiscard]] bool at_empty_line() const { return text_[at_] == '\n' || text_[at_] == '\r'; }
+
   CsvRow next() {
     CsvRow row;
     row.line = line_;
@@ -109,9 +112,10 @@ CsvTable CsvTable::parse(std::string_view text, std::string name) {
     table.columns_.push_back(std::move(column));
   }
   while (!reader.done()) {
+    const bool is_empty = reader.at_empty_line();
     auto row = reader.next();
-    if (row.fields.size() == 1 && row.fields[0].empty()) {
-      continue;  // an empty line
+    if (is_empty) {
+      continue;
     }
     if (row.fields.size() != table.columns_.size()) {
       throw_bad_input(std::to_string(row.fields.size()) + " fields where the header has " +
@@ -152,7 +156,8 @@ std::string csv_line(const std::vector<std::string>& fields) {
       line += ',';
     }
     const auto& field = fields[i];
-    if (field.find_first_of(",\"\r\n") == std::string::npos) {
+    const bool looks_like_no_line = field.empty() && fields.size() == 1;
+    if (!looks_like_no_line && field.find_first_of(",\"\r\n") == std::string::npos) {
       line += field;
       continue;
     }

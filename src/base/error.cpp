@@ -1,13 +1,12 @@
 #include "perwatt/base/error.hpp"
 
-#include <utility>
-
 namespace perwatt {
 
-Error::Error(ErrorCode code, std::string what_is_wrong, std::string where, std::string remedy)
+Error::Error(ErrorCode code, const std::string& what_is_wrong, const std::string& where,
+             const std::string& remedy)
     : code_{code} {
   if (!where.empty()) {
-    message_ = std::move(where) + ": ";
+    message_ = where + ": ";
   }
   message_ += what_is_wrong;
   if (!remedy.empty()) {
@@ -15,8 +14,9 @@ Error::Error(ErrorCode code, std::string what_is_wrong, std::string where, std::
   }
 }
 
-void throw_bad_input(std::string what_is_wrong, std::string where, std::string remedy) {
-  throw Error{ErrorCode::bad_input, std::move(what_is_wrong), std::move(where), std::move(remedy)};
+void throw_bad_input(const std::string& what_is_wrong, const std::string& where,
+                     const std::string& remedy) {
+  throw Error{ErrorCode::bad_input, what_is_wrong, where, remedy};
 }
 
 }  // namespace perwatt

@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <system_error>
 
@@ -39,7 +38,7 @@ std::string read_file(const fs::path& path) {
 void write_file(const fs::path& path, std::string_view content) {
   const fs::path scratch = path.string() + ".tmp" + std::to_string(::getpid());
   const auto fail = [&](const std::string& doing) {
-    const std::string reason = std::strerror(errno);
+    const std::string reason = std::generic_category().message(errno);
     std::error_code ignored;
     fs::remove(scratch, ignored);
     throw Error{ErrorCode::peer_failed, doing + " failed: " + reason, path.string(),
@@ -64,6 +63,7 @@ fs::path data_dir() {
     std::error_code ignored;
     return fs::exists(dir / "catalog" / "accelerators.toml", ignored);
   };
+  // Read once at start, before any thread exists. NOLINTNEXTLINE(concurrency-mt-unsafe)
   if (const char* named = std::getenv("PERWATT_DATA_DIR"); named != nullptr && *named != '\0') {
     if (!holds_catalog(named)) {
       throw_bad_input("'" + std::string{named} + "' holds no catalog/accelerators.toml",

@@ -39,6 +39,9 @@ double parse(std::string_view text, std::string_view where, std::span<const Unit
   const auto clean = trimmed(text);
   double number = 0;
   const auto [stop, status] = std::from_chars(clean.data(), clean.data() + clean.size(), number);
+  if (status == std::errc::result_out_of_range) {
+    fail("is out of range");
+  }
   if (status != std::errc{} || !std::isfinite(number)) {
     fail("does not start with a number");
   }

@@ -37,23 +37,34 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// Length in bytes of the well-formed UTF-8 character at the start of `text`, 0 if there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80                   ? 1
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                             : lead >= 0xE0                ? 3
-                             : lead >= 0xC2                ? 2
-                                                           : 0;
-  if (length == 0 || lead >= 0xF5 || text.size() < length) {
+/// Length in bytes of the well-formed UTF-8 character at the start of `text` that is safe to show:
+/// 0 for control characters, overlong forms, surrogates and what lies beyond U+10FFFF.
+std::size_t shown_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) -> std::uint32_t {
+    return static_cast<unsigned char>(text[i]);
+  };
+  const std::uint32_t lead = byte(0);
+  if (lead < 0x80) {
+    return lead < 0x20 || lead == 0x7F ? 0 : 1;
+  }
+  const std::size_t length = lead < 0xC2   ? 0
+                             : lead < 0xE0 ? 2
+                             : lead < 0xF0 ? 3
+                             : lead < 0xF5 ? 4
+                                           : 0;
+  if (length == 0 || text.size() < length) {
     return 0;
   }
+  std::uint32_t code_point = lead & (0xFFU >> (length + 1));
   for (std::size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U) {
+    if ((byte(i) & 0xC0U) != 0x80U) {
       return 0;
     }
+    code_point = (code_point << 6U) | (byte(i) & 0x3FU);
   }
-  return length;
+  constexpr std::uint32_t kLeast[] = {0, 0, 0xA0, 0x800, 0x10000};  // 0x80-0x9F are controls
+  const bool is_surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
+  return code_point < kLeast[length] || is_surrogate || code_point > 0x10FFFF ? 0 : length;
 }
 
 }  // namespace
@@ -110,11 +121,9 @@ std::vector<std::string> split(std::string_view text, char separator) {
 
 std::string join(std::span<const std::string> parts, std::string_view separator) {
   std::string joined;
-  for (const auto& part : parts) {
-    if (!joined.empty()) {
-      joined += separator;
-    }
-    joined += part;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    joined += (i > 0 ? separator : std::string_view{});
+    joined += parts[i];
   }
   return joined;
 }
@@ -151,7 +160,7 @@ std::string printable(std::string_view text, std::size_t max_bytes) {
       return shown + "…";
     }
     const auto byte = static_cast<unsigned char>(text[0]);
-    const std::size_t length = byte < 0x20 || byte == 0x7F ? 0 : utf8_length(text);
+    const std::size_t length = shown_length(text);
     if (length == 0) {
       shown += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 15U]};
       text.remove_prefix(1);

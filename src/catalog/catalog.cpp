@@ -83,7 +83,7 @@ const CoolingPlant& Catalog::cooling_plant(std::string_view name, std::string_vi
 const PriceTable& Catalog::price_table(std::string_view name, std::string_view where) const {
   std::vector<std::string> known;
   for (const auto& table : price_tables_) {
-    if (table.id == name) {
+    if (lower_case(table.id) == lower_case(name)) {
       return table;
     }
     known.push_back(table.id);

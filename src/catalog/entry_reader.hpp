@@ -41,6 +41,9 @@ class EntryReader {
   static void read_identity(const ConfigTable& table, Entry& entry);
   static Tag read_tag(const ConfigTable& table);
 
+  /// `date` as YYYY, YYYY-MM or YYYY-MM-DD: dates are compared as text.
+  static std::string read_date(const ConfigTable& table);
+
   /// A figure the entry cannot be without.
   static const Sourced<double>& require_figure(const ConfigTable& table, const Entry& entry,
                                                std::string_view name);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -69,6 +70,10 @@ class Loader {
     index(catalog_.models_, catalog_.model_names_);
     check_references();
     use_ids();
+    if (!has_finance_) {
+      throw_bad_input("no file has a [finance] table", "catalog",
+                      "add one, or load the shipped catalog below yours");
+    }
     return std::move(catalog_);
   }
 
@@ -76,6 +81,10 @@ class Loader {
   // ---- one document -------------------------------------------------------------------------
 
   void load_document(const ConfigTable& document) {
+    for (const auto* kind : {"source", "psu_curve", "accelerator", "system", "cooling_plant",
+                             "model", "price_table", "energy_price"}) {
+      refuse_repeated_ids(document, kind);
+    }
     for (const auto& table : document.tables("source")) {
       read_source(table);
     }
@@ -109,6 +118,18 @@ class Loader {
     document.reject_unknown_keys();
   }
 
+  /// Another file may replace an entry; within one file a second one of the same id is a slip.
+  static void refuse_repeated_ids(const ConfigTable& document, const char* kind) {
+    std::set<std::string> seen;
+    for (const auto& table : document.tables(kind)) {
+      const auto id = table.text("id");
+      if (!seen.insert(id).second) {
+        table.fail("id", "'" + printable(id) + "' is there twice in this file",
+                   "remove one or give it an id of its own");
+      }
+    }
+  }
+
   template <class T>
   static void replace_or_add(std::vector<T>& entries, T entry) {
     for (auto& existing : entries) {
@@ -128,7 +149,7 @@ class Loader {
     source.title = table.text("title");
     source.publisher = table.text("publisher");
     source.url = table.optional_text("url").value_or("");
-    source.date = table.text("date");
+    source.date = EntryReader::read_date(table);
     source.licence = table.optional_text("licence").value_or("");
     table.reject_unknown_keys();
     catalog_.sources_[source.id] = source;
@@ -144,8 +165,24 @@ class Loader {
     curve.note = table.optional_text("note").value_or("");
     EntryReader::check_axis(table, "load_ratio", curve.load_ratio, "efficiency_ratio",
                             curve.efficiency_ratio.size());
+    check_supply_rises(table, curve);
     table.reject_unknown_keys();
     catalog_.psu_curves_[curve.id] = curve;
+  }
+
+  /// More load must draw more power: load / efficiency(load) rises on a linear segment just where
+  /// the segment, drawn on to load 0, is above 0.
+  static void check_supply_rises(const ConfigTable& table, const PsuCurve& curve) {
+    for (std::size_t i = 1; i < curve.load_ratio.size(); ++i) {
+      const double slope = (curve.efficiency_ratio[i] - curve.efficiency_ratio[i - 1]) /
+                           (curve.load_ratio[i] - curve.load_ratio[i - 1]);
+      if (curve.efficiency_ratio[i] - slope * curve.load_ratio[i] <= 0) {
+        table.fail("efficiency_ratio",
+                   "jumps so steeply before load " + shortest(curve.load_ratio[i]) +
+                       " that more load would draw less power",
+                   "correct the curve");
+      }
+    }
   }
 
   Accelerator read_accelerator(const ConfigTable& table) {
@@ -161,6 +198,10 @@ class Loader {
     }
     if (const auto* idle = accelerator.find("idle_watts")) {
       accelerator.idle = EntryReader::sourced_watts(*idle);
+      if (accelerator.idle->value > accelerator.tdp.value) {
+        table.fail("idle_watts", "is " + shortest(idle->value) + ", above tdp_watts",
+                   "an idle board draws less than its limit: swap or correct them");
+      }
     }
     accelerator.dense_bf16_flops = EntryReader::scaled(accelerator, "dense_bf16_tflops", 1e12);
     accelerator.dense_fp8_flops = EntryReader::scaled(accelerator, "dense_fp8_tflops", 1e12);
@@ -205,7 +246,7 @@ class Loader {
     static_cast<void>(table.optional_text("licence"));
     for (const auto& score : table.tables("quality")) {
       model.quality.push_back({score.text("benchmark"), score.number("score", {0, 100}),
-                               score.text("date"), reader_.source_ref(score),
+                               EntryReader::read_date(score), reader_.source_ref(score),
                                score.optional_text("note").value_or("")});
       score.reject_unknown_keys();
     }
@@ -218,7 +259,7 @@ class Loader {
   PriceTable read_price_table(const ConfigTable& table) {
     PriceTable prices;
     prices.id = table.text("id");
-    prices.date = table.text("date");
+    prices.date = EntryReader::read_date(table);
     prices.source = reader_.source_ref(table);
     prices.tag = EntryReader::read_tag(table);
     prices.defined_at = table.where("id");
@@ -241,7 +282,9 @@ class Loader {
       }
       static_cast<void>(row.optional_text("note"));
       row.reject_unknown_keys();
-      prices.accelerators[accelerator] = price;
+      if (!prices.accelerators.emplace(accelerator, price).second) {
+        row.fail("accelerator", "'" + printable(accelerator) + "' is there twice", "remove one");
+      }
     }
     static_cast<void>(table.optional_text("note"));
     table.reject_unknown_keys();
@@ -252,7 +295,7 @@ class Loader {
     TokenPrice price;
     price.model = table.text("model");
     reader_.refer({"model", price.model, table.where("model")});
-    price.date = table.text("date");
+    price.date = EntryReader::read_date(table);
     price.source = reader_.source_ref(table);
     price.input = usd_per_million_tokens(table.number("input_usd_per_million", kNotNegative));
     if (const auto cached = table.optional_number("cached_input_usd_per_million", kNotNegative)) {
@@ -261,6 +304,12 @@ class Loader {
     price.output = usd_per_million_tokens(table.number("output_usd_per_million", kNotNegative));
     static_cast<void>(table.optional_text("note"));
     table.reject_unknown_keys();
+    for (auto& existing : catalog_.token_prices_) {
+      if (existing.model == price.model && existing.date == price.date) {
+        existing = price;
+        return;
+      }
+    }
     catalog_.token_prices_.push_back(price);
   }
 
@@ -269,7 +318,7 @@ class Loader {
     price.id = table.text("id");
     price.region = table.text("region");
     price.price = usd_per_kwh(table.number("usd_per_kwh", kNotNegative));
-    price.date = table.text("date");
+    price.date = EntryReader::read_date(table);
     price.source = reader_.source_ref(table);
     static_cast<void>(table.optional_text("note"));
     table.reject_unknown_keys();
@@ -284,6 +333,7 @@ class Loader {
     finance.facility_lifetime_years =
         reader_.read_figure(table, "facility_lifetime_years", kPositive);
     finance.server_lifetime_years = reader_.read_figure(table, "server_lifetime_years", kPositive);
+    has_finance_ = true;
     finance.opex_ratio_per_year = reader_.read_figure(table, "opex_ratio_per_year", kRatio);
     table.reject_unknown_keys();
   }
@@ -337,13 +387,21 @@ class Loader {
   /// Turns names that refer to entries by an alias into their ids.
   void use_ids() {
     for (auto& system : catalog_.systems_) {
+      const auto* chassis = std::get_if<ChassisChain>(&system.chain);
+      const auto& curve = chassis != nullptr ? chassis->psu_curve
+                                             : std::get<RackScaleChain>(system.chain).psu_curve;
+      system.chain_tag = weaker(system.chain_tag, catalog_.psu_curves_.find(curve)->second.tag);
       system.accelerator = catalog_.find_accelerator(system.accelerator)->id;
       system.cooling_plant = catalog_.cooling_plant(system.cooling_plant, system.defined_at).id;
     }
     for (auto& table : catalog_.price_tables_) {
       std::map<std::string, AcceleratorPrice, std::less<>> by_id;
       for (const auto& [name, price] : table.accelerators) {
-        by_id[catalog_.find_accelerator(name)->id] = price;
+        const auto& id = catalog_.find_accelerator(name)->id;
+        if (!by_id.emplace(id, price).second) {
+          throw_bad_input("price table '" + table.id + "' prices '" + id + "' twice",
+                          table.defined_at, "remove one of its names");
+        }
       }
       table.accelerators = std::move(by_id);
     }
@@ -354,6 +412,7 @@ class Loader {
 
   Catalog catalog_;
   EntryReader reader_;
+  bool has_finance_ = false;
 };
 
 Catalog Catalog::load(const std::vector<fs::path>& folders) {

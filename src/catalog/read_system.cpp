@@ -139,6 +139,10 @@ System read_system(const ConfigTable& table, EntryReader& reader) {
       system.chain_tag = weaker(system.chain_tag, figure.figure.tag);
     }
   }
+  if (const auto* lifetime = system.find("lifetime_years");
+      lifetime != nullptr && lifetime->value <= 0) {
+    table.fail("lifetime_years", "is 0", "give the years over which the system is paid off");
+  }
   if (const auto* capex = system.find("capex_usd_per_gpu")) {
     system.capex_per_gpu = {usd(capex->value), capex->tag, capex->source, capex->note};
   }

@@ -38,7 +38,7 @@ std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSi
   const bool compared = baseline && baseline->plan->status == plan::PlanStatus::optimal;
   std::vector<std::string> header{"", "plan"};
   if (compared) {
-    header.push_back("baseline");
+    header.emplace_back("baseline");
   }
   TextTable table{header, {0}};
   const auto add = [&](const std::string& name, const auto& figure) {

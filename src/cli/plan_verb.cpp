@@ -4,8 +4,11 @@
 #include "verbs.hpp"
 #include <fmt/format.h>
 
+#include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
+#include "perwatt/base/text.hpp"
 #include "perwatt/plan/plan.hpp"
+#include "perwatt/report/plan_report.hpp"
 
 namespace perwatt::cli {
 
@@ -57,7 +60,44 @@ std::optional<plan::Site> baseline_site(const plan::Site& site, const PlanOption
   return plan::load_site(named, catalog);
 }
 
+/// By service: what the site's systems have been measured to do, whatever the SLO.
+std::vector<inference::Frontier> frontiers_of(const plan::Site& site,
+                                              const catalog::Catalog& catalog,
+                                              std::span<const inference::MeasuredPoint> points,
+                                              const inference::GpuPowerEstimator& estimator) {
+  std::vector<inference::Frontier> frontiers;
+  for (const auto& service : site.services) {
+    inference::FrontierQuery query;
+    query.model = service.model;
+    query.workload = service.workload;
+    query.price_table = site.price_table;
+    query.price_basis = site.price_basis;
+    for (const auto& rack : site.racks) {
+      query.systems.push_back(rack.system);
+    }
+    frontiers.push_back(inference::build_frontier(query, catalog, points, estimator));
+  }
+  return frontiers;
+}
+
+/// FILE.html with FILE.md and FILE.csv beside it.
+void write_report(const std::filesystem::path& file, const report::PlanReport& report) {
+  auto beside = file;
+  write_file(file, report::plan_html(report));
+  write_file(beside.replace_extension(".md"), report::plan_markdown(report));
+  write_file(beside.replace_extension(".csv"), report::plan_csv(report));
+}
+
+/// A report's files differ only in their extension, so the HTML file must have its own.
+void check_report_name(const std::filesystem::path& file) {
+  if (!file.empty() && file.extension() != ".html") {
+    throw Error{ErrorCode::usage, "'" + printable(file.string()) + "' does not end in .html",
+                "--report", "name the HTML file; the .md and .csv files are written beside it"};
+  }
+}
+
 void run(const PlanOptions& options) {
+  check_report_name(options.report_file);
   const auto catalog = load_catalog(options.data);
   const auto site = plan::load_site(options.site_file, catalog);
   const auto base = baseline_site(site, options, catalog);
@@ -68,6 +108,11 @@ void run(const PlanOptions& options) {
   const auto baseline = compared ? std::optional{compared->solved()} : std::nullopt;
   if (!options.candidates_file.empty()) {
     write_file(options.candidates_file, candidates_csv(planned->solved()));
+  }
+  if (!options.report_file.empty()) {
+    write_report(options.report_file,
+                 {planned->solved(), baseline, &catalog,
+                  frontiers_of(planned->site, catalog, points, estimator), PERWATT_VERSION});
   }
   if (options.json) {
     fmt::print("{}\n", plan_json(planned->solved(), catalog, baseline).dump(2));
@@ -90,7 +135,11 @@ void add_plan_verb(CLI::App& app) {
       ->type_name("SITE.toml|self");
   verb->add_option("--report", options->report_file,
                    "Write a self-contained HTML report, with .md and .csv beside it")
-      ->type_name("FILE.html");
+      ->type_name("FILE.html")
+      ->check([](const std::string& file) {
+        return std::filesystem::path{file}.extension() == ".html" ? std::string{}
+                                                                  : "the name must end in .html";
+      });
   verb->add_option("--candidates", options->candidates_file,
                    "Write every column of the linear program with its reduced cost")
       ->type_name("FILE.csv");

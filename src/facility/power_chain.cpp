@@ -39,8 +39,7 @@ PowerChain::PowerChain(const catalog::Catalog& catalog, const catalog::System& s
   psu_ = &catalog.psu_curve(chassis != nullptr
                                 ? chassis->psu_curve
                                 : std::get<catalog::RackScaleChain>(system.chain).psu_curve);
-  const auto at_tdp = provisioned_node();
-  const Watts dc = at_tdp.gpu + at_tdp.host + at_tdp.fans;
+  const Watts dc = provisioned_node().supply_load;
   const Watts capacity =
       chassis != nullptr
           ? chassis->psu_modeled_capacity
@@ -51,7 +50,9 @@ PowerChain::PowerChain(const catalog::Catalog& catalog, const catalog::System& s
     throw_bad_input("a node of '" + system.id + "' with its GPUs at " + shortest(in_watts(tdp_)) +
                         " W needs " + shortest(in_watts(dc)) + " W DC, more than the " +
                         shortest(in_watts(capacity)) + " W its power supplies carry",
-                    system.defined_at, "correct the accelerator's tdp_watts or the PSU capacity");
+                    system.defined_at,
+                    std::string{"correct the accelerator's tdp_watts or "} +
+                        (chassis != nullptr ? "psu_modeled_capacity_watts" : "psu_capacity_watts"));
   }
 }
 
@@ -89,6 +90,7 @@ NodePower PowerChain::chassis_at(const catalog::ChassisChain& chain, Watts per_g
       interpolate(psu_->load_ratio, psu_->efficiency_ratio, dc / chain.psu_share_capacity);
   power.conversion = dc / efficiency - dc;
   power.network = chain.network;
+  power.supply_load = dc;
   return power;
 }
 
@@ -124,6 +126,7 @@ NodePower PowerChain::rack_scale_at(const catalog::RackScaleChain& chain, Watts 
   const double efficiency = interpolate(psu_->load_ratio, psu_->efficiency_ratio, dc / capacity);
   power.conversion = tray_loss * trays + (dc / efficiency - dc);
   power.network = chain.network;
+  power.supply_load = dc;
   return power;
 }
 

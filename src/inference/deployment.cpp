@@ -164,7 +164,9 @@ std::vector<OperatingPoint> DeploymentSet::meeting(const Slo& slo) const {
         take(between_rows(high, low, slo.min_interactivity));
       }
       if (const auto at = where_ttft_binds(high, low, slo)) {
-        take(between_rows(high, low, *at));
+        auto bound = between_rows(high, low, *at);
+        bound.ttft = slo.max_ttft;  // by construction; recomputed it may round to just above
+        take(bound);
       }
     }
   }
@@ -199,7 +201,7 @@ RateInterval rate_interval(const OperatingPoint& point) {
   constexpr double kRepeatsAggregated = 0.28;
   constexpr double kRepeatsDisaggregated = 0.08;
   // 90 % of |ln(interpolated / measured)| per unit of |ln(rate ratio)| of the bracketing rows.
-  constexpr double kInterpolation = 0.25;
+  constexpr double kInterpolation = 0.31;
   double spread =
       point.point->serving == Serving::aggregated ? kRepeatsAggregated : kRepeatsDisaggregated;
   if (point.other != nullptr) {

@@ -166,7 +166,8 @@ std::optional<GpuPower> GpuPowerEstimator::estimate(const OperatingPoint& point,
     if (found == kNeighbours && distance >= nearest[found - 1].distance) {
       continue;
     }
-    if (excluded != nullptr && excluded(*relative.point, *point.point)) {
+    const bool is_itself = relative.point == point.point || relative.point == point.other;
+    if (is_itself || (excluded != nullptr && excluded(*relative.point, *point.point))) {
       continue;
     }
     // Insertion into the short sorted list; a tie keeps the earlier row.
@@ -217,7 +218,7 @@ std::optional<GpuPower> GpuPowerEstimator::estimate(const OperatingPoint& point,
 }
 
 std::optional<GpuPower> GpuPowerEstimator::power_of(const OperatingPoint& point) const {
-  const auto own = power_of_row(*point.point);
+  auto own = power_of_row(*point.point);
   if (own && point.other == nullptr) {
     return own;
   }

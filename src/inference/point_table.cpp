@@ -70,8 +70,11 @@ class RowReader {
   }
 
   std::optional<bool> flag(std::size_t field) {
-    const auto value = count(field, 0);
-    return value ? std::optional{*value != 0} : std::nullopt;
+    const auto& value = text(field);
+    if (!value.empty() && value != "0" && value != "1") {
+      reject(field, "is '" + printable(value) + "'; it must be 0, 1 or empty");
+    }
+    return value.empty() ? std::nullopt : std::optional{value == "1"};
   }
 
  private:
@@ -187,6 +190,10 @@ void read_workload(RowReader& row, MeasuredPoint& point) {
       row.reject(f_isl, "isl_tokens or osl_tokens is empty; give both or name a task");
     }
   } else {
+    if (!row.text(f_isl).empty()) {
+      row.reject(f_isl,
+                 "is given beside a task, which brings its own lengths; empty one of the two");
+    }
     point.mean_output_tokens = row.number(f_osl, 0, kLargestCount);
   }
   point.concurrency = row.count(f_concurrency, 1);
@@ -357,8 +364,7 @@ std::vector<MeasuredPoint> load_points(const std::vector<fs::path>& paths,
           first.where, "");
     }
     std::size_t replaced = 0;
-    points = points.empty() ? std::move(table.points)
-                            : merge_points(std::move(points), table.points, replaced);
+    points = merge_points(std::move(points), table.points, replaced);
   }
   return points;
 }

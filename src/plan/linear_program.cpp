@@ -88,7 +88,7 @@ int LinearProgram::add_row(double lower, double upper) {
 }
 
 int LinearProgram::add_column(double objective, double lower, double upper,
-                              std::vector<Entry> entries, bool is_integer) {
+                              const std::vector<Entry>& entries, bool is_integer) {
   const int column = static_cast<int>(impl_->objective.size());
   impl_->objective.push_back(objective);
   impl_->lower.push_back(lower);

@@ -22,7 +22,7 @@ class LinearProgram {
   LinearProgram& operator=(const LinearProgram&) = delete;
 
   int add_row(double lower, double upper);
-  int add_column(double objective, double lower, double upper, std::vector<Entry> entries,
+  int add_column(double objective, double lower, double upper, const std::vector<Entry>& entries,
                  bool is_integer = false);
 
   static constexpr double kInfinity = 1e30;

@@ -67,8 +67,7 @@ void PlanModel::add_columns(bool earn) {
     if (capital_row_) {
       entries.emplace_back(*capital_row_, capital);
     }
-    bought_.push_back(
-        program_.add_column(-profit * capital, 0, rack.stock->max_buy, std::move(entries)));
+    bought_.push_back(program_.add_column(-profit * capital, 0, rack.stock->max_buy, entries));
   }
 }
 

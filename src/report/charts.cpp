@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include "text.hpp"
@@ -16,6 +17,57 @@ namespace {
 constexpr std::array<const char*, 10> kColours{"#1f6fb4", "#d9730d", "#2a8c4a", "#b3261e",
                                                "#7b52ab", "#0b8a99", "#a8740a", "#c2428c",
                                                "#5c6b7a", "#6b8e23"};
+
+constexpr const char* kInk = "#111820";
+
+/// Where a number stands beside its ring.
+struct Corner {
+  int dx;
+  int dy;
+  const char* align;
+};
+
+constexpr Corner kUpperRight{10, -11, "left"};
+constexpr Corner kLowerRight{10, 13, "left"};
+constexpr Corner kUpperLeft{-10, -11, "right"};
+constexpr Corner kLowerLeft{-10, 13, "right"};
+constexpr std::array kCorners{&kUpperRight, &kLowerRight, &kUpperLeft, &kLowerLeft};
+
+/// A corner for each ring that keeps its number off the rings and numbers near it.
+std::vector<const Corner*> free_corners(const Json& values, const char* x_field,
+                                        const char* y_field) {
+  constexpr double kNearX = 0.03;  // of the largest x
+  constexpr double kNearY = 1.3;   // ratio
+  const auto at = [&](std::size_t i, const char* field) { return values[i][field].get<double>(); };
+  double widest = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    widest = std::max(widest, at(i, x_field));
+  }
+  std::vector<const Corner*> corners;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto* corner = &kUpperRight;
+    for (std::size_t j = 0; j < i; ++j) {
+      const double ratio = at(i, y_field) / at(j, y_field);
+      if (std::abs(at(i, x_field) - at(j, x_field)) <= kNearX * widest && ratio < kNearY &&
+          ratio > 1 / kNearY) {
+        corner = corner != &kUpperRight ? &kLowerLeft : ratio < 1 ? &kLowerRight : &kUpperLeft;
+      }
+    }
+    corners.push_back(corner);
+  }
+  return corners;
+}
+
+/// The text mark of a number; `halo` is the white outline under it.
+Json number_mark(const Corner& corner, bool halo) {
+  Json mark{{"type", "text"}, {"dx", corner.dx},   {"dy", corner.dy}, {"align", corner.align},
+            {"fontSize", 13}, {"fontWeight", 700}, {"color", kInk}};
+  if (halo) {
+    mark["stroke"] = "#ffffff";
+    mark["strokeWidth"] = 4;
+  }
+  return mark;
+}
 
 }  // namespace
 
@@ -95,7 +147,41 @@ Json chart_config() {
             {"titleFontSize", 12},
             {"titleFontWeight", 600},
             {"labelLimit", 240},
+            {"symbolOpacity", 1},
             {"symbolStrokeWidth", 2}}}};
+}
+
+Json chosen_layers(const Json& values, const char* x_field, const char* y_field,
+                   const Json& tooltip) {
+  const Json x{{"field", x_field}, {"type", "quantitative"}};
+  const Json y{{"field", y_field}, {"type", "quantitative"}};
+  Json layers = Json::array({{{"data", {{"values", values}}},
+                              {"mark",
+                               {{"type", "point"},
+                                {"filled", false},
+                                {"size", 210},
+                                {"color", kInk},
+                                {"opacity", 1},
+                                {"strokeWidth", 2}}},
+                              {"encoding", {{"x", x}, {"y", y}, {"tooltip", tooltip}}}}});
+  const auto corners = free_corners(values, x_field, y_field);
+  for (const auto* corner : kCorners) {
+    Json numbers = Json::array();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (corners[i] == corner) {
+        numbers.push_back(values[i]);
+      }
+    }
+    if (numbers.empty()) {
+      continue;
+    }
+    for (const bool halo : {true, false}) {
+      layers.push_back({{"data", {{"values", numbers}}},
+                        {"mark", number_mark(*corner, halo)},
+                        {"encoding", {{"x", x}, {"y", y}, {"text", {{"field", "number"}}}}}});
+    }
+  }
+  return layers;
 }
 
 }  // namespace perwatt::report

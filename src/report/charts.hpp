@@ -70,4 +70,9 @@ inline constexpr double kChartWidth = 760;
 /// Fonts, grid and axis style of all Vega-Lite charts.
 [[nodiscard]] Json chart_config();
 
+/// Layers that ring the chosen deployments and write their "number" beside them, clear of each
+/// other and of what is below.
+[[nodiscard]] Json chosen_layers(const Json& values, const char* x_field, const char* y_field,
+                                 const Json& tooltip);
+
 }  // namespace perwatt::report

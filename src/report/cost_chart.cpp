@@ -20,7 +20,8 @@ constexpr Part kEnergy{"energy", "#e0a030", "#111820"};
 constexpr Part kCapital{"capital", "#8795a3", "#111820"};
 constexpr Part kProfit{"profit", "#2e8b57", "#ffffff"};
 constexpr Part kLoss{"loss", "#b3261e", "#ffffff"};
-constexpr double kLeastLabelled = 0.085;  // share of the widest bar that has room for a label
+constexpr double kPixelsPerLetter = 7.5;  // of a label, at most
+constexpr double kAxisRoomRatio = 1.15;   // the axis ends at a round number past the widest bar
 
 /// One horizontal bar; parts are laid end to end.
 class Bar {
@@ -79,8 +80,9 @@ Json labelled(const Json& values) {
   }
   Json wide = Json::array();
   for (const auto& value : values) {
-    if (value["usd"].get<double>() >=
-        kLeastLabelled * widest * (value["label"].get<std::string>().size() > 14 ? 1.5 : 1.0)) {
+    const double pixels = value["usd"].get<double>() / (kAxisRoomRatio * widest) * kChartWidth;
+    const auto letters = static_cast<double>(value["label"].get_ref<const std::string&>().size());
+    if (pixels >= kPixelsPerLetter * letters) {
       wide.push_back(value);
     }
   }
@@ -88,21 +90,22 @@ Json labelled(const Json& values) {
 }
 
 Json cost_spec(const Json& values, std::size_t bars) {
-  const Json y{{"field", "bar"},
-               {"type", "nominal"},
-               {"title", nullptr},
-               {"sort", nullptr},
-               {"axis", {{"labelLimit", 200}, {"domain", false}, {"ticks", false}}},
-               {"scale", {{"paddingInner", 0.25}}}};
+  const Json y{
+      {"field", "bar"},
+      {"type", "nominal"},
+      {"title", nullptr},
+      {"sort", nullptr},
+      {"axis", {{"labelLimit", 200}, {"domain", false}, {"ticks", false}, {"labelPadding", 8}}},
+      {"scale", {{"paddingInner", 0.25}}}};
   const Json x{{"field", "start"},
                {"type", "quantitative"},
                {"title", "USD per hour"},
-               {"axis", {{"format", "~s"}}}};
+               {"axis", {{"format", ",~f"}, {"tickCount", 6}}}};
   const Json colour{{"field", "part"},
                     {"type", "nominal"},
                     {"title", nullptr},
                     {"scale", part_scale(values)},
-                    {"legend", {{"orient", "top"}}}};
+                    {"legend", {{"orient", "top"}, {"symbolType", "square"}}}};
   const Json tooltip{
       {{"field", "bar"}, {"type", "nominal"}, {"title", "bar"}},
       {{"field", "part"}, {"type", "nominal"}, {"title", "part"}},

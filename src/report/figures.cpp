@@ -10,8 +10,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr int kDigits = 5;
-
 /// Totals of the plan at both ends of the intervals, where the plan does not carry them itself.
 struct Ends {
   Interval input;    // tok/s
@@ -220,7 +218,7 @@ class Headline {
   void add_marginal() {
     const auto step = [&](std::string key, std::string name,
                           const std::optional<UsdPerSecond>& value, std::string missing) {
-      add(std::move(key), "Margin", std::move(name), "USD/h",
+      add(std::move(key), "Marginal value", std::move(name), "USD/h",
           value ? std::optional{in_usd_per_hour(*value)} : std::nullopt, std::nullopt,
           to_string(weaker(totals_.tag, tags_.meter)),
           value ? "profit of the re-solved relaxation, net of energy" : std::move(missing));
@@ -248,8 +246,8 @@ std::vector<Figure> headline_figures(const plan::SolvedSite& solved,
   return Headline{solved, catalog}.figures();
 }
 
-std::string value_text(const Figure& figure) {
-  return figure.value ? significant(*figure.value, kDigits) : "unknown";
+std::string value_text(const Figure& figure, int digits) {
+  return figure.value ? significant(*figure.value, digits) : "unknown";
 }
 
 std::string interval_text(const Figure& figure) {

@@ -36,8 +36,8 @@ struct Figure {
 [[nodiscard]] std::vector<Figure> headline_figures(const plan::SolvedSite& solved,
                                                    const catalog::Catalog& catalog);
 
-/// "19,234,000" or "unknown".
-[[nodiscard]] std::string value_text(const Figure& figure);
+/// "19,234,000" to `digits` significant digits, or "unknown".
+[[nodiscard]] std::string value_text(const Figure& figure, int digits = 5);
 
 /// "17,100,000 to 21,400,000", or "" without an interval.
 [[nodiscard]] std::string interval_text(const Figure& figure);

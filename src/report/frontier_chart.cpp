@@ -1,6 +1,7 @@
 // Tokens/s per GPU against tokens/s per user: what was measured, what the SLO asks, what was
 // chosen.
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -11,6 +12,10 @@
 namespace perwatt::report {
 
 namespace {
+
+constexpr double kHeight = 380;
+constexpr double kManyDecades = 3000;  // highest over lowest value of an axis
+constexpr double kRoomRatio = 1.7;     // between the outermost points and the frame, on a log axis
 
 /// Whether a measured row is inside the SLO, as a word of the legend.
 const char* slo_word(const inference::OperatingPoint& point, const inference::Slo& slo) {
@@ -126,11 +131,34 @@ Json x_axis() {
   return x;
 }
 
-Json y_axis() {
+/// 1, 2 and 5 of every decade in [least, most]; of many decades only 1.
+Json log_ticks(double least, double most) {
+  const bool many = most / least > kManyDecades;
+  Json ticks = Json::array();
+  for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most; decade *= 10) {
+    for (const int step : {1, 2, 5}) {
+      const double tick = decade * step;
+      if (tick >= least && tick <= most && (step == 1 || !many)) {
+        ticks.push_back(tick);
+      }
+    }
+  }
+  return ticks;
+}
+
+Json y_axis(const Json& points) {
+  double least = points[0]["output"].get<double>();
+  double most = least;
+  for (const auto& point : points) {
+    least = std::min(least, point["output"].get<double>());
+    most = std::max(most, point["output"].get<double>());
+  }
+  least /= kRoomRatio;
+  most *= kRoomRatio;
   auto y = field("output", "quantitative");
   y["title"] = "output tokens/s per GPU (log)";
-  y["scale"] = {{"type", "log"}, {"nice", true}};
-  y["axis"] = {{"format", "~s"}, {"tickCount", 5}};
+  y["scale"] = {{"type", "log"}, {"nice", false}, {"domain", {least, most}}};
+  y["axis"] = {{"format", ",~r"}, {"values", log_ticks(least, most)}};
   return y;
 }
 
@@ -143,14 +171,13 @@ Json guide_layer() {
 }
 
 Json point_layer() {
-  auto inside = field("inside", "nominal");
+  auto inside = field("inside", "ordinal");
   inside["title"] = "inside the SLO";
-  inside["scale"] = {{"domain", {"yes", "TTFT unknown", "no"}}, {"range", {0.95, 0.5, 0.22}}};
+  inside["scale"] = {{"domain", {"yes", "TTFT unknown", "no"}}, {"range", {1.0, 0.5, 0.22}}};
   auto precision = field("precision", "nominal");
   precision["title"] = "precision";
-  return {
-      {"mark", {{"type", "point"}, {"filled", true}, {"size", 46}}},
-      {"encoding", {{"shape", precision}, {"fillOpacity", inside}, {"tooltip", tooltip(false)}}}};
+  return {{"mark", {{"type", "point"}, {"filled", true}, {"size", 46}}},
+          {"encoding", {{"shape", precision}, {"opacity", inside}, {"tooltip", tooltip(false)}}}};
 }
 
 Json rule_layers(const inference::Slo& slo) {
@@ -167,37 +194,12 @@ Json rule_layers(const inference::Slo& slo) {
                    {{"type", "text"},
                     {"align", "left"},
                     {"dx", 6},
-                    {"dy", 2},
-                    {"baseline", "top"},
+                    {"dy", -6},
+                    {"baseline", "bottom"},
                     {"fontSize", 12},
                     {"color", "#111820"}}},
                   {"encoding", {{"x", x}, {"y", {{"value", 0}}}, {"text", {{"field", "text"}}}}}};
   return {rule, text};
-}
-
-Json chosen_layers(const Json& chosen) {
-  const Json data{{"values", chosen}};
-  const Json x = field("interactivity", "quantitative");
-  const Json y = field("output", "quantitative");
-  const Json ring{{"data", data},
-                  {"mark",
-                   {{"type", "point"},
-                    {"filled", false},
-                    {"size", 210},
-                    {"color", "#111820"},
-                    {"strokeWidth", 2}}},
-                  {"encoding", {{"x", x}, {"y", y}, {"tooltip", tooltip(true)}}}};
-  const Json number{{"data", data},
-                    {"mark",
-                     {{"type", "text"},
-                      {"dx", 11},
-                      {"dy", -11},
-                      {"align", "left"},
-                      {"fontSize", 13},
-                      {"fontWeight", 700},
-                      {"color", "#111820"}}},
-                    {"encoding", {{"x", x}, {"y", y}, {"text", {{"field", "number"}}}}}};
-  return {ring, number};
 }
 
 std::string note_for(const plan::Service& service, bool has_chosen) {
@@ -208,8 +210,11 @@ std::string note_for(const plan::Service& service, bool has_chosen) {
     note += " The SLO also asks for a median TTFT of at most " +
             significant(in_seconds(*service.slo.max_ttft), 3) + " s.";
   }
-  return has_chosen ? note + " Rings are the deployments of the plan, numbered as in the tables."
-                    : note;
+  return has_chosen
+             ? note +
+                   " Rings are the deployments of the plan, numbered as in the tables; one without "
+                   "a dot in it is interpolated along its own load or lies below a frontier."
+             : note;
 }
 
 }  // namespace
@@ -229,22 +234,24 @@ std::vector<Chart> frontier_charts(const PlanReport& report, const RackNames& ra
     colour["title"] = "system";
     colour["scale"] = racks.scale(strings_of(points, "system"));
     Json measured{{"data", {{"values", points}}},
-                  {"encoding", {{"x", x_axis()}, {"y", y_axis()}, {"color", colour}}},
+                  {"encoding", {{"x", x_axis()}, {"y", y_axis(points)}, {"color", colour}}},
                   {"layer", {guide_layer(), point_layer()}}};
     Json layers = Json::array({std::move(measured)});
     for (const auto& more :
-         {rule_layers(service.slo), chosen.empty() ? Json::array() : chosen_layers(chosen)}) {
+         {rule_layers(service.slo),
+          chosen.empty() ? Json::array()
+                         : chosen_layers(chosen, "interactivity", "output", tooltip(true))}) {
       layers.insert(layers.end(), more.begin(), more.end());
     }
-    Chart chart{"chart-frontier-" + slugs[s],
-                "Frontier of " + service.id + ": " + service.model + ", workload " +
-                    to_string(service.workload) + " tokens",
-                note_for(service, !chosen.empty()),
-                {{"$schema", kVegaLiteSchema},
-                 {"width", kChartWidth},
-                 {"height", 380},
-                 {"layer", std::move(layers)},
-                 {"config", chart_config()}}};
+    Chart chart{
+        "chart-frontier-" + slugs[s],
+        "Frontier of " + service.id + ": " + service.model + ", " + workload_text(service.workload),
+        note_for(service, !chosen.empty()),
+        {{"$schema", kVegaLiteSchema},
+         {"width", kChartWidth},
+         {"height", kHeight},
+         {"layer", std::move(layers)},
+         {"config", chart_config()}}};
     charts.push_back(std::move(chart));
   }
   return charts;

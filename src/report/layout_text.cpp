@@ -43,4 +43,12 @@ std::string configuration_text(const inference::MeasuredPoint& point) {
   return text + ' ' + to_string(point.serving);
 }
 
+std::string workload_text(const inference::Workload& workload) {
+  return workload.task.empty() ? to_string(workload) + " tokens in/out" : "task " + workload.task;
+}
+
+std::string place_text(const std::string& read_at) {
+  return read_at.substr(read_at.find_last_of('/') + 1);  // npos + 1 is 0
+}
+
 }  // namespace perwatt::report

@@ -13,4 +13,10 @@ namespace perwatt::report {
 /// "fp4 sglang mtp disaggregated".
 [[nodiscard]] std::string configuration_text(const inference::MeasuredPoint& point);
 
+/// "1024/1024 tokens in/out", "task lm-arena-chat".
+[[nodiscard]] std::string workload_text(const inference::Workload& workload);
+
+/// "file.csv:12" of "/any/folder/file.csv:12": documents do not depend on where the data lie.
+[[nodiscard]] std::string place_text(const std::string& read_at);
+
 }  // namespace perwatt::report

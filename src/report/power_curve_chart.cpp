@@ -58,7 +58,7 @@ Json curve_layer(const Json& points, const RackNames& racks) {
   Json y{{"field", "output"},
          {"type", "quantitative"},
          {"title", "output tokens/s per GPU, serving"},
-         {"axis", {{"format", "~s"}}},
+         {"axis", {{"format", ",~f"}}},
          {"scale", {{"zero", true}, {"nice", true}}}};
   Json colour{{"field", "system"},
               {"type", "nominal"},
@@ -75,33 +75,14 @@ Json curve_layer(const Json& points, const RackNames& racks) {
             {{"mark", {{"type", "point"}, {"filled", true}, {"size", 50}}}}}}};
 }
 
-Json chosen_layers(const Json& chosen) {
-  const Json x{{"field", "watts"}, {"type", "quantitative"}};
-  const Json y{{"field", "output"}, {"type", "quantitative"}};
+/// Layers of the deployments of the plan.
+Json rings(const Json& chosen) {
   const Json tooltip{{{"field", "number"}, {"type", "nominal"}, {"title", "deployment"}},
                      {{"field", "deployment"}, {"type", "nominal"}, {"title", "configuration"}},
                      {{"field", "gpus"}, {"type", "nominal"}, {"title", "GPUs in the plan"}},
                      quantity("watts", "W at the meter per GPU"),
                      quantity("output", "output tok/s per GPU")};
-  const Json data{{"values", chosen}};
-  return {{{"data", data},
-           {"mark",
-            {{"type", "point"},
-             {"filled", false},
-             {"size", 210},
-             {"color", "#111820"},
-             {"strokeWidth", 2}}},
-           {"encoding", {{"x", x}, {"y", y}, {"tooltip", tooltip}}}},
-          {{"data", data},
-           {"mark",
-            {{"type", "text"},
-             {"dx", 11},
-             {"dy", -11},
-             {"align", "left"},
-             {"fontSize", 13},
-             {"fontWeight", 700},
-             {"color", "#111820"}}},
-           {"encoding", {{"x", x}, {"y", y}, {"text", {{"field", "number"}}}}}}};
+  return chosen_layers(chosen, "watts", "output", tooltip);
 }
 
 }  // namespace
@@ -118,7 +99,7 @@ std::vector<Chart> power_curve_charts(const PlanReport& report, const RackNames&
     const auto chosen = chosen_points(solved, s);
     Json layers = Json::array({curve_layer(points, racks)});
     if (!chosen.empty()) {
-      const auto more = chosen_layers(chosen);
+      const auto more = rings(chosen);
       layers.insert(layers.end(), more.begin(), more.end());
     }
     charts.push_back(

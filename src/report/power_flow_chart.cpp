@@ -48,7 +48,7 @@ class Sankey {
       return std::nullopt;
     }
     boxes_.push_back(
-        {fmt::format("{} {} ({})", name, power_text(power, 3), percent_text(power / whole_, 3)),
+        {fmt::format("{} {} ({})", name, power_text(power, 3), percent_text(power / whole_, 2)),
          column, power, colour});
     if (parent) {
       ribbons_.push_back({*parent, boxes_.size() - 1});
@@ -67,7 +67,8 @@ class Sankey {
             {"data",
              {{{"name", "ribbons"}, {"values", ribbon_values()}},
               {{"name", "boxes"}, {"values", box_values()}}}},
-            {"marks", {ribbon_mark(), box_mark(), label_mark()}}};
+            {"config", {{"text", {{"font", chart_config()["font"]}}}}},
+            {"marks", {ribbon_mark(), box_mark(), label_mark(true), label_mark(false)}}};
   }
 
  private:
@@ -154,17 +155,24 @@ class Sankey {
                 {"tooltip", of("label")}}}}}};
   }
 
-  static Json label_mark() {
-    return {{"type", "text"},
-            {"from", {{"data", "boxes"}}},
-            {"encode",
-             {{"enter",
-               {{"x", {{"field", "x"}, {"offset", kBoxWidth + 5}}},
-                {"y", of("middle")},
-                {"text", of("label")},
-                {"baseline", {{"value", "middle"}}},
-                {"fontSize", {{"value", 12}}},
-                {"fill", {{"value", "#111820"}}}}}}}};
+  /// The text; `halo` is the pale outline under it.
+  static Json label_mark(bool halo) {
+    Json mark{{"type", "text"},
+              {"from", {{"data", "boxes"}}},
+              {"encode",
+               {{"enter",
+                 {{"x", {{"field", "x"}, {"offset", kBoxWidth + 5}}},
+                  {"y", of("middle")},
+                  {"text", of("label")},
+                  {"baseline", {{"value", "middle"}}},
+                  {"fontSize", {{"value", 12}}},
+                  {"fill", {{"value", "#111820"}}}}}}}};
+    if (halo) {
+      mark["encode"]["enter"]["stroke"] = {{"value", "#ffffff"}};
+      mark["encode"]["enter"]["strokeWidth"] = {{"value", 3}};
+      mark["encode"]["enter"]["strokeOpacity"] = {{"value", 0.7}};
+    }
+    return mark;
   }
 
   Watts whole_;

@@ -9,6 +9,8 @@ namespace perwatt::report {
 
 namespace {
 
+constexpr std::size_t kNarrow = 4;  // a table of so few columns does not fill the page's width
+
 std::string html_cell(const Cell& cell) {
   const auto text = html_escaped(cell.text);
   if (cell.url.starts_with('#')) {
@@ -26,6 +28,18 @@ std::string markdown_cell(const Cell& cell) {
   return is_web_address(cell.url) ? fmt::format("[{}](<{}>)", text, cell.url) : text;
 }
 
+std::string html_class(Align align) {
+  switch (align) {
+    case Align::right:
+      return " class=\"number\"";
+    case Align::prose:
+      return " class=\"prose\"";
+    case Align::left:
+      break;
+  }
+  return {};
+}
+
 std::string html_row(const Table& table, const Row& row) {
   std::string html = row.id.empty() ? "<tr>" : fmt::format("<tr id=\"{}\">", slug(row.id));
   if (row.is_heading) {
@@ -33,8 +47,7 @@ std::string html_row(const Table& table, const Row& row) {
                               table.columns.size(), html_escaped(row.cells.front().text));
   }
   for (std::size_t i = 0; i < row.cells.size(); ++i) {
-    const bool is_right = table.columns[i].align == Align::right;
-    html += (is_right ? "<td class=\"number\">" : "<td>") + html_cell(row.cells[i]) + "</td>";
+    html += "<td" + html_class(table.columns[i].align) + '>' + html_cell(row.cells[i]) + "</td>";
   }
   return html + "</tr>\n";
 }
@@ -55,10 +68,10 @@ std::string to_html(const Table& table) {
   if (!table.note.empty()) {
     html += fmt::format("<p class=\"note\">{}</p>\n", html_escaped(table.note));
   }
-  html += "<div class=\"scroll\"><table>\n<thead><tr>";
+  html += fmt::format("<div class=\"scroll\"><table{}>\n<thead><tr>",
+                      table.columns.size() <= kNarrow ? " class=\"narrow\"" : "");
   for (const auto& column : table.columns) {
-    html += fmt::format("<th{}>{}</th>", column.align == Align::right ? " class=\"number\"" : "",
-                        html_escaped(column.name));
+    html += fmt::format("<th{}>{}</th>", html_class(column.align), html_escaped(column.name));
   }
   html += "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {

@@ -19,7 +19,7 @@ struct Cell {
   std::string url;  // web address or "#id" of a row; anything else is shown as text only
 };
 
-enum class Align { left, right };
+enum class Align { left, right, prose };  // prose is left and wraps
 
 struct Column {
   std::string name;  // with the unit

@@ -53,13 +53,13 @@ def make_service(random, index, megawatts):
     demand = rounded(megawatts * log_uniform(random, 3e3, 3e6))
     service = {"id": f"s{index}", "model": model, "isl_tokens": isl, "osl_tokens": osl,
                "min_interactivity": random.choice(["0tok/s", "10tok/s", "20tok/s", "30tok/s", "33.3tok/s",
-                                                   "50tok/s", "75tok/s", "0.1ktok/s"]),
+                                                   "50tok/s", "75tok/s", "0.1ktok/s", "400tok/s"]),
                "demand_output_tokens_per_s": demand}
     if random.random() < 0.45:
-        service["max_ttft"] = random.choice(["300ms", "500ms", "1s", "2s", "2.7s", "5s", "20s"])
-    if random.random() < 0.3:
+        service["max_ttft"] = random.choice(["5ms", "300ms", "500ms", "1s", "2s", "2.7s", "5s", "20s"])
+    if random.random() < 0.25:
         service["committed_output_tokens_per_s"] = rounded(
-            min(demand, megawatts * log_uniform(random, 100, 3e5)))
+            min(demand, megawatts * log_uniform(random, 100, 1e5)))
     if model not in LISTED or random.random() < 0.7:
         service["price_usd_per_million_output_tokens"] = rounded(log_uniform(random, 0.02, 5), 3)
         if random.random() < 0.7:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 IDLE_SHARE_OF_TDP = 0.16  # docs/model/gpu_power.md#idle
@@ -412,7 +412,6 @@ class Program:
         """USD/h, or nothing when infeasible."""
         matrix, low, high = self._matrix(envelope_watts or self.site.envelope, owned_more)
         least = np.isfinite(low)
-        from scipy.sparse import vstack
         a = vstack([matrix, -matrix[least]]).tocsr()
         b = np.concatenate([high, -low[least]])
         answer = linprog(-self.gain, A_ub=a, b_ub=b, method="highs",
@@ -422,7 +421,7 @@ class Program:
         assert answer.status == 0, answer.message
         return -answer.fun - self.fixed
 
-    def whole(self, time_limit=20):
+    def whole(self, time_limit=5):
         """(profit found or nothing, bound) in USD/h with whole powered racks."""
         matrix, low, high = self._matrix(self.site.envelope, None)
         integer = np.zeros(self.size)

@@ -132,14 +132,14 @@ TEST(Csv, OnlyFieldsThatNeedItAreQuoted) {
 
 // Defect: csv_line writes a single empty field as a blank line, which parse() skips; and an
 // explicit quoted empty field alone on its line is skipped too.
-TEST(Csv, DISABLED_ASingleEmptyFieldIsARow) {
+TEST(Csv, ASingleEmptyFieldIsARow) {
   EXPECT_EQ(CsvTable::parse("a\n" + csv_line({""}), "t.csv").rows().size(), 1U);
   EXPECT_EQ(CsvTable::parse("a\n\"\"\n", "t.csv").rows().size(), 1U);
 }
 
 // Defect: the quoted empty field is one field where two are needed, yet the row is dropped
 // silently.
-TEST(Csv, DISABLED_AQuotedEmptyFieldAloneIsNotAnEmptyLine) {
+TEST(Csv, AQuotedEmptyFieldAloneIsNotAnEmptyLine) {
   EXPECT_THAT(parse_error("a,b\n\"\"\n"), HasSubstr("1 fields where the header has 2"));
 }
 

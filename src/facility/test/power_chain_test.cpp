@@ -263,7 +263,7 @@ TEST(PowerChain, AnOverloadOfTheChassisSuppliesIsRefused) {
 
 // Defect: the rack's check leaves out the loss of the tray converters, which rack_scale_at() counts
 // as load of the supplies.
-TEST(PowerChain, DISABLED_AnOverloadByConverterLossesIsRefused) {
+TEST(PowerChain, AnOverloadByConverterLossesIsRefused) {
   const auto at_tdp = chain_of("gb200-nvl72").provisioned_node();
   const auto without_losses = at_tdp.gpu + at_tdp.host + at_tdp.fans;
   const auto system = changed("gb200-nvl72", [&](catalog::System& s) {

@@ -273,7 +273,8 @@ RC_GTEST_PROP(MeetingProperty, EveryPointMeetsTheSloInsideOneDeployment, ()) {
                                                 : with_ttft(*rc::gen::inRange(1, 60), 0.9);
   for (const auto& at : set.meeting(slo)) {
     RC_ASSERT(at.interactivity >= slo.min_interactivity);
-    RC_ASSERT(!slo.max_ttft || (at.ttft && *at.ttft <= *slo.max_ttft));
+    // In its own brackets: rapidcheck evaluates both sides of ||.
+    RC_ASSERT((!slo.max_ttft || (at.ttft && *at.ttft <= *slo.max_ttft)));
     RC_ASSERT((at.tag == Tag::interpolated) == (at.other != nullptr));
     if (at.other == nullptr) {
       continue;
@@ -346,9 +347,9 @@ TEST(DeploymentSet, RowsOfEqualRatesAreOrderedByLoadAndDate) {
   }
 }
 
-// Defect: the TTFT of the point interpolated to the limit is off by rounding, and half of these
+// Defect: the TTFT of the point interpolated to the limit is off by rounding, and a fifth of these
 // points are then refused for missing the limit by 1e-16.
-RC_GTEST_PROP(MeetingProperty, DISABLED_WhereTtftBindsBetweenTwoRowsAPointIsAdded, ()) {
+RC_GTEST_PROP(MeetingProperty, WhereTtftBindsBetweenTwoRowsAPointIsAdded, ()) {
   const double limit = *rc::gen::inRange(101, 999) / 1e3;
   const std::vector<MeasuredPoint> points = {with_ttft(point_at(4, 100, 10), 0.1),
                                              with_ttft(point_at(64, 50, 40), 1.0)};
@@ -599,7 +600,7 @@ TEST(RateInterval, HoldsNineInTenRowsLeftOut) {
 
 // Defect: kInterpolation = 0.25 covers 0.859 of 1,878 rows left out (InferenceX 0.906, ML.ENERGY
 // 0.738); the 90 % quantile is 0.31.
-TEST(RateInterval, DISABLED_InterpolationAloneHoldsNineInTenRowsLeftOut) {
+TEST(RateInterval, InterpolationAloneHoldsNineInTenRowsLeftOut) {
   EXPECT_GE(left_out_coverage(interpolation_spread), 0.90);
 }
 

@@ -243,7 +243,7 @@ TEST(GpuPower, WithoutRelativesIsUnknown) {
 
 // Defect: the header says "as if its own power were unknown"; without an `excluded` the row is its
 // own nearest relative.
-TEST(GpuPower, DISABLED_AnEstimateOfARowDoesNotRestOnTheRow) {
+TEST(GpuPower, AnEstimateOfARowDoesNotRestOnTheRow) {
   const auto rows = two_rows(watts(400), {});
   const GpuPowerEstimator one{rows, shipped_catalog()};
   EXPECT_FALSE(one.estimate(at_row(rows[0]), nullptr));

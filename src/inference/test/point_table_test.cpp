@@ -349,12 +349,12 @@ TEST(PointRow, ColumnsMayComeInAnyOrderAndOthersAreIgnored) {
 }
 
 // Defect: a flag takes any whole number up to 1e7 and writes it back as 1.
-TEST(PointRow, DISABLED_AFlagIsZeroOrOne) {
+TEST(PointRow, AFlagIsZeroOrOne) {
   EXPECT_EQ(parse_rows({with(good_row(), {{"decode_dp_attention", "8"}})}).rejected.size(), 1U);
 }
 
 // Defect: input lengths beside a task are dropped in silence; formatting the point loses them.
-TEST(PointRow, DISABLED_LengthsBesideATaskAreRefused) {
+TEST(PointRow, LengthsBesideATaskAreRefused) {
   EXPECT_EQ(parse_rows({with(good_row(), {{"task", "gpqa"}})}).rejected.size(), 1U);
 }
 
@@ -487,7 +487,7 @@ TEST_F(LoadPoints, AFolderWithoutTablesHoldsNoPoints) {
 }
 
 // Defect: repeats of one identity inside the first file stay; inside any later file they replace.
-TEST_F(LoadPoints, DISABLED_ARepeatInsideTheFirstFileReplacesToo) {
+TEST_F(LoadPoints, ARepeatInsideTheFirstFileReplacesToo) {
   write("a.csv", {good_row(), with(good_row(), {{"ttft_median_s", "0.5"}})});
   EXPECT_EQ(load_points({folder_}, shipped_catalog()).size(), 1U);
 }

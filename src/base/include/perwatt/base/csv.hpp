@@ -9,7 +9,7 @@
 
 namespace perwatt {
 
-/// One data row. Views point into the text that CsvTable was parsed from.
+/// One data row.
 struct CsvRow {
   std::size_t line = 0;  // 1-based line in the file where the row starts
   std::vector<std::string> fields;

@@ -22,9 +22,10 @@ class Error : public std::exception {
  public:
   /// `what_is_wrong` names the offending value; `where` is "file:line: key" or empty; `remedy` is
   /// an instruction to the user or empty.
-  Error(ErrorCode code, std::string what_is_wrong, std::string where, std::string remedy);
+  Error(ErrorCode code, const std::string& what_is_wrong, const std::string& where,
+        const std::string& remedy);
 
-  /// "where: what. remedy" on one line.
+  /// "where: what; remedy" on one line.
   [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
 
   [[nodiscard]] ErrorCode code() const { return code_; }
@@ -35,6 +36,7 @@ class Error : public std::exception {
 };
 
 /// Shorthand for the most frequent kind.
-[[noreturn]] void throw_bad_input(std::string what_is_wrong, std::string where, std::string remedy);
+[[noreturn]] void throw_bad_input(const std::string& what_is_wrong, const std::string& where,
+                                  const std::string& remedy);
 
 }  // namespace perwatt

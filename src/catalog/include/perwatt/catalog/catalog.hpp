@@ -129,7 +129,7 @@ struct System : Entry {
   int nodes_per_rack = 0;
   std::variant<ChassisChain, RackScaleChain> chain;
   std::optional<Sourced<Usd>> capex_per_gpu;  // servers and network, all in
-  Tag chain_tag = Tag::published;             // weakest tag among the chain's figures
+  Tag chain_tag = Tag::measured;              // weakest tag among the chain's figures
 
   [[nodiscard]] int gpus_per_rack() const { return gpus_per_node * nodes_per_rack; }
 };

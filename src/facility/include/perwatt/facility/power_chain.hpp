@@ -28,8 +28,9 @@ struct NodePower {
   Watts gpu;
   Watts host;  // CPUs, memory, storage, NICs, switch trays, controllers
   Watts fans;
-  Watts conversion;  // loss in power supplies and converters
-  Watts network;     // share of scale-out switches and optics
+  Watts conversion;   // loss in power supplies and converters
+  Watts network;      // share of scale-out switches and optics
+  Watts supply_load;  // DC that the power supplies deliver; not a part of its own
 
   [[nodiscard]] ItPower it_total() const { return {gpu + host + fans + conversion + network}; }
 };

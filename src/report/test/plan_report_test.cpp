@@ -1,0 +1,280 @@
+#include "perwatt/report/plan_report.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "charts.hpp"
+#include "figures.hpp"
+#include "plan_tables.hpp"
+#include "provenance.hpp"
+#include "text.hpp"
+#include <gtest/gtest.h>
+
+#include "perwatt/base/csv.hpp"
+#include "perwatt/base/text.hpp"
+
+namespace perwatt::report {
+namespace {
+
+constexpr const char* kHostile = "</script><script>alert('x|y')</script>";
+
+const catalog::Catalog& shipped_catalog() {
+  static const auto kCatalog = catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog"});
+  return kCatalog;
+}
+
+/// One aggregated 8-GPU row on H200 with measured power.
+inference::MeasuredPoint row(double output_per_gpu, double interactivity, double gpu_watts) {
+  inference::MeasuredPoint point;
+  point.source = kHostile;
+  point.accelerator = "h200";
+  point.model = "deepseek-r1";
+  point.precision = "fp8";
+  point.engine = "sglang";
+  point.spec_decode = "none";
+  point.layout.num_gpus = 8;
+  point.workload.isl_tokens = 1024;
+  point.workload.osl_tokens = 1024;
+  point.concurrency = 16;
+  point.output_per_gpu = tokens_per_second(output_per_gpu);
+  point.total_per_gpu = tokens_per_second(2 * output_per_gpu);
+  point.interactivity = tokens_per_second(interactivity);
+  point.gpu_power = watts(gpu_watts);
+  point.url = "javascript:alert(1)";
+  point.read_at = "/some/folder/points.csv:7";
+  return point;
+}
+
+std::string site_text(const std::string& envelope) {
+  return "[site]\nname = \"A <b>site</b>\"\nenvelope = \"" + envelope +
+         "\"\navailability_ratio = 0.9\n"
+         "[prices]\ntable = \"2026-08\"\nenergy_usd_per_kwh = 0.1\n"
+         "[[service]]\nid = \"" +
+         kHostile +
+         "\"\nmodel = \"deepseek-r1\"\nisl_tokens = 1024\nosl_tokens = 1024\n"
+         "min_interactivity = \"20tok/s\"\ndemand_output_tokens_per_s = 1000000\n"
+         "committed_output_tokens_per_s = 1000\n"
+         "price_usd_per_million_output_tokens = 2\nprice_usd_per_million_input_tokens = 0.5\n"
+         "[[rack]]\nsystem = \"hgx-h200-air\"\nowned = 4\nmax_buy = 6\n"
+         "[[load]]\nname = \"storage\"\npower = \"20kW\"\n";
+}
+
+/// A solved site with all that its report points into.
+struct Case {
+  std::vector<inference::MeasuredPoint> points{row(300, 60, 500), row(900, 40, 600),
+                                               row(2000, 15, 690)};
+  inference::GpuPowerEstimator estimator{points, shipped_catalog()};
+  plan::Site site;
+  plan::CandidateSet set;
+  plan::Plan plan;
+  PlanReport report;
+};
+
+std::unique_ptr<Case> make_case(const std::string& envelope) {
+  auto made = std::make_unique<Case>();
+  made->site = plan::parse_site(site_text(envelope), "test.toml", shipped_catalog());
+  made->set = plan::build_candidates(made->site, shipped_catalog(), made->points, made->estimator);
+  made->plan = plan::solve_plan(made->site, made->set);
+  inference::FrontierQuery query;
+  query.model = "deepseek-r1";
+  query.workload = made->site.services[0].workload;
+  query.price_table = made->site.price_table;
+  query.systems = {"hgx-h200-air"};
+  made->report = {
+      {&made->site, &made->set, &made->plan},
+      {},
+      &shipped_catalog(),
+      {inference::build_frontier(query, shipped_catalog(), made->points, made->estimator)},
+      "1.2.3"};
+  return made;
+}
+
+/// `html` without the content of its scripts and its style.
+std::string markup_of(const std::string& html) {
+  std::string markup;
+  std::size_t at = 0;
+  while (true) {
+    const auto script = html.find("<script", at);
+    const auto style = html.find("<style", at);
+    const auto begin = std::min(script, style);
+    if (begin == std::string::npos) {
+      return markup + html.substr(at);
+    }
+    const auto open_end = html.find('>', begin) + 1;
+    markup += html.substr(at, open_end - at);
+    at = html.find(begin == script ? "</script>" : "</style>", open_end);
+  }
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(PlanHtml, SameInputSameBytes) {
+  const auto first = make_case("1MW");
+  const auto second = make_case("1MW");
+  EXPECT_EQ(plan_html(first->report), plan_html(second->report));
+  EXPECT_EQ(plan_markdown(first->report), plan_markdown(second->report));
+  EXPECT_EQ(plan_csv(first->report), plan_csv(second->report));
+}
+
+TEST(PlanHtml, LoadsNothing) {
+  const auto made = make_case("1MW");
+  const auto html = plan_html(made->report);
+  const auto markup = markup_of(html);
+  for (const auto* forbidden : {"src=", "<link", "<img", "<iframe", "<object", "<embed",
+                                "http-equiv=\"refresh\"", "javascript:"}) {
+    EXPECT_EQ(markup.find(forbidden), std::string::npos) << forbidden;
+  }
+  const auto style = html.substr(html.find("<style>"), html.find("</style>"));
+  EXPECT_EQ(style.substr(0, style.find("</style>")).find("url("), std::string::npos);
+  EXPECT_EQ(style.substr(0, style.find("</style>")).find("@import"), std::string::npos);
+  EXPECT_EQ(count_of(markup, "href="), count_of(markup, "<a href=\"#") +
+                                           count_of(markup, "<a href=\"https://") +
+                                           count_of(markup, "<a href=\"http://"));
+  EXPECT_NE(markup.find("default-src 'none'"), std::string::npos);
+}
+
+TEST(PlanHtml, OutsideTextNeverBecomesMarkup) {
+  const auto made = make_case("1MW");
+  const auto html = plan_html(made->report);
+  EXPECT_EQ(html.find("<script>alert"), std::string::npos);
+  EXPECT_EQ(html.find("<b>site"), std::string::npos);
+  EXPECT_NE(html.find("A &lt;b&gt;site&lt;/b&gt;"), std::string::npos);
+  EXPECT_EQ(count_of(html, "<script"), count_of(html, "</script>"));
+}
+
+TEST(PlanHtml, EveryChartHasItsElementAndItsSpec) {
+  const auto made = make_case("1MW");
+  const auto html = plan_html(made->report);
+  for (const auto* id :
+       {"chart-cost", "chart-sankey", "chart-frontier-script-script-alert-x-y-script-script",
+        "chart-power-script-script-alert-x-y-script-script"}) {
+    EXPECT_NE(html.find("id=\"" + std::string{id} + "\""), std::string::npos) << id;
+    EXPECT_NE(html.find("data-chart=\"" + std::string{id} + "\">{"), std::string::npos) << id;
+  }
+}
+
+TEST(PlanHtml, InfeasibleTellsReasonAndRemedies) {
+  const auto made = make_case("30kW");
+  ASSERT_EQ(made->plan.status, plan::PlanStatus::infeasible);
+  ASSERT_FALSE(made->plan.remedies.empty());
+  for (const auto& document : {plan_html(made->report), plan_markdown(made->report)}) {
+    EXPECT_NE(document.find("Infeasible:"), std::string::npos);
+    EXPECT_NE(document.find("What would make it feasible"), std::string::npos);
+    EXPECT_NE(document.find(made->plan.remedies[0].needed), std::string::npos);
+    EXPECT_EQ(document.find("Headline figures"), std::string::npos);
+  }
+  EXPECT_NE(plan_html(made->report).find("data-chart=\"chart-frontier-"), std::string::npos);
+  EXPECT_EQ(CsvTable::parse(plan_csv(made->report), "report.csv").rows().size(), 0U);
+}
+
+TEST(PlanMarkdown, HasEveryTableWithEveryRow) {
+  const auto made = make_case("1MW");
+  const auto text = plan_markdown(made->report);
+  for (const auto& tables : {result_tables(made->report), provenance_tables(made->report)}) {
+    for (const auto& table : tables) {
+      const auto begin = text.find("## " + markdown_escaped(table.title) + "\n");
+      ASSERT_NE(begin, std::string::npos) << table.title;
+      const auto section = text.substr(begin, text.find("\n## ", begin + 1) - begin);
+      EXPECT_EQ(count_of(section, "\n|"), table.rows.size() + 2) << table.title;
+    }
+  }
+}
+
+TEST(PlanTables, EveryRowHasACellForEveryColumn) {
+  const auto made = make_case("1MW");
+  made->report.baseline = made->report.solved;
+  for (const auto& tables : {result_tables(made->report), provenance_tables(made->report)}) {
+    for (const auto& table : tables) {
+      EXPECT_FALSE(table.rows.empty()) << table.title;
+      for (const auto& row : table.rows) {
+        EXPECT_EQ(row.cells.size(), row.is_heading ? 1 : table.columns.size()) << table.title;
+      }
+    }
+  }
+}
+
+TEST(PlanTables, EveryCitedSourceIsListed) {
+  const auto made = make_case("1MW");
+  const auto html = plan_html(made->report);
+  for (auto at = html.find("href=\"#"); at != std::string::npos; at = html.find("href=\"#", at)) {
+    at += 7;
+    const auto id = html.substr(at, html.find('"', at) - at);
+    EXPECT_NE(html.find(" id=\"" + id + "\""), std::string::npos) << id;
+  }
+}
+
+TEST(PlanCsv, RowsAddUpToThePlan) {
+  const auto made = make_case("1MW");
+  const auto text = plan_csv(made->report);
+  const auto table = CsvTable::parse(text, "report.csv");
+  ASSERT_EQ(table.rows().size(), made->plan.assignments.size());
+  double output = 0;
+  for (const auto& row : table.rows()) {
+    output += *parse_number(row.fields[table.require("output_tokens_per_s")]);
+    EXPECT_EQ(row.fields[table.require("source")], kHostile);
+    EXPECT_EQ(row.fields[table.require("read_at")], "points.csv:7");
+  }
+  EXPECT_NEAR(output, made->plan.totals.output.in_base(), 1e-6 * output);
+}
+
+TEST(HeadlineFigures, IntervalsHoldTheirValuesAndUnknownsSayWhy) {
+  const auto made = make_case("1MW");
+  for (const auto& figure : headline_figures(made->report.solved, shipped_catalog())) {
+    EXPECT_FALSE(figure.unit.empty()) << figure.key;
+    if (!figure.value) {
+      EXPECT_FALSE(figure.remark.empty()) << figure.key;
+      EXPECT_FALSE(figure.interval) << figure.key;
+    } else if (figure.interval) {
+      EXPECT_LE(figure.interval->low, *figure.value) << figure.key;
+      EXPECT_GE(figure.interval->high, *figure.value) << figure.key;
+    }
+  }
+}
+
+TEST(HeadlineFigures, EnergyPerTokenRisesFromBoardToMeter) {
+  const auto made = make_case("1MW");
+  const auto figures = headline_figures(made->report.solved, shipped_catalog());
+  const auto value = [&](const std::string& key) {
+    return *std::find_if(figures.begin(), figures.end(), [&](const Figure& f) {
+              return f.key == key;
+            })->value;
+  };
+  EXPECT_LT(value("joules_gpu"), value("joules_it"));
+  EXPECT_LT(value("joules_it"), value("joules_facility"));
+  EXPECT_NEAR(value("joules_facility") * value("per_drawn_mw"), 1e6, 1e-3);
+}
+
+TEST(PowerFlowChart, RibbonsOfAColumnAreAsHighAsTheMeter) {
+  const auto made = make_case("1MW");
+  const auto charts = power_flow_charts(made->report);
+  ASSERT_EQ(charts.size(), 1U);
+  const auto& boxes = charts[0].spec["data"][1]["values"];
+  const double meter = boxes[0]["height"].get<double>();
+  double second = 0;
+  double bottom = -1;
+  for (const auto& box : boxes) {
+    if (box["x"] == boxes[1]["x"]) {
+      second += box["height"].get<double>();
+      EXPECT_GT(box["y"].get<double>(), bottom);  // no box lies on another
+      bottom = box["y"].get<double>() + box["height"].get<double>();
+    }
+  }
+  EXPECT_NEAR(second, meter, 1e-6 * meter);
+}
+
+TEST(FrontierChart, WithoutMeasuredPointsThereIsNone) {
+  const auto made = make_case("1MW");
+  made->report.frontiers = {inference::Frontier{}};
+  EXPECT_TRUE(frontier_charts(made->report, RackNames{made->set}).empty());
+}
+
+}  // namespace
+}  // namespace perwatt::report

@@ -1,0 +1,426 @@
+"""Broken inputs. A case is a command with the files it needs; `mentions` is what its message must hold."""
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = """\
+[site]
+envelope = "20MW"
+availability_ratio = 0.95
+
+[prices]
+table = "2026-08"
+energy_usd_per_kwh = 0.08
+
+[[service]]
+id = "chat"
+model = "deepseek-r1"
+isl_tokens = 1024
+osl_tokens = 1024
+min_interactivity = "30tok/s"
+max_ttft = "3s"
+demand_output_tokens_per_s = 3000000
+price_usd_per_million_output_tokens = 2.19
+
+[[rack]]
+system = "hgx-h200-air"
+owned = 200
+
+[[load]]
+name = "storage"
+power = "0.7MW"
+"""
+CATALOG = """\
+[[source]]
+id = "mine"
+title = "own measurement"
+publisher = "us"
+date = "2026-11"
+
+[[cooling_plant]]
+id = "lake"
+medium = "liquid"
+pue = { value = 1.08, source = "mine", tag = "measured" }
+distribution_loss_ratio = { value = 0.04, source = "mine", tag = "assumed" }
+
+[[psu_curve]]
+id = "my-psu"
+source = "mine"
+tag = "measured"
+load_ratio = [0.1, 0.5, 1.0]
+efficiency_ratio = [0.9, 0.96, 0.95]
+
+[[accelerator]]
+id = "x1"
+aliases = ["X-One"]
+vendor = "us"
+architecture = "x"
+tdp_watts = { value = 700, source = "mine", tag = "measured" }
+
+[[system]]
+id = "x1-box"
+accelerator = "x1"
+cooling_plant = "lake"
+gpus_per_node = 8
+nodes_per_rack = 4
+chain = "chassis"
+psu_curve = "my-psu"
+fixed_dc_watts = { value = 1000, source = "mine", tag = "measured" }
+fan_nameplate_watts = { value = 800, source = "mine", tag = "measured" }
+fan_min_pwm_ratio = { value = 0.2, source = "mine", tag = "measured" }
+fan_max_pwm_ratio = { value = 0.8, source = "mine", tag = "measured" }
+fan_full_load_watts = { value = 7000, source = "mine", tag = "measured" }
+psu_share_capacity_watts = { value = 20000, source = "mine", tag = "measured" }
+psu_modeled_capacity_watts = { value = 13000, source = "mine", tag = "measured" }
+network_watts = { value = 400, source = "mine", tag = "measured" }
+"""
+POINTS = (ROOT / "data/points/inferencex.csv").read_text().splitlines(keepends=True)
+HEADER = POINTS[0].strip().split(",")
+ROW = dict.fromkeys(HEADER, "") | {
+    "source": "mine", "accelerator": "h200", "model": "deepseek-r1", "weights_precision": "fp8",
+    "engine": "sglang", "spec_decode": "none", "serving": "aggregated", "num_gpus": "8", "decode_tp": "8",
+    "isl_tokens": "1024", "osl_tokens": "1024", "concurrency": "16", "total_tokens_per_s_per_gpu": "200",
+    "output_tokens_per_s_per_gpu": "100", "interactivity_tokens_per_s": "50", "ttft_median_s": "0.2",
+    "tpot_median_s": "0.02", "gpu_power_watts": "500", "joules_per_output_token": "5",
+    "joules_per_total_token": "2.5", "date": "2026-11-01"}
+IMPORT = ROOT / "tests/data/import"
+
+
+@dataclass
+class Case:
+    name: str
+    command: list
+    files: dict
+    mentions: list = field(default_factory=list)
+    exit: int = 3
+    folders: list = field(default_factory=list)
+
+
+def edited(text, *edits):
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def site(name, content, *mentions, exit=3, flags=()):
+    return Case(f"site/{name}", ["plan", "site.toml", *flags], {"site.toml": content}, ["site.toml", *mentions], exit)
+
+
+def line(name, old, new, *mentions, **more):
+    return site(name, edited(SITE, (old, new)), *mentions, **more)
+
+
+def catalog(name, content, *mentions, plan=SITE):
+    return Case(f"catalog/{name}", ["plan", "site.toml", "--catalog", "mine"],
+                {"site.toml": plan, "mine/mine.toml": content}, ["mine", *mentions])
+
+
+def figure(name, old, new, *mentions, **more):
+    return catalog(name, edited(CATALOG, (old, new)), *mentions, **more)
+
+
+def table(rows, header=HEADER):
+    return "\n".join(",".join(cells) for cells in [header, *rows]) + "\n"
+
+
+def points(name, content, *mentions, **more):
+    return Case(f"points/{name}", ["plan", "site.toml", "--points", "mine.csv"],
+                {"site.toml": SITE, "mine.csv": content}, ["mine.csv", *mentions], **more)
+
+
+def row(name, column, value, *mentions):
+    changes = column if isinstance(column, dict) else {column: value}
+    return points(name, table([list(ROW.values()), list((ROW | changes).values())]), "mine.csv:3", *mentions)
+
+
+def usage(name, *command, mentions=()):
+    return Case(f"usage/{name}", list(command), {"site.toml": SITE}, list(mentions), 2)
+
+
+SITES = [
+    site("empty", "", "site.toml:1", "[site]"),
+    site("blank", "\n\n# nothing\n", "[site]"),
+    site("not-utf8", SITE.encode().replace(b"chat", b"ch\xff\xfet"), "site.toml:"),
+    site("nul-byte", SITE.replace("chat", "ch\0t"), "site.toml:"),
+    site("utf16", SITE.encode("utf-16"), "site.toml:"),
+    site("truncated", SITE[:150], "site.toml:"),
+    site("truncated-string", SITE[: SITE.index("20MW") + 2], "site.toml:2"),
+    site("deep-arrays", "a = " + "[" * 100_000, "site.toml:1"),
+    site("deep-closed-arrays", "a = " + "[" * 100_000 + "]" * 100_000 + "\n", "site.toml:1"),
+    site("deep-inline-tables", "a = " + "{a=" * 100_000, "site.toml:1"),
+    site("deep-keys", "a" + ".a" * 100_000 + " = 1\n", "site.toml:1"),
+    site("deep-table-names", "[a" + ".a" * 100_000 + "]\n", "site.toml:1"),
+    site("long-key", "k" * 1_000_000 + " = 1\n" + SITE, "site.toml"),
+    site("long-value", edited(SITE, ('"20MW"', '"' + "9" * 100_000 + 'MW"')), "site.envelope"),
+    site("csv-instead", table([list(ROW.values())]), "site.toml:1"),
+    site("json-instead", '{"site": {"envelope": "20MW"}}\n', "site.toml:1"),
+    line("site-twice", "[prices]", "[site]\n[prices]", "site.toml:5"),
+    line("key-twice", 'envelope = "20MW"', 'envelope = "20MW"\nenvelope = "30MW"', "site.toml:3", "envelope"),
+    line("site-is-number", '[site]\nenvelope = "20MW"\navailability_ratio = 0.95', "site = 3", "site.toml:1", "3"),
+    line("service-is-table", "[[service]]", "[service]", "service"),
+    line("service-is-number", SITE, 'service = [1]\n[site]\nenvelope = "1MW"\n[prices]\ntable="2026-08"\n'
+         "energy_usd_per_kwh = 0\n", "service", "1"),
+    line("prices-missing", '[prices]\ntable = "2026-08"\nenergy_usd_per_kwh = 0.08\n', "", "[prices]"),
+    line("service-missing", SITE[SITE.index("[[service]]"): SITE.index("[[rack]]")], "", "[[service]]"),
+    line("rack-missing", SITE[SITE.index("[[rack]]"): SITE.index("[[load]]")], "", "[[rack]]"),
+    # quantities
+    line("envelope-missing", 'envelope = "20MW"\n', "", "site.envelope"),
+    line("envelope-bare", '"20MW"', "20000000", "site.toml:2", "site.envelope", "20000000", "MW"),
+    line("envelope-bare-text", '"20MW"', '"20"', "site.toml:2", "site.envelope", "'20'"),
+    line("envelope-zero", '"20MW"', '"0MW"', "site.toml:2", "site.envelope"),
+    line("envelope-negative", '"20MW"', '"-20MW"', "site.toml:2", "site.envelope", "-20MW"),
+    line("envelope-nan", '"20MW"', '"nanMW"', "site.toml:2", "site.envelope", "nanMW"),
+    line("envelope-infinite", '"20MW"', '"infMW"', "site.toml:2", "site.envelope", "infMW"),
+    line("envelope-huge", '"20MW"', '"1e400MW"', "site.toml:2", "site.envelope", "1e400MW"),
+    line("envelope-overflow", '"20MW"', '"1e305GW"', "site.toml:2", "site.envelope", "1e305GW"),
+    line("envelope-energy", '"20MW"', '"20MWh"', "site.toml:2", "site.envelope", "MWh"),
+    line("envelope-lower-case", '"20MW"', '"20mw"', "site.toml:2", "site.envelope", "mw"),
+    line("envelope-empty", '"20MW"', '""', "site.toml:2", "site.envelope"),
+    line("envelope-array", '"20MW"', '["20MW"]', "site.toml:2", "site.envelope"),
+    line("envelope-date", '"20MW"', "2026-01-01", "site.toml:2", "site.envelope"),
+    line("availability-nan", "0.95", "nan", "site.toml:3", "availability_ratio"),
+    line("availability-above-1", "0.95", "1.5", "site.toml:3", "availability_ratio", "1.5"),
+    line("availability-zero", "0.95", "0", "site.toml:3", "availability_ratio", "0"),
+    line("availability-text", "0.95", '"95%"', "site.toml:3", "availability_ratio", "95%"),
+    line("capital-negative", "availability_ratio = 0.95", "max_capital_usd_per_hour = -1", "max_capital", "-1"),
+    line("energy-price-infinite", "0.08", "inf", "site.toml:7", "energy_usd_per_kwh"),
+    line("energy-price-negative", "0.08", "-0.08", "site.toml:7", "energy_usd_per_kwh", "-0.08"),
+    line("energy-price-missing", "energy_usd_per_kwh = 0.08\n", "", "energy_usd_per_kwh"),
+    line("integer-overflow", "= 200\n", "= 99999999999999999999\n", "site.toml:21"),
+    line("racks-too-many", "= 200\n", "= 9223372036854775807\n", "site.toml:21", "owned", "9223372036854775807"),
+    line("racks-negative", "= 200\n", "= -1\n", "site.toml:21", "owned", "-1"),
+    line("racks-fraction", "= 200\n", "= 1.5\n", "site.toml:21", "owned", "1.5"),
+    line("racks-text", "= 200\n", '= "200"\n', "site.toml:21", "owned", "200"),
+    line("racks-zero", "= 200\n", "= 0\n", "site.toml:20", "hgx-h200-air"),
+    line("lengths-zero", "isl_tokens = 1024", "isl_tokens = 0", "site.toml:12", "isl_tokens", "0"),
+    line("lengths-missing", "osl_tokens = 1024\n", "", "osl_tokens"),
+    line("lengths-float", "isl_tokens = 1024", "isl_tokens = 1024.0", "site.toml:12", "isl_tokens", "1024"),
+    line("task-and-lengths", "isl_tokens = 1024", 'task = "gpqa"', "site.toml:12", "task"),
+    line("interactivity-missing", 'min_interactivity = "30tok/s"\n', "", "min_interactivity"),
+    line("interactivity-bare", '"30tok/s"', "30", "site.toml:14", "min_interactivity", "30"),
+    line("interactivity-unit", '"30tok/s"', '"30MW"', "site.toml:14", "min_interactivity", "MW"),
+    line("ttft-zero", '"3s"', '"0s"', "site.toml:15", "max_ttft"),
+    line("ttft-bare", '"3s"', "3", "site.toml:15", "max_ttft", "3"),
+    line("ttft-unit", '"3s"', '"3 days"', "site.toml:15", "max_ttft", "days"),
+    line("demand-missing", "demand_output_tokens_per_s = 3000000\n", "", "demand_output_tokens_per_s"),
+    line("demand-nan", "3000000", "nan", "site.toml:16", "demand_output_tokens_per_s"),
+    line("demand-huge", "3000000", "1e300", "site.toml:16", "demand_output_tokens_per_s", "1e+300"),
+    line("demand-boolean", "3000000", "true", "site.toml:16", "demand_output_tokens_per_s", "true"),
+    line("commitment-above-demand", "3000000", "3000000\ncommitted_output_tokens_per_s = 3000001", "site.toml:17",
+         "committed_output_tokens_per_s", "3000001"),
+    line("price-absurd", "= 2.19", "= 1e300", "site.toml:17", "price_usd_per_million_output_tokens", "1e+300"),
+    line("capital-absurd", "owned = 200", "max_buy = 200\ncapital_usd_per_gpu_hour = 1e300", "site.toml:22", "capital_usd_per_gpu_hour", "1e+300"),
+    line("load-absurd", '"0.7MW"', '"1e300MW"', "site.toml:25", "load[1].power", "1e300MW"),
+    line("envelope-absurd", '"20MW"', '"1e300MW"', "site.toml:2", "site.envelope", "1e300MW"),
+    line("price-negative", "= 2.19", "= -2.19", "site.toml:17", "-2.19"),
+    site("price-missing-without-list", edited(SITE, ("deepseek-r1", "gpt-oss-120b"),
+         ("price_usd_per_million_output_tokens = 2.19\n", "")), "price_usd_per_million_output_tokens", "gpt-oss-120b"),
+    # names
+    line("key-unknown", 'envelope = "20MW"', 'envelop = "20MW"', "site.toml:", "envelope"),
+    line("key-unknown-optional", "max_ttft", "max_tftt", "site.toml:15", "max_tftt", "max_ttft"),
+    line("key-unknown-top", "[[load]]", "[[loads]]", "site.toml:23", "loads", "load"),
+    line("key-of-other-case", "availability_ratio", "Availability_ratio", "site.toml:3", "Availability_ratio"),
+    line("model-unknown", "deepseek-r1", "deepseek-r11", "site.toml:11", "deepseek-r11", "deepseek-r1"),
+    line("system-unknown", "hgx-h200-air", "hgx-h200-ai", "site.toml:20", "hgx-h200-ai", "hgx-h200-air"),
+    line("system-is-accelerator", "hgx-h200-air", "h200", "site.toml:20", "h200"),
+    line("price-table-unknown", "2026-08", "2026-8", "site.toml:6", "2026-8", "2026-08"),
+    line("price-basis-unknown", '"2026-08"', '"2026-08"\nbasis = "tco"', "site.toml:7", "tco", "tco_hyperscaler"),
+    line("cooling-unknown", "owned = 200", 'owned = 200\ncooling_plant = "ice"', "site.toml:22", "ice"),
+    line("load-cooling-unknown", 'power = "0.7MW"', 'power = "0.7MW"\ncooling_plant = "ice"', "site.toml:26", "ice"),
+    line("load-without-power", 'power = "0.7MW"\n', "", "power"),
+    line("load-bare", '"0.7MW"', "0.7", "site.toml:25", "power", "0.7"),
+    line("control-characters", "deepseek-r1", "deep\\u001b[31mseek\\nr1", "site.toml:11", "\\x1b"),
+    line("service-twice", "[[rack]]", SITE[SITE.index("[[service]]"): SITE.index("[[rack]]")] + "[[rack]]", "chat"),
+    line("rack-twice", "[[load]]", '[[rack]]\nsystem = "hgx-h200-air"\nmax_buy = 3\n\n[[load]]', "hgx-h200-air"),
+    line("rack-without-price", 'system = "hgx-h200-air"\nowned', 'system = "gaudi3-air"\nmax_buy', "site.toml:20", "gaudi3"),
+    Case("site/baseline-missing-file", ["plan", "site.toml", "--baseline", "absent.toml"], {"site.toml": SITE}, ["absent.toml"]),
+    line("baseline-number", "[[load]]", "[baseline]\nsite = 3\n\n[[load]]", "site.toml:24", "3"),
+    Case("site/missing-file", ["plan", "absent.toml"], {}, ["absent.toml"]),
+    Case("site/folder", ["plan", "folder"], {}, ["folder"], folders=["folder"]),
+    Case("site/device", ["plan", "/dev/null"], {}, ["/dev/null"]),
+]
+
+CATALOGS = [
+    figure("source-unknown", 'tdp_watts = { value = 700, source = "mine"', 'tdp_watts = { value = 700, source = "yours"', "mine.toml:25", "yours"),
+    figure("alias-clash", '"X-One"', '"H200"', "mine.toml:", "H200", "h200"),
+    figure("id-clash-with-alias", 'id = "x1"\naliases = ["X-One"]', 'id = "h200_sxm"', "mine.toml:", "h200_sxm"),
+    figure("id-upper-case", 'id = "x1"', 'id = "X1"', "mine.toml:", "X1"),
+    figure("id-missing", 'id = "x1"\n', "", "id"),
+    figure("pue-below-1", "1.08", "0.98", "mine.toml:10", "pue", "0.98"),
+    figure("pue-bare", '{ value = 1.08, source = "mine", tag = "measured" }', "1.08", "mine.toml:10", "pue", "1.08"),
+    figure("pue-nan", "1.08", "nan", "mine.toml:10", "pue"),
+    figure("pue-missing", 'pue = { value = 1.08, source = "mine", tag = "measured" }\n', "", "pue"),
+    figure("losses-above-pue", "0.04", "0.5", "mine.toml:11", "distribution_loss_ratio", "0.5"),
+    figure("tag-unknown", 'tag = "assumed"', 'tag = "guessed"', "mine.toml:11", "guessed"),
+    figure("medium-unknown", '"liquid"', '"oil"', "mine.toml:9", "oil"),
+    figure("figure-unknown", "tdp_watts", "tdp_watt", "mine.toml:25", "tdp_watt", "tdp_watts"),
+    figure("figure-missing", 'network_watts = { value = 400, source = "mine", tag = "measured" }\n', "", "network_watts"),
+    figure("figure-negative", "value = 1000", "value = -1000", "mine.toml:35", "fixed_dc_watts", "-1000"),
+    figure("figure-key-unknown", 'value = 1000,', 'value = 1000, sorce = "x",', "mine.toml:35", "sorce"),
+    figure("tdp-zero", "value = 700,", "value = 0,", "mine.toml:25", "tdp_watts"),
+    figure("psu-overload", "value = 13000", "value = 5000", "x1-box", "5000",
+           plan=edited(SITE, ("hgx-h200-air", "x1-box"))),
+    figure("psu-curve-unknown", 'psu_curve = "my-psu"', 'psu_curve = "your-psu"', "mine.toml:34", "your-psu"),
+    figure("curve-not-monotone", "[0.1, 0.5, 1.0]", "[0.1, 1.0, 0.5]", "mine.toml:17", "load_ratio"),
+    figure("curve-repeats", "[0.1, 0.5, 1.0]", "[0.5, 0.5, 1.0]", "mine.toml:17", "load_ratio"),
+    figure("curve-lengths", "[0.9, 0.96, 0.95]", "[0.9, 0.96]", "mine.toml:18", "efficiency_ratio", "2"),
+    figure("curve-empty", "[0.1, 0.5, 1.0]", "[]", "mine.toml:17", "load_ratio"),
+    figure("efficiency-zero", "[0.9, 0.96", "[0, 0.96", "mine.toml:18", "efficiency_ratio", "0"),
+    figure("efficiency-above-1", "0.96", "1.96", "mine.toml:18", "efficiency_ratio", "1.96"),
+    figure("fan-ratios-swapped", "fan_min_pwm_ratio = { value = 0.2", "fan_min_pwm_ratio = { value = 0.9", "mine.toml:37", "fan_min_pwm_ratio"),
+    figure("fan-load-zero", "value = 7000", "value = 0", "mine.toml:39", "fan_full_load_watts"),
+    figure("chain-unknown", '"chassis"', '"rack"', "mine.toml:33", "rack"),
+    figure("accelerator-unknown", 'accelerator = "x1"', 'accelerator = "x2"', "mine.toml:29", "x2"),
+    figure("plant-unknown", 'cooling_plant = "lake"', 'cooling_plant = "sea"', "mine.toml:30", "sea"),
+    figure("gpus-zero", "gpus_per_node = 8", "gpus_per_node = 0", "mine.toml:31", "gpus_per_node", "0"),
+    figure("aliases-number", '["X-One"]', "[1]", "mine.toml:22", "aliases", "1"),
+    figure("table-unknown", "[[cooling_plant]]", "[[cooling]]", "mine.toml:7", "cooling"),
+    catalog("not-toml", "what is this", "mine.toml:1"),
+    catalog("deep-keys", "a" + ".a" * 100_000 + " = 1\n", "mine.toml:1"),
+    Case("catalog/missing-folder", ["plan", "site.toml", "--catalog", "absent"], {"site.toml": SITE}, ["absent"]),
+    Case("catalog/empty-folder", ["plan", "site.toml", "--catalog", "empty"], {"site.toml": SITE}, ["empty"], folders=["empty"]),
+    Case("catalog/is-file", ["plan", "site.toml", "--catalog", "site.toml"], {"site.toml": SITE}, ["site.toml"]),
+    Case("catalog/file-is-folder", ["plan", "site.toml", "--catalog", "mine"], {"site.toml": SITE}, ["a.toml"], folders=["mine/a.toml"]),
+    Case("catalog/show-unknown", ["catalog", "show", "h2000"], {}, ["h2000", "h200"]),
+]
+
+TABLES = [
+    points("empty", "", "header"),
+    points("binary", bytes(range(256)) * 4),
+    points("column-missing", table([], [c for c in HEADER if c != "url"]), "mine.csv:1", "url"),
+    points("column-twice", table([], [*HEADER, "url"]), "mine.csv:1", "url"),
+    points("field-missing", table([list(ROW.values())[:-1]]), "mine.csv:2", "35", "36"),
+    points("quote-open", ",".join(HEADER) + '\n"mine,', "mine.csv:2"),
+    points("semicolons", table([list(ROW.values())]).replace(",", ";"), "mine.csv:1"),
+    row("accelerator-unknown", "accelerator", "h2000", "accelerator", "h2000"),
+    row("accelerator-empty", "accelerator", "", "accelerator"),
+    row("model-unknown", "model", "deepthought", "model", "deepthought"),
+    row("precision-unknown", "weights_precision", "int3", "weights_precision", "int3"),
+    row("serving-unknown", "serving", "both", "serving", "both"),
+    row("source-empty", "source", "", "source"),
+    row("gpus-empty", "num_gpus", "", "num_gpus"),
+    row("gpus-zero", "num_gpus", "0", "num_gpus", "0"),
+    row("gpus-fraction", "num_gpus", "7.5", "num_gpus", "7.5"),
+    row("gpus-huge", "num_gpus", "99999999999", "num_gpus", "99999999999"),
+    row("pools-differ", {"prefill_gpus": "4", "decode_gpus": "8", "serving": "disaggregated"}, None, "num_gpus", "12"),
+    row("lengths-empty", "isl_tokens", "", "isl_tokens"),
+    row("number-text", "ttft_median_s", "fast", "ttft_median_s", "fast"),
+    row("number-nan", "ttft_median_s", "nan", "ttft_median_s", "nan"),
+    row("number-infinite", "gpu_power_watts", "inf", "gpu_power_watts", "inf"),
+    row("number-negative", "interactivity_tokens_per_s", "-50", "interactivity_tokens_per_s", "-50"),
+    row("number-huge", "gpu_power_watts", "1e308", "gpu_power_watts", "1e308"),
+    row("number-trailing", "concurrency", "16x", "concurrency", "16x"),
+    row("flag-two", "decode_dp_attention", "2", "decode_dp_attention", "2"),
+    row("date-text", "date", "yesterday", "date", "yesterday"),
+    row("output-above-total", {"output_tokens_per_s_per_gpu": "300", "joules_per_output_token": ""}, None, "output_tokens_per_s_per_gpu"),
+    row("output-share", {"output_tokens_per_s_per_gpu": "50", "joules_per_output_token": ""}, None, "output_tokens_per_s_per_gpu", "0.25"),
+    row("tpot-in-ms", "tpot_median_s", "20", "interactivity_tokens_per_s"),
+    row("energy-of-other-tokens", "joules_per_output_token", "2.5", "joules_per_output_token", "500"),
+    row("energy-of-other-boundary", "joules_per_total_token", "4", "joules_per_total_token", "500"),
+    row("power-of-node", {"gpu_power_watts": "4000", "joules_per_output_token": "", "joules_per_total_token": ""}, None, "gpu_power_watts", "4000"),
+    row("no-rate", {"total_tokens_per_s_per_gpu": "", "output_tokens_per_s_per_gpu": "", "joules_per_output_token": "", "joules_per_total_token": ""}, None, "total_tokens_per_s_per_gpu"),
+    Case("points/missing-file", ["plan", "site.toml", "--points", "absent.csv"], {"site.toml": SITE}, ["absent.csv"]),
+]
+
+
+def import_case(name, kind, target, files, *mentions, exit=3, output="out.csv"):
+    return Case(f"import/{name}", ["import", kind, target, "--output", output], files, list(mentions), exit)
+
+
+def dump(**replaced):
+    files = {f"dump/{f.name}": f.read_bytes() for f in (IMPORT / "inferencex").iterdir()}
+    return files | {f"dump/{name.replace('__', '.')}": content for name, content in replaced.items()}
+
+
+CONFIGS = (IMPORT / "inferencex/configs.csv").read_bytes()
+IMPORTS = [
+    import_case("mlenergy-empty", "mlenergy", "x.json", {"x.json": ""}, "x.json"),
+    import_case("mlenergy-truncated", "mlenergy", "x.json", {"x.json": '{"task": "gpqa", "configurations": [{'}, "x.json"),
+    import_case("mlenergy-array", "mlenergy", "x.json", {"x.json": "[]"}, "x.json"),
+    import_case("mlenergy-number", "mlenergy", "x.json", {"x.json": "3"}, "x.json"),
+    import_case("mlenergy-deep", "mlenergy", "x.json", {"x.json": "[" * 100_000}, "x.json"),
+    import_case("mlenergy-deep-closed", "mlenergy", "x.json", {"x.json": "[" * 100_000 + "]" * 100_000}, "x.json"),
+    import_case("mlenergy-no-task", "mlenergy", "x.json", {"x.json": '{"configurations": []}'}, "x.json", "task"),
+    import_case("mlenergy-not-utf8", "mlenergy", "x.json", {"x.json": b'{"task": "\xff", "configurations": []}'}, "x.json"),
+    import_case("mlenergy-missing", "mlenergy", "absent.json", {}, "absent.json"),
+    import_case("inferencex-missing", "inferencex", "absent", {}, "absent"),
+    import_case("inferencex-empty-file", "inferencex", "dump", dump(configs__csv=""), "configs.csv"),
+    import_case("inferencex-column-missing", "inferencex", "dump", dump(configs__csv="id,hardware\n1,h200\n"), "configs.csv:1"),
+    import_case("inferencex-id-twice", "inferencex", "dump", dump(configs__csv=CONFIGS + CONFIGS.splitlines(True)[1]), "configs.csv"),
+    import_case("inferencex-postgres", "inferencex", "dump", dump(configs__csv=b"PGDMP\x01\x0e\x00"), "configs.csv"),
+    import_case("inferencex-gzip", "inferencex", "dump", dump(configs__csv=b"\x1f\x8b\x08\x00"), "configs.csv"),
+    import_case("output-is-no-table", "mlenergy", "x.json", {"x.json": '{"task": "gpqa", "configurations": []}', "out.csv": "a,b\n"}, "out.csv:1"),
+    import_case("output-folder-missing", "mlenergy", "x.json", {"x.json": '{"task": "gpqa", "configurations": []}'},
+                "absent/out.csv", exit=4, output="absent/out.csv"),
+]
+
+USAGES = [
+    usage("nothing"),
+    usage("verb-unknown", "plann", "site.toml", mentions=["plann"]),
+    usage("flag-unknown", "plan", "site.toml", "--reprot", "x.html", mentions=["--reprot"]),
+    usage("site-missing", "plan", mentions=["SITE"]),
+    usage("site-twice", "plan", "site.toml", "site.toml"),
+    usage("report-without-file", "plan", "site.toml", "--report", mentions=["--report"]),
+    usage("report-not-html", "plan", "site.toml", "--report", "r.md", mentions=["--report"]),
+    usage("catalog-without-verb", "catalog"),
+    usage("show-without-id", "catalog", "show", mentions=["ID"]),
+    usage("import-without-output", "import", "mlenergy", "x.json", mentions=["--output"]),
+    usage("import-kind-unknown", "import", "mlperf", "x.json", "-o", "y.csv"),
+    usage("frontier-without-model", "frontier", mentions=["--model"]),
+    usage("frontier-without-workload", "frontier", "--model", "deepseek-r1", mentions=["--isl"]),
+    usage("frontier-isl-text", "frontier", "--model", "deepseek-r1", "--isl", "many", "--osl", "1", mentions=["many"]),
+    usage("frontier-isl-negative", "frontier", "--model", "deepseek-r1", "--isl", "-1", "--osl", "1", mentions=["-1"]),
+    usage("frontier-basis", "frontier", "--model", "deepseek-r1", "--isl", "1024", "--osl", "1024", "--price-basis", "free", mentions=["free"]),
+    usage("frontier-compare-one", "frontier", "--model", "deepseek-r1", "--isl", "1024", "--osl", "1024", "--compare", "h200", mentions=["h200"]),
+    usage("interactivity-bare", "frontier", "--model", "deepseek-r1", "--isl", "1024", "--osl", "1024",
+          "--min-interactivity", "50", mentions=["--min-interactivity", "50"]),
+    usage("ttft-unit", "frontier", "--model", "deepseek-r1", "--isl", "1024", "--osl", "1024",
+          "--max-ttft", "2MW", mentions=["--max-ttft", "2MW"]),
+    Case("output/report-folder-missing", ["plan", "site.toml", "--report", "absent/r.html"], {"site.toml": SITE}, ["absent/r.html"], 4),
+    Case("output/report-is-folder", ["plan", "site.toml", "--report", "folder.html"], {"site.toml": SITE}, ["folder.html"], 4, ["folder.html"]),
+    Case("output/candidates-folder-missing", ["plan", "site.toml", "--candidates", "absent/c.csv"], {"site.toml": SITE}, ["absent/c.csv"], 4),
+]
+
+
+def impossible(name, *edits, mentions, flags=()):
+    return Case(f"impossible/{name}", ["plan", "site.toml", *flags], {"site.toml": edited(SITE, *edits)},
+                ["infeasible", *mentions], 0)
+
+
+# Answers, not errors: the text names the tightest limit and what would mend it.
+IMPOSSIBLE = [
+    impossible("loads-above-envelope", ('"0.7MW"', '"30MW"'), mentions=["the tightest limit is site.envelope", "39 MW"]),
+    impossible("commitment-above-everything", ("= 3000000", "= 900000000\ncommitted_output_tokens_per_s = 900000000"),
+               mentions=["the tightest limit is", "committed_output_tokens_per_s"]),
+    impossible("commitment-above-power", ('"20MW"', '"2MW"'), ("= 3000000", "= 3000000\ncommitted_output_tokens_per_s = 2000000"),
+               mentions=["the tightest limit is"]),
+    impossible("commitment-above-capital", ("owned = 200", "max_buy = 200"), ("availability_ratio = 0.95", "max_capital_usd_per_hour = 5"),
+               ("= 3000000", "= 3000000\ncommitted_output_tokens_per_s = 100000"), mentions=["max_capital_usd_per_hour"]),
+    impossible("two-commitments", ('"20MW"', '"2MW"'), ("= 3000000", "= 3000000\ncommitted_output_tokens_per_s = 30000"),
+               ("[[rack]]", '[[service]]\nid = "bulk"\nmodel = "gpt-oss-120b"\nisl_tokens = 1024\nosl_tokens = 1024\n'
+                'min_interactivity = "10tok/s"\ndemand_output_tokens_per_s = 90000000\n'
+                "committed_output_tokens_per_s = 90000000\nprice_usd_per_million_output_tokens = 1\n\n[[rack]]"),
+               mentions=["service[bulk]"]),
+    impossible("interactivity-nobody-reaches", ('"30tok/s"', '"5000tok/s"'), mentions=["service[chat].min_interactivity", "5000 tok/s", "at most"]),
+    impossible("ttft-nobody-meets", ('"3s"', '"1us"'), mentions=["service[chat].max_ttft"]),
+    impossible("ttft-unknown-only", ('"deepseek-r1"', '"qwen3.5-397b-a17b"'), ("isl_tokens = 1024", "isl_tokens = 8192"),
+               mentions=["--allow-unknown-ttft"]),
+    impossible("not-measured-there", ("hgx-h200-air", "gaudi3-air"), mentions=["measured deployment", "deepseek-r1 1024/1024"]),
+    impossible("lengths-not-measured", ("isl_tokens = 1024", "isl_tokens = 1000"), mentions=["deepseek-r1 1000/1024"]),
+    impossible("names-with-control-characters", ('"0.7MW"', '"30MW"'), ("[site]", '[site]\nname = "a\\u001b[31mb\\nc"'),
+               mentions=["\\x1b"]),
+    impossible("envelope-of-a-watt", ('"20MW"', '"1W"'), mentions=["site.envelope"]),
+]
+
+# Unusual but right: exit 0 and the same answer as the plain file.
+ACCEPTED = [
+    site("byte-order-mark", b"\xef\xbb\xbf" + SITE.encode(), exit=0),
+    site("crlf", SITE.replace("\n", "\r\n"), exit=0),
+    site("no-last-newline", SITE.rstrip("\n"), exit=0),
+    points("byte-order-mark", b"\xef\xbb\xbf" + "".join(POINTS[:3]).encode(), exit=0),
+    points("crlf", "".join(POINTS[:3]).replace("\n", "\r\n"), exit=0),
+    points("header-only", POINTS[0], exit=0),
+]
+
+ALL = SITES + CATALOGS + TABLES + IMPORTS + USAGES + IMPOSSIBLE
