@@ -74,6 +74,25 @@ std::string range_text(Range range) {
   return "between " + shortest(range.low) + " and " + shortest(range.high);
 }
 
+/// Dotted keys nest a table per dot, without the bound that the parser sets on brackets: a file of
+/// dots would run it out of stack.
+void refuse_deep_keys(std::string_view text, const std::string& name) {
+  constexpr std::size_t kMostDots = 100;
+  std::size_t dots = 0;
+  std::size_t line = 1;
+  for (const char c : text) {
+    if (c == '.') {
+      if (++dots > kMostDots) {
+        throw_bad_input("more than " + std::to_string(kMostDots) + " dots in one name or value",
+                        name + ":" + std::to_string(line), "write nested tables as [a.b]");
+      }
+    } else if (std::string_view{"\n=,{}[]#"}.find(c) != std::string_view::npos) {
+      dots = 0;
+    }
+    line += c == '\n' ? 1 : 0;
+  }
+}
+
 /// The number in `node`, or nothing when it is of another type or not finite.
 std::optional<double> number_of(const toml::node& node) {
   if (const auto* integer = node.as_integer()) {
@@ -90,6 +109,7 @@ std::optional<double> number_of(const toml::node& node) {
 }  // namespace
 
 ConfigTable ConfigTable::parse(std::string_view text, const std::string& name) {
+  refuse_deep_keys(text, name);
   try {
     auto node = std::make_shared<Node>();
     node->document = std::make_shared<const toml::table>(toml::parse(text, name));
@@ -112,7 +132,7 @@ std::string ConfigTable::where(std::string_view key) const {
   const auto line = (node != nullptr ? node->source() : node_->table->source()).begin.line;
   std::string place = node_->file + ":" + std::to_string(line > 0 ? line : 1) + ": " + node_->path;
   if (!key.empty()) {
-    place += (node_->path.empty() ? "" : ".") + std::string{key};
+    place += (node_->path.empty() ? "" : ".") + printable(key);
   }
   return place;
 }
@@ -133,6 +153,9 @@ std::optional<std::string> ConfigTable::optional_text(std::string_view key) cons
   }
   if (trimmed(text->get()).empty()) {
     fail(key, "is an empty string", "give it a value or remove the key");
+  }
+  if (printable(text->get(), text->get().size() + 1) != text->get()) {
+    fail(key, "'" + printable(text->get()) + "' holds control characters", "remove them");
   }
   return text->get();
 }

@@ -87,6 +87,16 @@ std::string shortest(double value) {
   return {buffer.data(), result.ptr};
 }
 
+bool is_iso_date(std::string_view text) {
+  constexpr std::string_view kPattern = "dddd-dd-dd";
+  bool is_date = text.size() == 4 || text.size() == 7 || text.size() == kPattern.size();
+  for (std::size_t i = 0; is_date && i < text.size(); ++i) {
+    const bool is_digit = text[i] >= '0' && text[i] <= '9';
+    is_date = kPattern[i] == 'd' ? is_digit : text[i] == '-';
+  }
+  return is_date;
+}
+
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
   const auto first = text.find_first_not_of(kBlank);

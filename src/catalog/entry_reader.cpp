@@ -67,13 +67,7 @@ Tag EntryReader::read_tag(const ConfigTable& table) {
 
 std::string EntryReader::read_date(const ConfigTable& table) {
   auto date = table.text("date");
-  constexpr std::string_view kPattern = "dddd-dd-dd";
-  bool is_date = date.size() == 4 || date.size() == 7 || date.size() == kPattern.size();
-  for (std::size_t i = 0; is_date && i < date.size(); ++i) {
-    const bool is_digit = date[i] >= '0' && date[i] <= '9';
-    is_date = kPattern[i] == 'd' ? is_digit : date[i] == '-';
-  }
-  if (!is_date) {
+  if (!is_iso_date(date)) {
     table.fail("date", "is '" + printable(date) + "'", "write YYYY-MM-DD, YYYY-MM or YYYY");
   }
   return date;

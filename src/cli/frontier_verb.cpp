@@ -49,10 +49,10 @@ inference::FrontierQuery query_from(const FrontierOptions& options,
     query.workload.isl_tokens = options.isl_tokens;
     query.workload.osl_tokens = options.osl_tokens;
   }
-  query.slo.min_interactivity =
-      parse_tokens_per_second(options.min_interactivity, "--min-interactivity");
+  query.slo.min_interactivity = parse_flag(
+      [&] { return parse_tokens_per_second(options.min_interactivity, "--min-interactivity"); });
   if (!options.max_ttft.empty()) {
-    query.slo.max_ttft = parse_seconds(options.max_ttft, "--max-ttft");
+    query.slo.max_ttft = parse_flag([&] { return parse_seconds(options.max_ttft, "--max-ttft"); });
   }
   query.slo.allow_unknown_ttft = options.allow_unknown_ttft;
   query.price_table =

@@ -1,12 +1,41 @@
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "verbs.hpp"
 #include <CLI/CLI.hpp>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
 
 namespace {
+
+/// CLI11 says of a misspelt verb only that one is missing; this names it.
+void refuse_unknown_verb(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* level = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    const auto verbs = level->get_subcommands([](const CLI::App*) { return true; });
+    if (verbs.empty()) {
+      return;
+    }
+    std::vector<std::string> names;
+    const CLI::App* chosen = nullptr;
+    for (const auto* verb : verbs) {
+      names.push_back(verb->get_name());
+      if (verb->get_name() == argv[i]) {
+        chosen = verb;
+      }
+    }
+    if (chosen == nullptr) {
+      throw perwatt::Error{
+          perwatt::ErrorCode::usage,
+          "'" + perwatt::printable(argv[i]) + "' is no verb of " + level->get_name(), "",
+          perwatt::suggestion(argv[i], names)};
+    }
+    level = chosen;
+  }
+}
 
 int complain(const char* message, perwatt::ErrorCode code) {
   std::fprintf(stderr, "perwatt: %s\n", message);
@@ -28,6 +57,7 @@ int main(int argc, char** argv) {
     perwatt::cli::add_frontier_verb(app);
     perwatt::cli::add_catalog_verb(app);
     perwatt::cli::add_import_verb(app);
+    refuse_unknown_verb(app, argc, argv);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& problem) {

@@ -374,7 +374,18 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
                                   {"needed", remedy.needed},
                                   {"relative_change_ratio", remedy.relative_change}});
     }
+    // What a feasible plan would tell; unknown here, because of the above.
+    for (const auto* key :
+         {"meter_power_watts", "provisioned_power_watts", "tokens_per_s",
+          "output_tokens_per_s_per_facility_megawatt",
+          "output_tokens_per_s_per_provisioned_megawatt", "joules_per_output_token",
+          "revenue_usd_per_hour", "energy_usd_per_hour", "capital_usd_per_hour",
+          "profit_usd_per_hour", "duals"}) {
+      json[key] = nullptr;
+    }
     json["services"] = services_json(solved);
+    json["deployments"] = Json::array();
+    json["sources"] = sources_json(solved, catalog);
     return json;
   }
   add_totals(solved, json);

@@ -4,9 +4,7 @@
 #include "verbs.hpp"
 #include <fmt/format.h>
 
-#include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
-#include "perwatt/base/text.hpp"
 #include "perwatt/plan/plan.hpp"
 #include "perwatt/report/plan_report.hpp"
 
@@ -88,16 +86,7 @@ void write_report(const std::filesystem::path& file, const report::PlanReport& r
   write_file(beside.replace_extension(".csv"), report::plan_csv(report));
 }
 
-/// A report's files differ only in their extension, so the HTML file must have its own.
-void check_report_name(const std::filesystem::path& file) {
-  if (!file.empty() && file.extension() != ".html") {
-    throw Error{ErrorCode::usage, "'" + printable(file.string()) + "' does not end in .html",
-                "--report", "name the HTML file; the .md and .csv files are written beside it"};
-  }
-}
-
 void run(const PlanOptions& options) {
-  check_report_name(options.report_file);
   const auto catalog = load_catalog(options.data);
   const auto site = plan::load_site(options.site_file, catalog);
   const auto base = baseline_site(site, options, catalog);

@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "perwatt/base/error.hpp"
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/inference/gpu_power.hpp"
 #include "perwatt/inference/measured_point.hpp"
@@ -19,6 +20,16 @@ void add_plan_verb(CLI::App& app);
 void add_frontier_verb(CLI::App& app);
 void add_catalog_verb(CLI::App& app);
 void add_import_verb(CLI::App& app);
+
+/// Runs a parser of a flag's value: what is wrong with the command line is a usage error.
+template <class Parse>
+auto parse_flag(Parse parse) {
+  try {
+    return parse();
+  } catch (const Error& error) {
+    throw Error{ErrorCode::usage, error.what(), "", ""};
+  }
+}
 
 /// --catalog and --points, shared by all verbs that read data.
 struct DataOptions {

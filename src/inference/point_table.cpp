@@ -161,6 +161,9 @@ void read_names(RowReader& row, const catalog::Catalog& catalog, MeasuredPoint& 
   }
   point.serving = serving == "disaggregated" ? Serving::disaggregated : Serving::aggregated;
   point.date = row.text(f_date);
+  if (!point.date.empty() && !is_iso_date(point.date)) {
+    row.reject(f_date, "is '" + printable(point.date) + "'; write YYYY-MM-DD or leave it empty");
+  }
   point.url = row.text(f_url);
 }
 

@@ -15,18 +15,26 @@ namespace {
 
 constexpr double kTolerance = 1e-7;
 
-/// A number for people: enough digits to act on.
-std::string rounded(double value, int digits = 6) {
+/// Six digits for people, rounded away from what would not be enough.
+std::string rounded(double value, double (*direction)(double)) {
   if (value == 0) {
     return "0";
   }
   const double scale =
-      std::pow(10.0, digits - 1 - static_cast<int>(std::floor(std::log10(std::abs(value)))));
-  return shortest(std::ceil(value * scale - 1e-6) / scale);
+      std::pow(10.0, 5 - static_cast<int>(std::floor(std::log10(std::abs(value)))));
+  return shortest(direction(value * scale) / scale);
+}
+
+std::string at_least(double value) {
+  return rounded(value, [](double x) { return std::ceil(x - kTolerance); });
+}
+
+std::string at_most(double value) {
+  return rounded(value, [](double x) { return std::floor(x + kTolerance); });
 }
 
 std::string megawatt_text(double megawatts_value) {
-  return rounded(megawatts_value) + " MW";
+  return at_least(megawatts_value) + " MW";
 }
 
 bool has_candidate(const CandidateSet& set, std::size_t service) {
@@ -53,7 +61,7 @@ Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
   if (*reach.best_interactivity < service.slo.min_interactivity) {
     return {service_key(service, "min_interactivity"),
             shortest(in_tokens_per_second(service.slo.min_interactivity)) + " tok/s",
-            "at most " + rounded(in_tokens_per_second(*reach.best_interactivity)) +
+            "at most " + at_most(in_tokens_per_second(*reach.best_interactivity)) +
                 " tok/s, the most that was measured on the site's systems",
             1.0 - *reach.best_interactivity / service.slo.min_interactivity};
   }
@@ -65,7 +73,7 @@ Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
   }
   if (service.slo.max_ttft && reach.best_ttft && *reach.best_ttft > *service.slo.max_ttft) {
     return {service_key(service, "max_ttft"), shortest(in_seconds(*service.slo.max_ttft)) + " s",
-            "at least " + rounded(in_seconds(*reach.best_ttft)) +
+            "at least " + at_least(in_seconds(*reach.best_ttft)) +
                 " s, the least that was measured at this interactivity",
             *reach.best_ttft / *service.slo.max_ttft - 1.0};
   }
@@ -110,8 +118,8 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
     }
     case Limit::Kind::capital: {
       const double present = in_usd_per_hour(*site.max_capital);
-      return {"site.max_capital_usd_per_hour", rounded(present) + " USD/h",
-              "at least " + rounded(present + excess) + " USD/h",
+      return {"site.max_capital_usd_per_hour", at_least(present) + " USD/h",
+              "at least " + at_least(present + excess) + " USD/h",
               excess / std::max(present, kTolerance)};
     }
     case Limit::Kind::commitment: {

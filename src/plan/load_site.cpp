@@ -14,6 +14,9 @@ namespace {
 constexpr std::int64_t kMostRacks = 10'000'000;
 constexpr std::int64_t kMostTokens = 10'000'000;
 constexpr double kMostTokensPerSecond = 1e15;
+constexpr Range kPriceRange{0.0, 1e6};
+constexpr Range kUsdPerHour{0.0, 1e12};
+constexpr Watts kMostPower = megawatts(1e6);  // beyond a terawatt it is a slip of the unit
 
 inference::Workload read_workload(const ConfigTable& table) {
   inference::Workload workload;
@@ -31,8 +34,8 @@ inference::Workload read_workload(const ConfigTable& table) {
 }
 
 void read_prices(const ConfigTable& table, const catalog::Catalog& catalog, Service& service) {
-  const auto output = table.optional_number("price_usd_per_million_output_tokens", kNotNegative);
-  const auto input = table.optional_number("price_usd_per_million_input_tokens", kNotNegative);
+  const auto output = table.optional_number("price_usd_per_million_output_tokens", kPriceRange);
+  const auto input = table.optional_number("price_usd_per_million_input_tokens", kPriceRange);
   const auto* listed = catalog.token_price(service.model);
   if (!output && listed == nullptr) {
     table.fail("price_usd_per_million_output_tokens", "is missing",
@@ -92,17 +95,25 @@ RackStock read_rack(const ConfigTable& table, const catalog::Catalog& catalog) {
     table.fail("system", "'" + stock.system + "' has neither owned nor max_buy above 0",
                "say how many racks there are (owned) or may be bought (max_buy)");
   }
-  if (const auto capital = table.optional_number("capital_usd_per_gpu_hour", kNotNegative)) {
+  if (const auto capital = table.optional_number("capital_usd_per_gpu_hour", kPriceRange)) {
     stock.capital_per_gpu = usd_per_hour(*capital);
   }
   table.reject_unknown_keys();
   return stock;
 }
 
+Watts read_power(const ConfigTable& table, std::string_view key) {
+  const Watts power = table.power(key);
+  if (power > kMostPower) {
+    table.fail(key, "'" + table.text(key) + "' is above 1,000,000 MW", "check its unit");
+  }
+  return power;
+}
+
 SiteLoad read_load(const ConfigTable& table, const catalog::Catalog& catalog) {
   SiteLoad load;
   load.name = table.text("name");
-  load.it_power = table.power("power");
+  load.it_power = read_power(table, "power");
   const auto plant = table.optional_text("cooling_plant").value_or("air");
   load.cooling_plant = catalog.cooling_plant(plant, table.where("cooling_plant")).id;
   table.reject_unknown_keys();
@@ -112,7 +123,7 @@ SiteLoad read_load(const ConfigTable& table, const catalog::Catalog& catalog) {
 void read_site_table(const ConfigTable& table, Site& site) {
   site.name =
       table.optional_text("name").value_or(std::filesystem::path{site.file}.stem().string());
-  site.envelope = table.power("envelope");
+  site.envelope = read_power(table, "envelope");
   if (site.envelope <= Watts{}) {
     table.fail("envelope", "is 0", "give the limit at the meter, for example \"100MW\"");
   }
@@ -120,7 +131,7 @@ void read_site_table(const ConfigTable& table, Site& site) {
     site.availability_ratio = *availability;
     site.availability_is_assumed = false;
   }
-  if (const auto capital = table.optional_number("max_capital_usd_per_hour", kNotNegative)) {
+  if (const auto capital = table.optional_number("max_capital_usd_per_hour", kUsdPerHour)) {
     site.max_capital = usd_per_hour(*capital);
   }
   table.reject_unknown_keys();

@@ -9,6 +9,13 @@ namespace perwatt::report {
 
 namespace {
 
+constexpr const char* kNote =
+    "The concave hull of all deployments inside the SLO: between two dots a share of the GPUs runs "
+    "at either end. Watts are time averages, idle share of availability included.";
+constexpr const char* kRingNote =
+    " Rings are the deployments of the plan; one under its curve was chosen for its margin, input "
+    "tokens included.";
+
 Json curve_points(const plan::SolvedSite& solved, std::size_t service, const RackNames& racks) {
   Json values = Json::array();
   for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
@@ -102,18 +109,14 @@ std::vector<Chart> power_curve_charts(const PlanReport& report, const RackNames&
       const auto more = rings(chosen);
       layers.insert(layers.end(), more.begin(), more.end());
     }
-    charts.push_back(
-        {"chart-power-" + slugs[s],
-         "Power curves of " + solved.site->services[s].id,
-         "The concave hull of all deployments inside the SLO: between two dots a share of the GPUs "
-         "runs at either end. Watts are time averages, idle share of availability included. Rings "
-         "are the deployments of the plan; one under its curve was chosen for its margin, input "
-         "tokens included.",
-         {{"$schema", kVegaLiteSchema},
-          {"width", kChartWidth},
-          {"height", 300},
-          {"layer", std::move(layers)},
-          {"config", chart_config()}}});
+    charts.push_back({"chart-power-" + slugs[s],
+                      "Power curves of " + solved.site->services[s].id,
+                      chosen.empty() ? kNote : std::string{kNote} + kRingNote,
+                      {{"$schema", kVegaLiteSchema},
+                       {"width", kChartWidth},
+                       {"height", 300},
+                       {"layer", std::move(layers)},
+                       {"config", chart_config()}}});
   }
   return charts;
 }

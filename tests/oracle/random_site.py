@@ -53,11 +53,13 @@ def make_service(random, index, megawatts):
     demand = rounded(megawatts * log_uniform(random, 3e3, 3e6))
     service = {"id": f"s{index}", "model": model, "isl_tokens": isl, "osl_tokens": osl,
                "min_interactivity": random.choice(["0tok/s", "10tok/s", "20tok/s", "30tok/s", "33.3tok/s",
-                                                   "50tok/s", "75tok/s", "0.1ktok/s", "400tok/s"]),
+                                                   "50tok/s", "75tok/s", "0.1ktok/s"]),
                "demand_output_tokens_per_s": demand}
     if random.random() < 0.45:
-        service["max_ttft"] = random.choice(["5ms", "300ms", "500ms", "1s", "2s", "2.7s", "5s", "20s"])
-    if random.random() < 0.25:
+        service["max_ttft"] = random.choice(["300ms", "500ms", "1s", "2s", "2.7s", "5s", "20s"])
+    if random.random() < 0.02:
+        service |= random.choice([{"min_interactivity": "400tok/s"}, {"max_ttft": "5ms"}])
+    if random.random() < 0.2:
         service["committed_output_tokens_per_s"] = rounded(
             min(demand, megawatts * log_uniform(random, 100, 1e5)))
     if model not in LISTED or random.random() < 0.7:
@@ -92,7 +94,7 @@ def make_site(random):
     prices = {"table": random.choice(["2026-08", "2026-04"]),
               "energy_usd_per_kwh": random.choice([0, 0.03, 0.08, 0.2, 0.5]),
               "basis": random.choice(["tco_hyperscaler", "tco_neocloud", "rental"])}
-    systems = random.sample(list(SYSTEMS), random.randint(1, 6))
+    systems = random.sample(list(SYSTEMS), random.randint(2, 7))
     racks = [make_rack(random, system, megawatts) for system in systems]
     if random.random() < 0.15:  # the same system in a second hall
         first = racks[0].get("cooling_plant")
@@ -105,7 +107,7 @@ def make_site(random):
     if random.random() < 0.02:
         loads.append({"name": "too much", "power": f"{megawatts}MW"})
     return {"site": site, "prices": prices,
-            "service": [make_service(random, i, megawatts) for i in range(random.randint(1, 4))],
+            "service": [make_service(random, i, megawatts) for i in range(random.choice([1, 2, 2, 3, 3, 4, 5]))],
             "rack": racks, "load": loads}
 
 

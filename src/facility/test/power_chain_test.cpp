@@ -257,7 +257,7 @@ TEST(PowerChain, AnOverloadOfTheChassisSuppliesIsRefused) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
     EXPECT_THAT(error.what(),
                 AllOf(HasSubstr("systems.toml:"), HasSubstr("'hgx-h100-air'"), HasSubstr("700 W"),
-                      HasSubstr("7000 W"), HasSubstr("PSU capacity")));
+                      HasSubstr("7000 W"), HasSubstr("psu_modeled_capacity_watts")));
   }
 }
 

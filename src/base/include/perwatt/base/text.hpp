@@ -19,6 +19,9 @@ namespace perwatt {
 /// The shortest decimal that reads back as the same double ("0.1", "1e+30").
 [[nodiscard]] std::string shortest(double value);
 
+/// True for YYYY-MM-DD, YYYY-MM or YYYY: dates that compare as text.
+[[nodiscard]] bool is_iso_date(std::string_view text);
+
 [[nodiscard]] std::string_view trimmed(std::string_view text);
 [[nodiscard]] std::string lower_case(std::string_view text);
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
