@@ -1,5 +1,6 @@
 #include "perwatt/base/config.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <utility>
@@ -74,22 +75,48 @@ std::string range_text(Range range) {
   return "between " + shortest(range.low) + " and " + shortest(range.high);
 }
 
+/// The end of the string or comment that starts at `at`; `at` when neither does.
+std::size_t skip_string_or_comment(std::string_view text, std::size_t at) {
+  if (text[at] == '#') {
+    return std::min(text.find('\n', at), text.size());
+  }
+  if (text[at] != '"' && text[at] != '\'') {
+    return at;
+  }
+  const char quote = text[at];
+  const std::string three(3, quote);
+  const bool is_multi_line = text.substr(at, 3) == three;
+  const std::string_view end =
+      is_multi_line ? std::string_view{three} : std::string_view{three}.substr(2);
+  for (at += end.size(); at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') {
+      ++at;
+    } else if (text.substr(at, end.size()) == end) {
+      return at + end.size();
+    } else if (!is_multi_line && text[at] == '\n') {
+      return at;  // not closed: the parser will say so
+    }
+  }
+  return text.size();
+}
+
 /// Dotted keys nest a table per dot, without the bound that the parser sets on brackets: a file of
 /// dots would run it out of stack.
 void refuse_deep_keys(std::string_view text, const std::string& name) {
   constexpr std::size_t kMostDots = 100;
   std::size_t dots = 0;
-  std::size_t line = 1;
-  for (const char c : text) {
-    if (c == '.') {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (const auto end = skip_string_or_comment(text, at); end > at) {
+      at = end - 1;
+    } else if (text[at] == '.') {
       if (++dots > kMostDots) {
-        throw_bad_input("more than " + std::to_string(kMostDots) + " dots in one name or value",
+        const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(at), '\n');
+        throw_bad_input("more than " + std::to_string(kMostDots) + " dots in one name",
                         name + ":" + std::to_string(line), "write nested tables as [a.b]");
       }
-    } else if (std::string_view{"\n=,{}[]#"}.find(c) != std::string_view::npos) {
+    } else if (std::string_view{"\n=,{}[]"}.find(text[at]) != std::string_view::npos) {
       dots = 0;
     }
-    line += c == '\n' ? 1 : 0;
   }
 }
 

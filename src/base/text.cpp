@@ -82,8 +82,12 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
 }
 
 std::string shortest(double value) {
-  std::array<char, 32> buffer{};
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
+  std::array<char, 64> buffer{};
+  const double size = std::abs(value);
+  const bool is_plain = value == 0 || (size >= 1e-6 && size < 1e15);
+  const auto result =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                    is_plain ? std::chars_format::fixed : std::chars_format::scientific);
   return {buffer.data(), result.ptr};
 }
 

@@ -32,6 +32,8 @@ struct FrontierOptions {
   bool json = false;
 };
 
+constexpr int kMostTokens = 10000000;
+
 /// Interactivities at which --compare prints a ratio.
 constexpr double kCompareAt[] = {10, 20, 30, 40, 50, 60, 75, 90, 100, 116, 125, 150, 200};
 
@@ -410,9 +412,9 @@ void add_frontier_verb(CLI::App& app) {
       "frontier", "Systems side by side: tokens/s per GPU, per MW, USD per Mtoken, J per token");
   verb->add_option("--model", options->model, "Model id or alias of the catalog")->required();
   verb->add_option("--isl", options->isl_tokens, "Input tokens per request, nominal")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostTokens));
   verb->add_option("--osl", options->osl_tokens, "Output tokens per request, nominal")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostTokens));
   verb->add_option("--task", options->task, "Named data set instead of lengths (ML.ENERGY)");
   verb->add_option("--min-interactivity", options->min_interactivity,
                    "Least output tokens/s of one user, with unit: 50tok/s");

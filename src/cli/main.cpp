@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "verbs.hpp"
@@ -70,6 +71,8 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const perwatt::Error& error) {
     return complain(error.what(), error.code());
+  } catch (const std::system_error& error) {  // a full disk or a closed pipe behind standard output
+    return complain(error.what(), perwatt::ErrorCode::peer_failed);
   } catch (const std::exception& error) {
     return complain(error.what(), perwatt::ErrorCode::internal_error);
   }

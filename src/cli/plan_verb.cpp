@@ -4,6 +4,7 @@
 #include "verbs.hpp"
 #include <fmt/format.h>
 
+#include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/plan/plan.hpp"
 #include "perwatt/report/plan_report.hpp"
@@ -86,7 +87,17 @@ void write_report(const std::filesystem::path& file, const report::PlanReport& r
   write_file(beside.replace_extension(".csv"), report::plan_csv(report));
 }
 
+void refuse_overwriting(const PlanOptions& options) {
+  auto beside = std::filesystem::path{options.report_file};
+  if (!options.report_file.empty() && !options.candidates_file.empty() &&
+      beside.replace_extension(".csv") == std::filesystem::path{options.candidates_file}) {
+    throw Error{ErrorCode::usage, "'" + options.candidates_file + "' is also the report's table",
+                "--candidates", "give it another name"};
+  }
+}
+
 void run(const PlanOptions& options) {
+  refuse_overwriting(options);
   const auto catalog = load_catalog(options.data);
   const auto site = plan::load_site(options.site_file, catalog);
   const auto base = baseline_site(site, options, catalog);

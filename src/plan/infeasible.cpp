@@ -111,10 +111,9 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
     }
     case Limit::Kind::racks: {
       const auto& stock = *set.racks[limit.index].stock;
-      const double present = static_cast<double>(stock.owned) + stock.max_buy;
-      return {"rack[" + stock.system + "]", shortest(present) + " racks",
-              "at least " + shortest(std::ceil(present + excess - kTolerance)) + " racks",
-              excess / std::max(present, 1.0)};
+      return {"rack[" + stock.system + "].owned", std::to_string(stock.owned) + " racks",
+              "at least " + shortest(stock.owned + std::round(excess)) + " racks",
+              excess / std::max(static_cast<double>(stock.owned) + stock.max_buy, 1.0)};
     }
     case Limit::Kind::capital: {
       const double present = in_usd_per_hour(*site.max_capital);
@@ -133,12 +132,12 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
   return {};
 }
 
-/// The smallest excess of the given limits together that makes the site feasible.
+/// The smallest excess of the given limits together that makes the site feasible with whole racks.
 std::vector<std::pair<Limit, double>> smallest_excess(const Site& site, const CandidateSet& set,
                                                       const std::vector<Limit>& limits,
                                                       SolverUse& use) {
   PlanModel model{site, set, use, limits};
-  const auto solution = model.program().solve_relaxed();
+  const auto solution = model.program().solve_integer();
   std::vector<std::pair<Limit, double>> excesses;
   if (!solution) {
     return excesses;
@@ -205,8 +204,7 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
   }
   plan.infeasible_because =
       plan.remedies.empty()
-          ? "the limits allow a plan only with a fraction of a rack; change the commitment, the "
-            "racks or the envelope by one rack"
+          ? "no change of the limits that was tried makes it feasible"
           : "no single limit is enough: all that are listed must move together; " +
                 name_tightest(plan.remedies.front());
 }

@@ -119,6 +119,17 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
     simplex.primal();
     impl_->has_basis = true;
   }
+  const auto is_answered = [&] {
+    return simplex.isProvenOptimal() || simplex.isProvenPrimalInfeasible();
+  };
+  if (!is_answered()) {  // numerical trouble on the way: from scratch, then with presolve
+    simplex.allSlackBasis(true);
+    simplex.dual();
+  }
+  if (!is_answered()) {
+    simplex.allSlackBasis(true);
+    simplex.initialSolve();
+  }
   if (simplex.isProvenPrimalInfeasible()) {
     return std::nullopt;
   }

@@ -75,6 +75,7 @@ void PlanModel::add_excess(const Limit& limit) {
   int row = power_row_;
   double coefficient = -1.0;
   double present = in_megawatts(site_.envelope);
+  bool is_whole = false;
   switch (limit.kind) {
     case Limit::Kind::envelope:
       break;
@@ -82,6 +83,7 @@ void PlanModel::add_excess(const Limit& limit) {
       const auto& stock = *set_.racks[limit.index].stock;
       row = stock_rows_[limit.index];
       present = static_cast<double>(stock.owned) + stock.max_buy;
+      is_whole = true;
       break;
     }
     case Limit::Kind::capital:
@@ -95,7 +97,7 @@ void PlanModel::add_excess(const Limit& limit) {
       break;
   }
   const double weight = 1.0 / std::max(present, 1e-6);
-  excess_.push_back(program_.add_column(-weight, 0, kInf, {{row, coefficient}}));
+  excess_.push_back(program_.add_column(-weight, 0, kInf, {{row, coefficient}}, is_whole));
 }
 
 void PlanModel::set_envelope(Watts envelope) {

@@ -208,9 +208,12 @@ Plan solve_plan(const Site& site, const CandidateSet& set) {
     return plan;
   }
   plan.status = PlanStatus::optimal;
-  plan.relaxed_profit = usd_per_hour(relaxed->objective);
-  plan.rack_gap_ratio = relative_gap(relaxed->objective, whole->objective);
-  plan.proven_gap_ratio = relative_gap(whole->bound, whole->objective);
+  // The program leaves out what no choice changes: the energy of the other loads.
+  const double fixed_cost = in_usd_per_hour(set.load_parts.total().value * site.energy_price);
+  plan.relaxed_profit = usd_per_hour(relaxed->objective - fixed_cost);
+  plan.rack_gap_ratio =
+      relative_gap(relaxed->objective - fixed_cost, whole->objective - fixed_cost);
+  plan.proven_gap_ratio = relative_gap(whole->bound - fixed_cost, whole->objective - fixed_cost);
   for (std::size_t c = 0; c < set.candidates.size(); ++c) {
     plan.reduced_cost_usd_per_hour.push_back(
         relaxed->reduced_costs[static_cast<std::size_t>(model.gpus_column(c))]);

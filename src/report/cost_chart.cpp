@@ -1,6 +1,6 @@
 // Revenue beside what it is spent on, for the plan and its baseline.
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "charts.hpp"
 #include "text.hpp"
@@ -73,20 +73,44 @@ Json part_scale(const Json& values) {
   return {{"domain", domain}, {"range", range}};
 }
 
-Json labelled(const Json& values) {
+struct Labelled {
+  Json inside = Json::array();  // parts wide enough for their label
+  Json beside = Json::array();  // too narrow, but with nothing to the right of them
+};
+
+Labelled labelled(const Json& values) {
   double widest = 0;
   for (const auto& value : values) {
     widest = std::max(widest, value["end"].get<double>());
   }
-  Json wide = Json::array();
-  for (const auto& value : values) {
+  Labelled labels;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto& value = values[i];
     const double pixels = value["usd"].get<double>() / (kAxisRoomRatio * widest) * kChartWidth;
     const auto letters = static_cast<double>(value["label"].get_ref<const std::string&>().size());
+    const bool is_last = i + 1 == values.size() || values[i + 1]["bar"] != value["bar"];
     if (pixels >= kPixelsPerLetter * letters) {
-      wide.push_back(value);
+      labels.inside.push_back(value);
+    } else if (is_last) {
+      labels.beside.push_back(value);
     }
   }
-  return wide;
+  return labels;
+}
+
+/// Labels of `values`, centred on their parts or to the right of them.
+Json label_layer(const Json& values, const Json& y, bool is_inside) {
+  Json mark{{"type", "text"}, {"fontSize", 12}};
+  Json colour{{"value", "#111820"}};
+  if (is_inside) {
+    colour = {{"field", "label_colour"}, {"type", "nominal"}, {"scale", nullptr}};
+  } else {
+    mark.update({{"align", "left"}, {"dx", 6}});
+  }
+  const Json x{{"field", is_inside ? "middle" : "end"}, {"type", "quantitative"}};
+  return {{"data", {{"values", values}}},
+          {"mark", mark},
+          {"encoding", {{"y", y}, {"x", x}, {"text", {{"field", "label"}}}, {"color", colour}}}};
 }
 
 Json cost_spec(const Json& values, std::size_t bars) {
@@ -115,18 +139,18 @@ Json cost_spec(const Json& values, std::size_t bars) {
       {"mark", {{"type", "bar"}}},
       {"encoding",
        {{"y", y}, {"x", x}, {"x2", {{"field", "end"}}}, {"color", colour}, {"tooltip", tooltip}}}};
-  const Json text{
-      {"data", {{"values", labelled(values)}}},
-      {"mark", {{"type", "text"}, {"fontSize", 12}}},
-      {"encoding",
-       {{"y", y},
-        {"x", {{"field", "middle"}, {"type", "quantitative"}}},
-        {"text", {{"field", "label"}}},
-        {"color", {{"field", "label_colour"}, {"type", "nominal"}, {"scale", nullptr}}}}}};
+  const auto labels = labelled(values);
+  Json layers = Json::array({bar});
+  if (!labels.inside.empty()) {
+    layers.push_back(label_layer(labels.inside, y, true));
+  }
+  if (!labels.beside.empty()) {
+    layers.push_back(label_layer(labels.beside, y, false));
+  }
   return {{"$schema", kVegaLiteSchema},
           {"width", kChartWidth},
           {"height", 44.0 * static_cast<double>(bars)},
-          {"layer", {bar, text}},
+          {"layer", std::move(layers)},
           {"config", chart_config()}};
 }
 

@@ -135,9 +135,11 @@ Json x_axis() {
 Json log_ticks(double least, double most) {
   const bool many = most / least > kManyDecades;
   Json ticks = Json::array();
-  for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most; decade *= 10) {
+  const int first = static_cast<int>(std::floor(std::log10(least)));
+  const int last = static_cast<int>(std::floor(std::log10(most)));
+  for (int exponent = first; exponent <= last; ++exponent) {
     for (const int step : {1, 2, 5}) {
-      const double tick = decade * step;
+      const double tick = std::pow(10, exponent) * step;
       if (tick >= least && tick <= most && (step == 1 || !many)) {
         ticks.push_back(tick);
       }

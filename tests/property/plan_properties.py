@@ -263,9 +263,16 @@ def interactivity_remedy_mends(suite):
     suite.that(plan["status"] == "optimal", f"still infeasible with an interactivity of {possible} tok/s")
 
 
+def solver_answers(suite):
+    """Sites at which the solver once ended with neither an optimum nor a proof that there is none."""
+    plan = suite.plan(Path(__file__).with_name("one_fast_deployment.toml"))
+    suite.that(plan["status"] in ("optimal", "infeasible"), f"status is {plan['status']}")
+
+
 PROPERTIES = (order_does_not_matter, order_of_points_does_not_matter, same_identity_replaces, catalog_entry_replaces,
               import_round_trips, shipped_points_round_trip, baseline_is_the_site_without_purchases, scale,
-              interactivity_remedy_mends)
+              interactivity_remedy_mends,
+              solver_answers)
 
 
 def main():

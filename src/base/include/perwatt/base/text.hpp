@@ -16,7 +16,7 @@ namespace perwatt {
 /// The whole of `text` as an integer, else nothing.
 [[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);
 
-/// The shortest decimal that reads back as the same double ("0.1", "1e+30").
+/// The shortest decimal that reads back as the same double: "3000000", "0.1", "1e+30".
 [[nodiscard]] std::string shortest(double value);
 
 /// True for YYYY-MM-DD, YYYY-MM or YYYY: dates that compare as text.
