@@ -42,6 +42,10 @@ inference::FrontierQuery query_from(const FrontierOptions& options,
   inference::FrontierQuery query;
   query.model = catalog.model(options.model, "--model").id;
   if (!options.task.empty()) {
+    if (options.isl_tokens > 0 || options.osl_tokens > 0) {
+      throw Error{ErrorCode::usage, "--task is given beside --isl or --osl", "frontier",
+                  "a task brings its own lengths: keep one of the two"};
+    }
     query.workload.task = options.task;
   } else {
     if (options.isl_tokens <= 0 || options.osl_tokens <= 0) {
@@ -183,6 +187,12 @@ Json row_json(const inference::FrontierRow& row) {
       or_null(usd_per_million(row.figures.price, point.output_per_gpu));
   json["usd_per_million_total_tokens"] =
       or_null(usd_per_million(row.figures.price, point.total_per_gpu));
+  if (!row.figures.price) {
+    json["usd_reason"] = "the price table has no such price of this accelerator";
+  }
+  if (!point.total_per_gpu) {
+    json["total_tokens_reason"] = "the source gives output tokens only";
+  }
   json["at_slo"] = row.at_slo ? point_json(*row.at_slo) : Json(nullptr);
   json["curve"] = Json::array();
   for (const auto& on_curve : row.curve) {
@@ -278,6 +288,11 @@ std::vector<inference::RatioPoint> ratios_for(const FrontierOptions& options,
   return inference::ratio_curve(query, sides.numerator, sides.denominator, at, points);
 }
 
+template <class Quantity>
+std::optional<double> in_base(const std::optional<Quantity>& value) {
+  return value ? std::optional{value->in_base()} : std::nullopt;
+}
+
 // ---- text -------------------------------------------------------------------------------------
 
 std::string slo_text(const inference::Slo& slo) {
@@ -285,44 +300,68 @@ std::string slo_text(const inference::Slo& slo) {
          (slo.max_ttft ? ", TTFT <= " + significant(in_seconds(*slo.max_ttft)) + " s" : "");
 }
 
-void print_rows(const inference::FrontierQuery& query, const inference::Frontier& frontier) {
+void print_rates(const inference::Frontier& frontier) {
+  TextTable table{{"system", "prec", "engine", "spec", "serving", "GPUs", "tok/s/user", "TTFT s",
+                   "total/s/GPU", "90 % interval", "at SLO", "output/s/GPU", "tag"},
+                  {0, 1, 2, 3, 4, 12}};
+  for (const auto& row : frontier.rows) {
+    const auto& point = row.best;
+    const auto interval = inference::rate_interval(point);
+    const double ranked = in_tokens_per_second(inference::ranking_rate(point));
+    table.add({row.figures.system->id, point.point->precision, point.point->engine,
+               point.point->spec_decode, to_string(point.point->serving),
+               std::to_string(point.point->layout.num_gpus),
+               significant(in_tokens_per_second(point.interactivity), 3),
+               or_dash(in_base(point.ttft), 3), or_dash(in_base(point.total_per_gpu), 5),
+               significant(ranked * interval.low_factor, 3) + " - " +
+                   significant(ranked * interval.high_factor, 3),
+               row.at_slo
+                   ? significant(in_tokens_per_second(inference::ranking_rate(*row.at_slo)), 5)
+                   : "-",
+               significant(in_tokens_per_second(point.output_per_gpu), 5),
+               std::string{to_string(point.tag)}});
+  }
+  fmt::print("{}", table.text());
+}
+
+void print_energy(const inference::Frontier& frontier) {
   TextTable table{
-      {"system", "prec", "engine", "spec", "serving", "GPUs", "tok/s/user", "total/s/GPU", "at SLO",
-       "output/s/GPU", "GPU W", "tag", "J/out GPU", "J/out IT", "J/out fac.", "J/total fac.",
-       "out tok/s per prov. MW", "per drawn MW", "USD/M out"},
-      {0, 1, 2, 3, 4}};
+      {"system", "prec", "GPU W", "tag", "J/out GPU", "IT", "facility", "J/total GPU", "IT",
+       "facility", "out tok/s per prov. MW", "per drawn MW", "USD/M out", "USD/M total"},
+      {0, 1, 3}};
   for (const auto& row : frontier.rows) {
     const auto& point = row.best;
     const auto power = boundaries(row.figures);
     const auto rate = in_tokens_per_second(point.output_per_gpu);
     table.add(
-        {row.figures.system->id, point.point->precision, point.point->engine,
-         point.point->spec_decode, to_string(point.point->serving),
-         std::to_string(point.point->layout.num_gpus),
-         significant(in_tokens_per_second(point.interactivity), 3),
-         or_dash(point.total_per_gpu ? std::optional{point.total_per_gpu->in_base()} : std::nullopt,
-                 5),
-         row.at_slo ? significant(in_tokens_per_second(inference::ranking_rate(*row.at_slo)), 5)
-                    : "-",
-         significant(rate, 5),
-         or_dash(power.gpu ? std::optional{in_watts(*power.gpu)} : std::nullopt, 3),
+        {row.figures.system->id, point.point->precision, or_dash(in_base(power.gpu), 3),
          row.figures.gpu_power ? std::string{to_string(row.figures.gpu_power->tag)} : "unknown",
          or_dash(joules_per_output(power.gpu, point), 3),
          or_dash(joules_per_output(power.it, point), 3),
          or_dash(joules_per_output(power.facility, point), 3),
+         or_dash(joules_per_total(power.gpu, point), 3),
+         or_dash(joules_per_total(power.it, point), 3),
          or_dash(joules_per_total(power.facility, point), 3),
          significant(rate / in_megawatts(row.figures.provisioned.value), 4),
          or_dash(
              power.facility ? std::optional{rate / in_megawatts(*power.facility)} : std::nullopt,
              4),
-         or_dash(usd_per_million(row.figures.price, point.output_per_gpu), 3)});
+         or_dash(usd_per_million(row.figures.price, point.output_per_gpu), 3),
+         or_dash(usd_per_million(row.figures.price, point.total_per_gpu), 3)});
   }
   fmt::print("{}", table.text());
+}
+
+void print_rows(const inference::FrontierQuery& query, const inference::Frontier& frontier) {
+  print_rates(frontier);
   fmt::print(
-      "\nRates are measured, per GPU over all GPUs of the deployment; 'at SLO' is interpolated "
-      "along "
-      "one\ndeployment to exactly the bound. 'tag' is of the GPU watts: modelled = from measured "
-      "relatives, 90 %\ninterval in --json. USD/M: {} of price table {}, energy included.\n",
+      "\nRates are per GPU over all GPUs of the deployment; 'at SLO' is interpolated along one\n"
+      "deployment to exactly the bound.\n\n");
+  print_energy(frontier);
+  fmt::print(
+      "\n'tag' is of the GPU watts: modelled = from measured relatives, 90 % interval in --json.\n"
+      "prov. MW: every board at its cap. USD/M: {} of price table {}, energy included, all of it\n"
+      "charged to the tokens of the column.\n",
       to_string(query.price_basis), query.price_table);
 }
 
@@ -393,7 +432,10 @@ void run(const FrontierOptions& options) {
   fmt::print("{}, {}: {} measured deployments\n\n", workload, slo_text(query.slo),
              frontier.deployments);
   if (frontier.rows.empty()) {
-    fmt::print("no measured deployment meets the SLO\n");
+    fmt::print("no measured deployment meets the SLO{}\n",
+               frontier.deployments > 0
+                   ? ""
+                   : ": none serves this model under this workload (perwatt import, --points)");
   } else {
     print_rows(query, frontier);
   }

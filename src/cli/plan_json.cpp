@@ -19,10 +19,6 @@ Json money_or_null(const std::optional<UsdPerSecond>& value) {
   return value ? Json(in_usd_per_hour(*value)) : Json(nullptr);
 }
 
-double ratio_or_zero(double a, double b) {
-  return b == 0 ? 0 : a / b;
-}
-
 /// Joules per output token at one boundary; null with a reason beside it when nothing is served.
 Json joules(Watts power, TokensPerSecond output) {
   return output > TokensPerSecond{} ? Json(in_joules_per_token(power / output)) : Json(nullptr);
@@ -70,9 +66,32 @@ void add_totals(const SolvedSite& solved, Json& json) {
   json["energy_usd_per_hour"] = in_usd_per_hour(totals.energy_cost);
   json["capital_usd_per_hour"] = in_usd_per_hour(totals.capital_cost);
   json["profit_usd_per_hour"] = in_usd_per_hour(totals.profit());
-  json["energy_share_of_operating_cost_ratio"] =
-      ratio_or_zero(in_usd_per_hour(totals.energy_cost),
-                    in_usd_per_hour(totals.energy_cost + totals.capital_cost));
+  if (totals.capital_cost > UsdPerSecond{}) {
+    json["energy_share_of_operating_cost_ratio"] =
+        totals.energy_cost / (totals.energy_cost + totals.capital_cost);
+  } else {
+    json["energy_share_of_operating_cost_ratio"] = nullptr;
+    json["energy_share_of_operating_cost_reason"] =
+        "nothing is bought, and what owned racks cost is not known here";
+  }
+}
+
+/// The shape of add_totals and the duals with nothing known, for a plan that is infeasible.
+void add_unknown_totals(Json& json) {
+  json["meter_power_watts"] = {{"mean", nullptr}, {"peak", nullptr}};
+  json["provisioned_power_watts"] = nullptr;
+  json["tokens_per_s"] = {{"input", nullptr},
+                          {"output", nullptr},
+                          {"total", nullptr},
+                          {"good", nullptr},
+                          {"good_reason", "infeasible"}};
+  json["output_tokens_per_s_per_facility_megawatt"] = nullptr;
+  json["output_tokens_per_s_per_provisioned_megawatt"] = nullptr;
+  json["joules_per_output_token"] = {{"gpu", nullptr}, {"it", nullptr}, {"facility", nullptr}};
+  for (const auto* key : {"revenue", "energy", "capital", "profit"}) {
+    json[std::string{key} + "_usd_per_hour"] = nullptr;
+  }
+  json["duals"]["usd_per_hour_per_megawatt"] = {{"up", nullptr}, {"down", nullptr}};
 }
 
 Json layout_json(const inference::Layout& layout) {
@@ -125,7 +144,7 @@ Json deployment_json(const SolvedSite& solved, const plan::Assignment& assignmen
             {"gpu_power_basis", candidate.gpu_power.basis},
             {"gpu_cap_watts", in_watts(rack.chain.tdp())},
             {"it_power_watts_per_gpu", in_watts(candidate.it_per_gpu.value)},
-            {"facility_power_watts_per_gpu", in_watts(candidate.meter_per_gpu.value)},
+            {"mean_facility_power_watts_per_gpu", in_watts(candidate.meter_per_gpu.value)},
             {"margin_usd_per_hour_per_gpu", in_usd_per_hour(candidate.margin_per_gpu)},
             {"date", row.date.empty() ? Json(nullptr) : Json(row.date)},
             {"source", row.source},
@@ -161,7 +180,12 @@ Json services_json(const SolvedSite& solved) {
         {"excluded_unknown_ttft", excluded.unknown_ttft},
         {"excluded_unknown_power", excluded.unknown_power},
         {"excluded_unknown_input_rate", excluded.unknown_input_rate},
+        {"excluded_above_cap", excluded.above_cap},
         {"excluded_too_large", excluded.too_large}};
+    const auto& unserved = solved.plan->unserved[s];
+    json["unserved_reason"] = unserved ? Json(unserved->limit + " is " + unserved->present +
+                                              "; it would need " + unserved->needed)
+                                       : Json(nullptr);
     services.push_back(std::move(json));
   }
   return services;
@@ -267,8 +291,8 @@ Json power_curves_json(const SolvedSite& solved) {
                 {"system", solved.set->racks[k].system->id},
                 {"cooling_plant", solved.set->racks[k].plant->id}};
       for (const auto& point : curve->points()) {
-        json["points"].push_back({{"facility_power_watts_per_gpu", in_watts(point.power)},
-                                  {"output_tokens_per_s_per_gpu", point.value.in_base()}});
+        json["points"].push_back({{"mean_facility_power_watts_per_gpu", in_watts(point.power)},
+                                  {"mean_output_tokens_per_s_per_gpu", point.value.in_base()}});
       }
       curves.push_back(std::move(json));
     }
@@ -374,15 +398,7 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
                                   {"needed", remedy.needed},
                                   {"relative_change_ratio", remedy.relative_change}});
     }
-    // What a feasible plan would tell; unknown here, because of the above.
-    for (const auto* key :
-         {"meter_power_watts", "provisioned_power_watts", "tokens_per_s",
-          "output_tokens_per_s_per_facility_megawatt",
-          "output_tokens_per_s_per_provisioned_megawatt", "joules_per_output_token",
-          "revenue_usd_per_hour", "energy_usd_per_hour", "capital_usd_per_hour",
-          "profit_usd_per_hour", "duals"}) {
-      json[key] = nullptr;
-    }
+    add_unknown_totals(json);
     json["services"] = services_json(solved);
     json["deployments"] = Json::array();
     json["sources"] = sources_json(solved, catalog);

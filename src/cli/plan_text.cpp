@@ -78,6 +78,14 @@ std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSi
   add("energy cost", [](S s) { return money_text(s.plan->totals.energy_cost); });
   add("capital cost", [](S s) { return money_text(s.plan->totals.capital_cost); });
   add("profit", [](S s) { return money_text(s.plan->totals.profit()); });
+  add("energy's share of operating cost", [](S s) {
+    const auto& totals = s.plan->totals;
+    return totals.capital_cost > UsdPerSecond{}
+               ? significant(
+                     100 * (totals.energy_cost / (totals.energy_cost + totals.capital_cost)), 3) +
+                     " %"
+               : std::string{"unknown: no capital"};
+  });
   add("tag: rates / power", [](S s) {
     return std::string{to_string(s.plan->totals.tag)} + " / " +
            std::string{to_string(s.plan->totals.power_tag)};
@@ -116,7 +124,7 @@ std::string deployments_table(const SolvedSite& solved) {
 
 std::string racks_table(const SolvedSite& solved) {
   TextTable table{{"racks", "cooling", "owned", "bought", "powered", "GPUs serving", "GPUs idle",
-                   "one more rack"},
+                   "one more owned rack"},
                   {0, 1}};
   for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
     const auto& rack = solved.set->racks[k];
@@ -144,12 +152,20 @@ std::string services_table(const SolvedSite& solved) {
                std::to_string(solved.set->excluded[s].unknown_ttft),
                std::to_string(solved.set->excluded[s].unknown_power)});
   }
-  return table.text();
+  std::string text = table.text();
+  for (std::size_t s = 0; s < solved.site->services.size(); ++s) {
+    if (const auto& reason = solved.plan->unserved[s]) {
+      text +=
+          fmt::format("{} is not served: {} is {}; it would need {}\n", solved.site->services[s].id,
+                      reason->limit, reason->present, reason->needed);
+    }
+  }
+  return text;
 }
 
 std::string duals_text(const plan::Duals& duals) {
   const auto text = [](const std::optional<UsdPerSecond>& value) {
-    return value ? money_text(*value) : std::string{"infeasible"};
+    return value ? money_text(*value) : std::string{"unknown (infeasible)"};
   };
   return fmt::format("one more MW at the meter is worth {}, one less costs {} (net of energy)\n",
                      text(duals.per_megawatt_up), text(duals.per_megawatt_down));
@@ -197,7 +213,7 @@ std::string candidates_csv(const SolvedSite& solved) {
                                "gpu_power_watts",
                                "gpu_power_tag",
                                "it_power_watts_per_gpu",
-                               "facility_power_watts_per_gpu",
+                               "mean_facility_power_watts_per_gpu",
                                "margin_usd_per_hour_per_gpu",
                                "gpus",
                                "reduced_cost_usd_per_hour_per_gpu",

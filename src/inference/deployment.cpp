@@ -31,6 +31,30 @@ bool earlier_in_deployment(const MeasuredPoint* a, const MeasuredPoint* b) {
          std::tie(b->concurrency, b->date, b->source, b->url);
 }
 
+/// The same measurement published twice: by a run and by the median over the runs, of which it is
+/// the only one.
+bool is_copy(const MeasuredPoint& a, const MeasuredPoint& b) {
+  constexpr double kSame = 1e-6;
+  const auto same = [](const std::optional<TokensPerSecond>& x,
+                       const std::optional<TokensPerSecond>& y) {
+    return x && y && std::abs(*x / *y - 1.0) <= kSame;
+  };
+  return a.concurrency == b.concurrency && same(a.interactivity, b.interactivity) &&
+         same(a.total_per_gpu, b.total_per_gpu);
+}
+
+/// Leaves out copies that tell nothing more: no output rate of their own, no watts the other lacks.
+void drop_copies(std::vector<const MeasuredPoint*>& points) {
+  const auto all = points;
+  std::erase_if(points, [&](const MeasuredPoint* point) {
+    return point->output_is_derived &&
+           std::any_of(all.begin(), all.end(), [&](const MeasuredPoint* other) {
+             return !other->output_is_derived && (other->gpu_power || !point->gpu_power) &&
+                    is_copy(*point, *other);
+           });
+  });
+}
+
 double log_mix(double a, double b, double share) {
   return std::exp(std::log(a) + share * (std::log(b) - std::log(a)));
 }
@@ -92,6 +116,7 @@ DeploymentSet::DeploymentSet(std::span<const MeasuredPoint> points, std::string_
   }
   deployments_.reserve(groups.size());
   for (auto& [key, deployment] : groups) {
+    drop_copies(deployment.points);
     std::sort(deployment.points.begin(), deployment.points.end(), earlier_in_deployment);
     deployments_.push_back(std::move(deployment));
   }
@@ -197,9 +222,9 @@ std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points) {
 }
 
 RateInterval rate_interval(const OperatingPoint& point) {
-  // 90 % of |ln(rate / median of repeats)|, docs/model/frontier.md#uncertainty.
-  constexpr double kRepeatsAggregated = 0.28;
-  constexpr double kRepeatsDisaggregated = 0.08;
+  // 90 % of |ln(rate / median over all runs)|, docs/model/frontier.md#uncertainty.
+  constexpr double kRepeatsAggregated = 0.40;
+  constexpr double kRepeatsDisaggregated = 0.16;
   // 90 % of |ln(interpolated / measured)| per unit of |ln(rate ratio)| of the bracketing rows.
   constexpr double kInterpolation = 0.31;
   double spread =

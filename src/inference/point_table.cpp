@@ -310,7 +310,7 @@ PointTable parse_points(std::string_view text, const std::string& name,
     read_layout(row, point.layout);
     read_workload(row, point);
     read_measurements(row, point);
-    point.read_at = name + ":" + std::to_string(csv_row.line);
+    point.read_at = fs::path{name}.filename().string() + ":" + std::to_string(csv_row.line);
     if (!row.failure()) {
       if (const auto failure = check_and_derive(point)) {
         row.reject(static_cast<std::size_t>(

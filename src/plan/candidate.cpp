@@ -57,6 +57,7 @@ void price_candidate(const Site& site, const RackKind& rack, const Service& serv
   candidate.meter_per_gpu = cooling.meter_for(
       {candidate.it_per_gpu.value * available + rack.idle_it_per_gpu.value * (1.0 - available)});
   const auto& point = candidate.point;
+  candidate.mean_output_per_gpu = point.output_per_gpu * available;
   UsdPerSecond revenue = point.output_per_gpu * service.output_price;
   if (const auto input = point.input_per_gpu()) {
     revenue += *input * service.input_price;
@@ -132,13 +133,17 @@ class Builder {
       if (rack.system->accelerator != point.point->accelerator) {
         continue;
       }
+      if (power->mean > rack.chain.tdp()) {
+        ++excluded.above_cap;
+        continue;
+      }
       const double gpus =
           (static_cast<double>(rack.stock->owned) + rack.stock->max_buy) * rack.gpus_per_rack;
       if (point.point->layout.num_gpus > gpus) {
         ++excluded.too_large;
         continue;
       }
-      Candidate candidate{s, k, point, ttft_known, *power, {}, {}, {}, index};
+      Candidate candidate{s, k, point, ttft_known, *power, {}, {}, {}, {}, index};
       price_candidate(site_, rack, service, candidate);
       set_.candidates.push_back(std::move(candidate));
     }
@@ -189,7 +194,7 @@ std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(const CandidateSet
   std::vector<curve::CurvePoint<TokensPerSecond>> points;
   for (const auto& candidate : set.candidates) {
     if (candidate.service == service && candidate.rack == rack) {
-      points.push_back({candidate.meter_per_gpu.value, candidate.point.output_per_gpu});
+      points.push_back({candidate.meter_per_gpu.value, candidate.mean_output_per_gpu});
     }
   }
   if (points.empty()) {

@@ -68,7 +68,7 @@ Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
   if (set.excluded[s].unknown_ttft > 0) {
     return {service_key(service, "max_ttft"), shortest(in_seconds(*service.slo.max_ttft)) + " s",
             "--allow-unknown-ttft: " + std::to_string(set.excluded[s].unknown_ttft) +
-                " deployments have enough interactivity and no measured TTFT",
+                " operating points have enough interactivity and no measured TTFT",
             0.0};
   }
   if (service.slo.max_ttft && reach.best_ttft && *reach.best_ttft > *service.slo.max_ttft) {
@@ -167,6 +167,16 @@ bool nothing_can_serve(const Site& site, const CandidateSet& set) {
   return true;
 }
 
+std::vector<std::optional<Remedy>> explain_unserved(const Site& site, const CandidateSet& set) {
+  std::vector<std::optional<Remedy>> reasons(site.services.size());
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    if (!has_candidate(set, s)) {
+      reasons[s] = slo_remedy(site, set, s);
+    }
+  }
+  return reasons;
+}
+
 void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
   // A service that must be served but has no column: no amount of power or racks helps.
   const bool none = nothing_can_serve(site, set);
@@ -174,7 +184,7 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
     const bool committed =
         site.services[s].committed_output.value_or(TokensPerSecond{}) > TokensPerSecond{};
     if ((none || committed) && !has_candidate(set, s)) {
-      plan.remedies.push_back(slo_remedy(site, set, s));
+      plan.remedies.push_back(*plan.unserved[s]);
     }
   }
   if (!plan.remedies.empty()) {

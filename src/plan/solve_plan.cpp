@@ -74,6 +74,10 @@ class Summary {
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       const auto& rack = set_.racks[k];
       add_flow(rack, rack.idle_gpu, plan_.racks[k].idle_gpus, flow.idle_gpu, flow, totals);
+      if (plan_.racks[k].powered > 0) {
+        totals.power_tag =
+            weaker(totals.power_tag, weaker(rack.system->chain_tag, rack.plant->pue.tag));
+      }
       if (plan_.racks[k].idle_gpus > kLeastGpus || available < 1.0) {
         totals.power_tag = weaker(totals.power_tag, rack.idle_tag);
       }
@@ -196,6 +200,7 @@ double relative_gap(double better, double worse) {
 
 Plan solve_plan(const Site& site, const CandidateSet& set) {
   Plan plan;
+  plan.unserved = explain_unserved(site, set);
   if (nothing_can_serve(site, set)) {
     explain_infeasible(site, set, plan);
     return plan;

@@ -78,7 +78,7 @@ void add_power(const plan::SolvedSite& solved, const plan::Assignment& assignmen
        {"gpu_power_basis", power.basis},
        {"gpu_cap_watts", shortest(in_watts(rack.chain.tdp()))},
        {"it_power_watts_per_gpu", shortest(in_watts(candidate.it_per_gpu.value))},
-       {"facility_power_watts_per_gpu", shortest(in_watts(candidate.meter_per_gpu.value))},
+       {"mean_facility_power_watts_per_gpu", shortest(in_watts(candidate.meter_per_gpu.value))},
        {"facility_joules_per_output_token",
         shortest(in_joules_per_token(figures.facility_per_output))},
        {"margin_usd_per_hour_per_gpu", shortest(in_usd_per_hour(candidate.margin_per_gpu))},

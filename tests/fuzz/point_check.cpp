@@ -41,6 +41,10 @@ void demand_sound(const inference::PointTable& table) {
     demand(fields(again.points[i]) == fields(table.points[i]),
            "another point when read back: " + again.points[i].read_at);
   }
+  std::size_t replaced = 0;
+  const auto merged = inference::merge_points(table.points, again.points, replaced);
+  demand(merged.size() == table.points.size() && replaced == table.points.size(),
+         "a point does not replace itself");
 }
 
 }  // namespace perwatt::fuzz

@@ -9,8 +9,8 @@ namespace perwatt::fuzz {
 /// The catalog in data/catalog, loaded once.
 [[nodiscard]] const catalog::Catalog& shipped_catalog();
 
-/// Throws std::logic_error unless the points survive format_points and parse_points unchanged and
-/// each rejection is told on one line.
+/// Throws std::logic_error unless the points survive format_points and parse_points unchanged,
+/// replace themselves when merged, and each rejection is told on one line.
 void demand_sound(const inference::PointTable& table);
 
 }  // namespace perwatt::fuzz

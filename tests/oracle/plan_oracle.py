@@ -126,7 +126,7 @@ def check_columns(checks, model, told, key):
         rack = model.racks[column.rack]
         checks.near("column output", float(row["output_tokens_per_s_per_gpu"]), column.at.output)
         checks.near("column GPU power", float(row["gpu_power_watts"]), column.gpu_watts)
-        checks.near("column facility power", float(row["facility_power_watts_per_gpu"]), column.meter_watts)
+        checks.near("column facility power", float(row["mean_facility_power_watts_per_gpu"]), column.meter_watts)
         checks.near("column margin", float(row["margin_usd_per_hour_per_gpu"]), margin,
                     absolute=1e-9 * (1 + column.revenue))
         checks.at_most("GPU power against the cap", column.gpu_watts,
@@ -177,7 +177,7 @@ def check_rebuilt(checks, plan, model):
         if total is not None:
             usd += (total - d["output_tokens_per_s_per_gpu"]) * s.usd_per_input
         revenue += usd * serving * 3600
-        meter += d["facility_power_watts_per_gpu"] * d["gpus"]
+        meter += d["mean_facility_power_watts_per_gpu"] * d["gpus"]
         checks.near("replicas", d["replicas"] * d["layout"]["num_gpus"], d["gpus"])
         checks.at_most("interactivity limit", s.min_interactivity, d["interactivity_tokens_per_s"])
         if s.max_ttft:
@@ -304,9 +304,7 @@ def apply_remedy(site, remedy):
         racks = [r for r in site["rack"] if r["system"] == system]
         if len(racks) > 1:
             return None, []
-        key = key.lstrip(".") or ("owned" if "owned" in racks[0] else "max_buy")
-        present = sum(racks[0].get(k, 0) for k in ("owned", "max_buy"))
-        racks[0][key] = racks[0].get(key, 0) + int(float(number)) - present
+        racks[0][key.lstrip(".")] = int(number)
     elif limit.startswith("service["):
         id, key = limit[8:].split("].")
         service = next(s for s in site["service"] if s["id"] == id)

@@ -78,6 +78,7 @@ class Point:
     interactivity: float | None
     ttft: float | None
     power: float | None
+    has_output: bool  # told by the source, not derived
     order: tuple
 
 
@@ -121,7 +122,7 @@ def read_point(row, read_at, catalog):
         row["task"] or f"{int(row['isl_tokens'])}/{int(row['osl_tokens'])}",
         (accelerator, row["weights_precision"], row["engine"], row["spec_decode"], row["serving"], layout),
         int(row["num_gpus"]), concurrency, total, output, interactivity, optional(row, "ttft_median_s"),
-        power, (-(interactivity or 0), -(output or 0), concurrency or 0, row["date"], row["source"], row["url"]))
+        power, bool(row["output_tokens_per_s_per_gpu"]), (-(interactivity or 0), -(output or 0), concurrency or 0, row["date"], row["source"], row["url"]))
 
 
 @dataclass
@@ -147,6 +148,16 @@ def between(high, low, interactivity):
                      log_mix(high.total, low.total, share), log_mix(high.output, low.output, share), power)
 
 
+def is_copy_of_any(point, rows):
+    """A median over runs that is the number of its only run, and tells nothing more."""
+    def same(a, b):
+        return a and b and abs(a / b - 1) <= 1e-6
+
+    return not point.has_output and any(
+        other.has_output and (other.power or not point.power) and other.concurrency == point.concurrency
+        and same(other.interactivity, point.interactivity) and same(other.total, point.total) for other in rows)
+
+
 def operating_points(points, service):
     """All points within the SLO of `service`, TTFT unknown included."""
     least, limit = service.min_interactivity, service.max_ttft
@@ -156,7 +167,7 @@ def operating_points(points, service):
             deployments.setdefault(p.deployment, []).append(p)
     found = []
     for rows in deployments.values():
-        rows.sort(key=lambda p: p.order)
+        rows = sorted((p for p in rows if not is_copy_of_any(p, rows)), key=lambda p: p.order)
         found += [Operating(p, None, p.interactivity, p.ttft, p.total, p.output, p.power) for p in rows]
         frontier = []
         for p in rows:

@@ -84,7 +84,7 @@ TEST(Units, OneKilowattForAnHourCostsTheKwhPrice) {
 }
 
 TEST(Units, PublishedCostPerMillionTokensIsReproduced) {
-  // $1.41/h at 90 tokens/s per GPU is $4.35 per million tokens (facts/inference-data.md section 5).
+  // $1.41/h at 90 tokens/s per GPU is $4.35 per million tokens.
   const UsdPerToken h200 = usd_per_hour(1.41) / tokens_per_second(90);
   EXPECT_NEAR(in_usd_per_million_tokens(h200), 4.35, 0.005);
   const UsdPerToken gb300 = usd_per_hour(2.652) / tokens_per_second(6000);

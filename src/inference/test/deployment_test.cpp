@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "points.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -28,38 +29,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<MeasuredPoint>& shipped_points() {
-  static const auto kPoints =
-      load_points({fs::path{PERWATT_TEST_DATA_DIR} / "points"},
-                  catalog::Catalog::load({fs::path{PERWATT_TEST_DATA_DIR} / "catalog"}));
-  return kPoints;
-}
-
-Workload lengths(int isl, int osl) {
-  return {isl, osl, ""};
-}
-
 Slo at_least(double interactivity) {
   return {tokens_per_second(interactivity), {}, false};
 }
 
 Slo with_ttft(double interactivity, double ttft, bool allow_unknown = false) {
   return {tokens_per_second(interactivity), seconds(ttft), allow_unknown};
-}
-
-/// A point of deployment "a" on 8/8 tokens.
-MeasuredPoint point_at(int concurrency, double interactivity, double output) {
-  MeasuredPoint point;
-  point.source = "test";
-  point.model = "m";
-  point.engine = "a";
-  point.layout.num_gpus = 8;
-  point.workload = lengths(8, 8);
-  point.concurrency = concurrency;
-  point.interactivity = tokens_per_second(interactivity);
-  point.output_per_gpu = tokens_per_second(output);
-  point.total_per_gpu = tokens_per_second(2 * output);
-  return point;
 }
 
 MeasuredPoint with_ttft(MeasuredPoint point, double ttft) {
@@ -361,18 +336,6 @@ RC_GTEST_PROP(MeetingProperty, WhereTtftBindsBetweenTwoRowsAPointIsAdded, ()) {
 
 // ---- shipped points ---------------------------------------------------------------------------
 
-std::vector<std::pair<std::string, Workload>> shipped_uses() {
-  std::map<std::pair<std::string, std::string>, std::pair<std::string, Workload>> uses;
-  for (const auto& point : shipped_points()) {
-    uses.try_emplace({point.model, to_string(point.workload)}, point.model, point.workload);
-  }
-  std::vector<std::pair<std::string, Workload>> result;
-  for (const auto& [name, use] : uses) {
-    result.push_back(use);
-  }
-  return result;
-}
-
 TEST(ShippedDeployments, FrontiersFallAndInterpolationStaysInsideOneDeployment) {
   std::size_t interpolated = 0;
   for (const auto& [model, workload] : shipped_uses()) {
@@ -460,148 +423,6 @@ TEST(MinJoulesValidation, AgreesWithMlEnergy) {
     EXPECT_NEAR(least / number("joules_per_output_token"), 1, number("tolerance_ratio"))
         << file.string() << ":" << row.line << ": " << least;
   }
-}
-
-// ---- uncertainty ------------------------------------------------------------------------------
-
-double log_spread(const OperatingPoint& point) {
-  const auto interval = rate_interval(point);
-  EXPECT_NEAR(interval.low_factor * interval.high_factor, 1, 1e-12);
-  return std::log(interval.high_factor);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const auto middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-/// Repeats: usable rows of one deployment, workload and load that differ in date or source.
-std::vector<std::vector<const MeasuredPoint*>> shipped_repeats(Serving serving) {
-  std::map<std::string, std::vector<const MeasuredPoint*>> groups;
-  for (const auto& point : shipped_points()) {
-    if (point.serving != serving || !point.output_per_gpu || !point.interactivity ||
-        !point.concurrency) {
-      continue;
-    }
-    auto alike = point;
-    alike.source.clear();
-    alike.date.clear();
-    alike.url.clear();
-    alike.mean_batch_size.reset();
-    alike.mean_output_tokens.reset();
-    groups[identity(alike)].push_back(&point);
-  }
-  std::vector<std::vector<const MeasuredPoint*>> repeats;
-  for (auto& [key, rows] : groups) {
-    if (rows.size() >= 2) {
-      repeats.push_back(std::move(rows));
-    }
-  }
-  return repeats;
-}
-
-void expect_repeats_covered(Serving serving) {
-  std::size_t covered = 0;
-  std::size_t rows = 0;
-  for (const auto& group : shipped_repeats(serving)) {
-    std::vector<double> logs;
-    for (const auto* point : group) {
-      logs.push_back(std::log(in_tokens_per_second(*point->output_per_gpu)));
-    }
-    const double centre = median(logs);
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      covered += std::abs(logs[i] - centre) <= log_spread(at_row(*group[i])) ? 1U : 0U;
-      ++rows;
-    }
-  }
-  const double coverage = static_cast<double>(covered) / static_cast<double>(rows);
-  std::printf("repeats, %s: %zu rows, coverage %.3f\n", to_string(serving), rows, coverage);
-  EXPECT_GT(rows, 100U);
-  EXPECT_GE(coverage, 0.90);
-  EXPECT_LE(coverage, 0.98);
-}
-
-TEST(RateInterval, HoldsNineInTenAggregatedRepeats) {
-  expect_repeats_covered(Serving::aggregated);
-}
-
-TEST(RateInterval, HoldsNineInTenDisaggregatedRepeats) {
-  expect_repeats_covered(Serving::disaggregated);
-}
-
-TEST(RateInterval, IsWiderBetweenRowsAndWidensWithTheirDistance) {
-  const auto high = point_at(4, 100, 10);
-  const auto near = point_at(8, 50, 20);
-  const auto far = point_at(64, 50, 80);
-  const auto at = tokens_per_second(75);
-  EXPECT_LT(log_spread(at_row(high)), log_spread(between_rows(high, near, at)));
-  EXPECT_LT(log_spread(between_rows(high, near, at)), log_spread(between_rows(high, far, at)));
-}
-
-/// The share of the interval that interpolation alone adds.
-double interpolation_spread(const OperatingPoint& between) {
-  const double whole = log_spread(between);
-  const double repeats = log_spread(at_row(*between.point));
-  return std::sqrt(whole * whole - repeats * repeats);
-}
-
-struct LeftOut {
-  OperatingPoint between;  // interpolated from the neighbours of the row
-  double log_error = 0;
-};
-
-/// The neighbours of `frontier[i]`, interpolated to it, when they are along one load.
-std::optional<LeftOut> leave_out(const std::vector<const MeasuredPoint*>& frontier, std::size_t i) {
-  const auto& high = *frontier[i - 1];
-  const auto& row = *frontier[i];
-  const auto& low = *frontier[i + 1];
-  if (!high.concurrency || !low.concurrency || *low.concurrency <= *high.concurrency) {
-    return std::nullopt;
-  }
-  const auto between = between_rows(high, low, *row.interactivity);
-  return LeftOut{between, std::abs(std::log(between.output_per_gpu / *row.output_per_gpu))};
-}
-
-/// Every interior row of every shipped frontier, left out.
-std::vector<LeftOut> shipped_left_out() {
-  std::vector<LeftOut> result;
-  for (const auto& [model, workload] : shipped_uses()) {
-    const DeploymentSet set{shipped_points(), model, workload};
-    for (const auto& deployment : set.deployments()) {
-      const auto frontier = own_frontier(deployment);
-      for (std::size_t i = 1; i + 1 < frontier.size(); ++i) {
-        if (const auto left_out = leave_out(frontier, i)) {
-          result.push_back(*left_out);
-        }
-      }
-    }
-  }
-  return result;
-}
-
-/// The share of rows left out whose error is inside `spread`.
-template <class Spread>
-double left_out_coverage(Spread spread) {
-  const auto rows = shipped_left_out();
-  EXPECT_GT(rows.size(), 1500U);
-  const auto covered = std::count_if(rows.begin(), rows.end(), [&](const LeftOut& row) {
-    return row.log_error <= spread(row.between);
-  });
-  return static_cast<double>(covered) / static_cast<double>(rows.size());
-}
-
-TEST(RateInterval, HoldsNineInTenRowsLeftOut) {
-  const double coverage = left_out_coverage(log_spread);
-  std::printf("interpolation, leave one out, whole interval: coverage %.3f\n", coverage);
-  EXPECT_GE(coverage, 0.90);
-  EXPECT_LE(coverage, 0.98);
-}
-
-// Defect: kInterpolation = 0.25 covers 0.859 of 1,878 rows left out (InferenceX 0.906, ML.ENERGY
-// 0.738); the 90 % quantile is 0.31.
-TEST(RateInterval, InterpolationAloneHoldsNineInTenRowsLeftOut) {
-  EXPECT_GE(left_out_coverage(interpolation_spread), 0.90);
 }
 
 }  // namespace

@@ -288,7 +288,7 @@ TEST(ImportInferencex, faulty_metrics_reject_the_row) {
       {R"({"tput_per_gpu": 80, "avg_power_w": -5})", "avg_power_w is '-5'"},
       {R"({"tput_per_gpu": 80, "avg_power_w": 1200000})", "avg_power_w is '1200000'"},
       {R"({"tput_per_gpu": 80, "pp": 1.5})", "pp is '1.5'; it must be a whole number"},
-      {R"({"tput_per_gpu": 80, "pp": 10000000})", "pp gives 4e+07 GPUs"},
+      {R"({"tput_per_gpu": 80, "pp": 10000000})", "pp gives 40000000 GPUs"},
       {R"({"tput_per_gpu": 80, "power_valid": "yes"})", "power_valid is 'yes'"},
       {R"([1])", "is '[1]'; it must be a JSON object"},
       {R"({"tput_per_gpu": 80)", "byte 20 is no JSON"},

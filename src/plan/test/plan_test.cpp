@@ -186,7 +186,7 @@ TEST(Infeasible, CommitmentBeyondTheRacksNamesEveryWayOut) {
   ASSERT_EQ(solved->plan.remedies.size(), 2U);
   EXPECT_EQ(solved->plan.remedies[0].limit, "service[chat].committed_output_tokens_per_s");
   EXPECT_EQ(solved->plan.remedies[0].needed, "at most 3200 tok/s");
-  EXPECT_EQ(solved->plan.remedies[1].limit, "rack[hgx-h200-air]");
+  EXPECT_EQ(solved->plan.remedies[1].limit, "rack[hgx-h200-air].owned");
   EXPECT_EQ(solved->plan.remedies[1].needed, "at least 2 racks");
 }
 

@@ -75,7 +75,7 @@ struct MeasuredPoint {
 
   std::string date;  // YYYY-MM-DD of the run, empty when unknown: stands for the software version
   std::string url;
-  std::string read_at;  // file:line
+  std::string read_at;  // file name:line
 
   // Which of the above were computed from the others when the row was read.
   bool output_is_derived = false;

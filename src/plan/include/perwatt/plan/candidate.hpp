@@ -33,17 +33,18 @@ struct RackKind {
   std::optional<UsdPerSecond> capital_per_gpu;  // of a bought GPU, energy not in it
 };
 
-/// One column: per GPU and while serving.
+/// One column, per GPU.
 struct Candidate {
   std::size_t service = 0;  // index into Site::services
   std::size_t rack = 0;     // index into the rack kinds
   inference::OperatingPoint point;
   bool ttft_known = true;  // false only where the SLO has a TTFT limit and the row has no TTFT
   inference::GpuPower gpu_power;
-  facility::ItPower it_per_gpu;
-  facility::MeterPower meter_per_gpu;  // time average, idle share of availability included
-  UsdPerSecond margin_per_gpu;         // revenue - energy, time average
-  std::size_t points_index = 0;        // position in its service's list, for stable output
+  facility::ItPower it_per_gpu;         // while serving
+  facility::MeterPower meter_per_gpu;   // time average, idle share of availability included
+  TokensPerSecond mean_output_per_gpu;  // time average
+  UsdPerSecond margin_per_gpu;          // revenue - energy, time average
+  std::size_t points_index = 0;         // position in its service's list, for stable output
 };
 
 /// Why measured rows did not become columns.
@@ -51,6 +52,7 @@ struct Excluded {
   std::size_t unknown_ttft = 0;
   std::size_t unknown_power = 0;
   std::size_t unknown_input_rate = 0;
+  std::size_t above_cap = 0;  // measured draw above the board's limit: nothing reserves it
   std::size_t too_large = 0;  // more GPUs than the racks of the kind have
 };
 
@@ -76,8 +78,8 @@ struct CandidateSet {
                                             std::span<const inference::MeasuredPoint> points,
                                             const inference::GpuPowerEstimator& estimator);
 
-/// Output tokens/s per GPU over watts at the meter per GPU, for one service on one rack kind: the
-/// concave hull of its candidates; nothing where it has none.
+/// Output tokens/s per GPU over watts at the meter per GPU, both time averages, for one service on
+/// one rack kind: the concave hull of its candidates; nothing where it has none.
 [[nodiscard]] std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(const CandidateSet& set,
                                                                             std::size_t service,
                                                                             std::size_t rack);

@@ -92,7 +92,8 @@ struct Plan {
   std::vector<Remedy> remedies;    // smallest change first
   std::vector<Assignment> assignments;
   std::vector<RackUse> racks;
-  std::vector<TokensPerSecond> served;  // output, by service
+  std::vector<TokensPerSecond> served;          // output, by service
+  std::vector<std::optional<Remedy>> unserved;  // by service: why it has no column, if so
   Totals totals;
   PowerFlow flow;
   Duals duals;
