@@ -356,10 +356,14 @@ def add_candidates(site, points, catalog, modelled_watts, allow_unknown_ttft=Fal
                     continue
                 column = Candidate(s, k, at)
                 column.gpu_watts = at.power if at.power is not None else modelled_watts(column)
-                if column.gpu_watts is None:
+                if column.gpu_watts is None or column.gpu_watts > cap_watts(catalog, rack.system):
                     continue
                 price_column(site, rack, service, column, catalog)
                 site.candidates.append(column)
+
+
+def cap_watts(catalog, system):
+    return figure(catalog.get("accelerator", system["accelerator"]), "tdp_watts")
 
 
 def price_column(site, rack, service, column, catalog):

@@ -139,7 +139,7 @@ def same_identity_replaces(suite):
         measured = [c for c in after if c["tag"] != "interpolated"]
         where = f"row {line} replaced"
         suite.that(len(measured) == len([c for c in before if c["tag"] != "interpolated"]), f"{where}: the number of columns changes")
-        found = [c for c in measured if c["read_at"].startswith(str(mine))]
+        found = [c for c in measured if c["read_at"].startswith(Path(mine).name + ":")]
         racks = {c["system"] for c in before if c["read_at"] == column["read_at"] and c["tag"] != "interpolated"}
         suite.that(len(found) == len(racks), f"{where}: {len(found)} columns are of the new row, not {len(racks)}")
         suite.that(all(c["read_at"] != column["read_at"] or c["tag"] == "interpolated" for c in after), f"{where}: the old row is still there")
