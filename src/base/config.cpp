@@ -92,7 +92,13 @@ std::size_t skip_string_or_comment(std::string_view text, std::size_t at) {
     if (quote == '"' && text[at] == '\\') {
       ++at;
     } else if (text.substr(at, end.size()) == end) {
-      return at + end.size();
+      at += end.size();
+      // A multi-line string may end in one or two quotes of its own before the closing three.
+      for (int extra = 0; is_multi_line && extra < 2 && at < text.size() && text[at] == quote;
+           ++extra) {
+        ++at;
+      }
+      return at;
     } else if (!is_multi_line && text[at] == '\n') {
       return at;  // not closed: the parser will say so
     }

@@ -1,6 +1,7 @@
 #include "perwatt/base/csv.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "perwatt/base/error.hpp"
@@ -104,8 +105,9 @@ CsvTable CsvTable::parse(std::string_view text, std::string name) {
   if (reader.done()) {
     throw_bad_input("the file is empty", table.name_, "it needs a header line");
   }
+  std::unordered_set<std::string> seen;
   for (auto& column : reader.next().fields) {
-    if (table.find(column)) {
+    if (!seen.insert(column).second) {
       throw_bad_input("the column '" + printable(column) + "' is there twice", table.name_ + ":1",
                       "remove one");
     }

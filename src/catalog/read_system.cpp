@@ -1,3 +1,5 @@
+#include <cstdint>
+
 #include "entry_reader.hpp"
 
 #include "perwatt/base/text.hpp"
@@ -105,7 +107,8 @@ void read_rack_scale(const ConfigTable& table, System& system, EntryReader& read
   if (chain.fan_min_speed_ratio > chain.fan_max_speed_ratio) {
     table.fail("fan_min_speed_ratio", "is above fan_max_speed_ratio", "swap them");
   }
-  const int gpus = chain.compute_trays * chain.boards_per_tray * chain.gpus_per_board;
+  const auto gpus =
+      static_cast<std::int64_t>(chain.compute_trays) * chain.boards_per_tray * chain.gpus_per_board;
   if (gpus != system.gpus_per_node) {
     table.fail("gpus_per_node",
                "is " + std::to_string(system.gpus_per_node) + " but trays x boards x GPUs is " +

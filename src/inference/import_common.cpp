@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kPrecisions = {"bf16", "fp8", "fp4", "mxfp4"};
 constexpr std::size_t kMagicBytes = 64;
-constexpr double kMostWattsPerTdp = 1.5;  // as parse_points has it
 constexpr const char* kIsMissing = "is missing; a point needs it";
 
 /// Accepts everything and remembers where parsing stopped.

@@ -27,7 +27,6 @@ struct Range {
   [[nodiscard]] constexpr Range times(double k) const { return {low * k, high * k}; }
 };
 
-inline constexpr double kLargestCount = 1e7;
 inline constexpr Range kRateRange{1e-9, 1e9};    // tokens/s/GPU
 inline constexpr Range kTimeRange{1e-9, 1e6};    // s
 inline constexpr Range kPowerRange{1e-9, 1e5};   // W/GPU

@@ -16,6 +16,10 @@ constexpr double kInteractivityTolerance = 0.01;  // interactivity = 1/TPOT
 
 std::optional<CheckFailure> check_layout(const MeasuredPoint& point) {
   const auto& layout = point.layout;
+  if (layout.num_gpus > kLargestCount) {
+    return CheckFailure{"num_gpus", "is " + std::to_string(layout.num_gpus) +
+                                        "; it must be at most " + shortest(kLargestCount)};
+  }
   if (layout.prefill_gpus && layout.decode_gpus &&
       *layout.prefill_gpus + *layout.decode_gpus != layout.num_gpus) {
     return CheckFailure{"num_gpus", "is " + std::to_string(layout.num_gpus) +
@@ -27,6 +31,10 @@ std::optional<CheckFailure> check_layout(const MeasuredPoint& point) {
 }
 
 std::optional<CheckFailure> check_rates(const MeasuredPoint& point) {
+  if (point.output_per_gpu && in_tokens_per_second(*point.output_per_gpu) < kLeastTokensPerSecond) {
+    return CheckFailure{"output_tokens_per_s_per_gpu",
+                        "is below " + shortest(kLeastTokensPerSecond) + "; nothing was served"};
+  }
   if (point.total_per_gpu && point.output_per_gpu) {
     const double share = *point.output_per_gpu / *point.total_per_gpu;
     if (share > 1.0 + kIdentityTolerance) {

@@ -19,9 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr double kMostWattsPerTdp = 1.5;  // beyond this a reading is not of one board
-constexpr double kLargestCount = 1e7;     // GPUs, tokens, requests
-
 /// Reads the fields of one row; the first failure is kept and later reads are skipped.
 class RowReader {
  public:
@@ -210,7 +207,7 @@ void read_measurements(RowReader& row, MeasuredPoint& point) {
   constexpr double kMostWatts = 1e5;
   constexpr double kMostJoules = 1e7;
   const auto rate = [&](std::size_t f) {
-    return quantity<TokensPerSecond>(row.number(f, kTiny, kMostTokens));
+    return quantity<TokensPerSecond>(row.number(f, kLeastTokensPerSecond, kMostTokens));
   };
   const auto time = [&](std::size_t f) {
     return quantity<Seconds>(row.number(f, kTiny, kMostSeconds));

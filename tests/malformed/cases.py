@@ -150,6 +150,7 @@ SITES = [
     site("deep-closed-arrays", "a = " + "[" * 100_000 + "]" * 100_000 + "\n", "site.toml:1"),
     site("deep-inline-tables", "a = " + "{a=" * 100_000, "site.toml:1"),
     site("deep-keys", "a" + ".a" * 100_000 + " = 1\n", "site.toml:1"),
+    site("deep-keys-after-four-quotes", 'x = ["""a"""", { a' + ".a" * 300_000 + " = 1 }]\n", "site.toml:1"),
     site("deep-quoted-keys", '"="' + '."="' * 100_000 + " = 1\n", "site.toml:1"),
     site("deep-quoted-table-names", '["]"' + '."]"' * 100_000 + "]\n", "site.toml:1"),
     site("deep-array-names", "[[a" + ".a" * 100_000 + "]]\n", "site.toml:1"),

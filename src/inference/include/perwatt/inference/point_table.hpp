@@ -11,6 +11,11 @@
 
 namespace perwatt::inference {
 
+/// Bounds of the tidy schema, for all readers.
+inline constexpr double kLargestCount = 1e7;           // GPUs, tokens, requests
+inline constexpr double kLeastTokensPerSecond = 1e-9;  // per GPU
+inline constexpr double kMostWattsPerTdp = 1.5;        // beyond this a reading is not of one board
+
 /// A row that was not taken, and why.
 struct RejectedRow {
   std::string where;   // "file:line: column"
