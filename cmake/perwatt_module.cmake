@@ -29,6 +29,7 @@ function(perwatt_module name)
   if(BUILD_TESTING AND M_TESTS)
     add_executable(${name}_test ${M_TESTS})
     target_link_libraries(${name}_test PRIVATE perwatt::${name} GTest::gmock GTest::gtest_main)
+    target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests/support)
     target_compile_definitions(
       ${name}_test PRIVATE PERWATT_TEST_DATA_DIR="${PROJECT_SOURCE_DIR}/data"
                            PERWATT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

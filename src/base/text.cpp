@@ -20,6 +20,16 @@ std::optional<Number> parse_whole(std::string_view text) {
   return value;
 }
 
+std::string with_thousands(std::string digits) {
+  const auto point = std::min(digits.find('.'), digits.size());
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  for (std::size_t at = point; at > first + 3;) {
+    at -= 3;
+    digits.insert(at, ",");
+  }
+  return digits;
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) {
@@ -89,6 +99,25 @@ std::string shortest(double value) {
       std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
                     is_plain ? std::chars_format::fixed : std::chars_format::scientific);
   return {buffer.data(), result.ptr};
+}
+
+std::string significant(double value, int digits) {
+  if (value == 0 || !std::isfinite(value)) {
+    return "0";
+  }
+  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
+  std::array<char, 512> buffer{};  // the longest double has 309 digits before the point
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed,
+                    std::clamp(digits - 1 - magnitude, 0, 180));
+  std::string text{buffer.data(), end.ptr};
+  if (text.find('.') != std::string::npos) {
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) {
+      text.pop_back();
+    }
+  }
+  return with_thousands(text == "-0" ? "0" : text);
 }
 
 bool is_iso_date(std::string_view text) {

@@ -16,16 +16,6 @@ std::size_t width_of(const std::string& text) {
   }));
 }
 
-std::string with_thousands(std::string digits) {
-  const auto point = std::min(digits.find('.'), digits.size());
-  const std::size_t first = digits.starts_with('-') ? 1 : 0;
-  for (std::size_t at = point; at > first + 3;) {
-    at -= 3;
-    digits.insert(at, ",");
-  }
-  return digits;
-}
-
 }  // namespace
 
 TextTable::TextTable(std::vector<std::string> header, std::vector<std::size_t> left)
@@ -61,22 +51,6 @@ std::string TextTable::text() const {
     }
   }
   return all;
-}
-
-std::string significant(double value, int digits) {
-  if (value == 0 || !std::isfinite(value)) {
-    return "0";
-  }
-  const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));
-  const int decimals = std::max(0, digits - 1 - magnitude);
-  auto text = fmt::format("{:.{}f}", value, decimals);
-  if (text.find('.') != std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.ends_with('.')) {
-      text.pop_back();
-    }
-  }
-  return with_thousands(text == "-0" ? "0" : text);
 }
 
 std::string or_dash(const std::optional<double>& value, int digits) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "perwatt/base/text.hpp"
 #include "perwatt/base/units.hpp"
 
 namespace perwatt::cli {
@@ -23,9 +24,6 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
   std::vector<std::size_t> left_;
 };
-
-/// `digits` significant digits without exponent, thousands separated: 14,551; 0.0123.
-[[nodiscard]] std::string significant(double value, int digits = 4);
 
 /// significant(), or "-" for what is unknown.
 [[nodiscard]] std::string or_dash(const std::optional<double>& value, int digits = 4);

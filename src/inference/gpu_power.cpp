@@ -1,7 +1,6 @@
 #include "perwatt/inference/gpu_power.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -143,78 +142,70 @@ std::optional<GpuPowerEstimator::Query> GpuPowerEstimator::query_of(
                index_of(engine_families_, engine_family(row.engine))};
 }
 
-std::optional<GpuPower> GpuPowerEstimator::estimate(const OperatingPoint& point,
-                                                    bool (*excluded)(const MeasuredPoint&,
-                                                                     const MeasuredPoint&)) const {
-  const auto query = query_of(point);
-  if (!query) {
-    return std::nullopt;
-  }
-
-  struct Neighbour {
-    double distance = 0;
-    const Relative* relative = nullptr;
-  };
-
-  std::array<Neighbour, kNeighbours> nearest;
-  std::size_t found = 0;
+std::vector<GpuPowerEstimator::Neighbour> GpuPowerEstimator::nearest(const Query& query,
+                                                                     const OperatingPoint& point,
+                                                                     Excluded excluded) const {
+  std::vector<Neighbour> found;
+  found.reserve(kNeighbours + 1);
   for (const auto& relative : relatives_) {
-    const double distance = squared_distance(query->features, relative.features) +
-                            (relative.accelerator == query->accelerator ? 0.0 : kOtherAccelerator) +
-                            (relative.precision == query->precision ? 0.0 : kOtherPrecision) +
-                            (relative.engine_family == query->engine_family ? 0.0 : kOtherEngine);
-    if (found == kNeighbours && distance >= nearest[found - 1].distance) {
+    const double distance = squared_distance(query.features, relative.features) +
+                            (relative.accelerator == query.accelerator ? 0.0 : kOtherAccelerator) +
+                            (relative.precision == query.precision ? 0.0 : kOtherPrecision) +
+                            (relative.engine_family == query.engine_family ? 0.0 : kOtherEngine);
+    if (found.size() == kNeighbours && distance >= found.back().distance) {
       continue;
     }
     const bool is_itself = relative.point == point.point || relative.point == point.other;
     if (is_itself || (excluded != nullptr && excluded(*relative.point, *point.point))) {
       continue;
     }
-    // Insertion into the short sorted list; a tie keeps the earlier row.
-    std::size_t place = found < kNeighbours ? found++ : kNeighbours - 1;
-    while (place > 0 && nearest[place - 1].distance > distance) {
-      nearest[place] = nearest[place - 1];
-      --place;
+    // Into the short sorted list; a tie keeps the earlier row first.
+    const auto place = std::upper_bound(
+        found.begin(), found.end(), distance,
+        [](double value, const Neighbour& neighbour) { return value < neighbour.distance; });
+    found.insert(place, {distance, &relative});
+    if (found.size() > kNeighbours) {
+      found.pop_back();
     }
-    nearest[place] = {distance, &relative};
   }
-  if (found == 0) {
+  return found;
+}
+
+std::optional<GpuPower> GpuPowerEstimator::estimate(const OperatingPoint& point,
+                                                    Excluded excluded) const {
+  const auto query = query_of(point);
+  const auto neighbours = query ? nearest(*query, point, excluded) : std::vector<Neighbour>{};
+  if (neighbours.empty()) {
     return std::nullopt;
   }
   double weight_sum = 0;
   double mean = 0;
-  double other_accelerators = 0;
-  for (std::size_t i = 0; i < found; ++i) {
-    const double weight = 1.0 / (nearest[i].distance + kDistanceFloor);
+  double foreign = 0;  // weight on other accelerators
+  for (const auto& [distance, relative] : neighbours) {
+    const double weight = 1.0 / (distance + kDistanceFloor);
     weight_sum += weight;
-    mean += weight * nearest[i].relative->log_share_of_tdp;
-    if (nearest[i].relative->accelerator != query->accelerator) {
-      other_accelerators += weight;
-    }
+    mean += weight * relative->log_share_of_tdp;
+    foreign += relative->accelerator == query->accelerator ? 0.0 : weight;
   }
   mean /= weight_sum;
+  foreign /= weight_sum;
   double variance = 0;
-  for (std::size_t i = 0; i < found; ++i) {
-    const double deviation = nearest[i].relative->log_share_of_tdp - mean;
-    variance += deviation * deviation / (nearest[i].distance + kDistanceFloor);
+  for (const auto& [distance, relative] : neighbours) {
+    const double deviation = relative->log_share_of_tdp - mean;
+    variance += deviation * deviation / (distance + kDistanceFloor) / weight_sum;
   }
-  const double foreign = other_accelerators / weight_sum;
-  const double sigma = std::sqrt(variance / weight_sum + kSpreadFloor * kSpreadFloor +
+  const double sigma = std::sqrt(variance + kSpreadFloor * kSpreadFloor +
                                  foreign * kOtherAcceleratorSpread * kOtherAcceleratorSpread);
   const Watts tdp = query->accelerator->tdp.value;
   const Watts floor = query->accelerator->idle ? query->accelerator->idle->value : Watts{};
   const auto bounded = [&](double log_share) {
     return std::clamp(tdp * std::exp(log_share), floor, tdp);
   };
-  GpuPower power;
-  power.mean = bounded(mean);
-  power.low = bounded(mean - kSigmasOf90Percent * sigma);
-  power.high = bounded(mean + kSigmasOf90Percent * sigma);
-  power.tag = Tag::modelled;
-  power.basis = std::to_string(found) + " nearest measured relatives, " +
-                std::to_string(std::lround(100 * (1 - foreign))) + " % of the weight on " +
-                query->accelerator->id;
-  return power;
+  return GpuPower{bounded(mean), bounded(mean - kSigmasOf90Percent * sigma),
+                  bounded(mean + kSigmasOf90Percent * sigma), Tag::modelled,
+                  std::to_string(neighbours.size()) + " nearest measured relatives, " +
+                      std::to_string(std::lround(100 * (1 - foreign))) + " % of the weight on " +
+                      query->accelerator->id};
 }
 
 std::optional<GpuPower> GpuPowerEstimator::power_of(const OperatingPoint& point) const {

@@ -12,16 +12,6 @@ namespace perwatt::report {
 
 namespace {
 
-std::string with_thousands(std::string digits) {
-  const auto point = std::min(digits.find('.'), digits.size());
-  const std::size_t first = digits.starts_with('-') ? 1 : 0;
-  for (std::size_t at = point; at > first + 3;) {
-    at -= 3;
-    digits.insert(at, ",");
-  }
-  return digits;
-}
-
 /// `value` with the prefix that leaves it between 1 and 1000: "19.2 M".
 std::string with_prefix(double value, int digits) {
   struct Prefix {
@@ -53,14 +43,7 @@ std::string significant(double value, int digits) {
     const double unit = std::pow(10.0, magnitude - digits + 1);
     value = std::round(value / unit) * unit;
   }
-  auto text = fmt::format("{:.{}f}", value, std::max(0, digits - 1 - magnitude));
-  if (text.find('.') != std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.ends_with('.')) {
-      text.pop_back();
-    }
-  }
-  return with_thousands(text == "-0" ? "0" : text);
+  return perwatt::significant(value, digits);
 }
 
 std::string power_text(Watts power, int digits) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "error_of.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -20,19 +21,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-/// The message of the bad_input error of `call`; a test failure when there is none.
-template <class Call>
-std::string error_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    return error.what();
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return {};
-}
 
 std::string watts_error(const std::string& text) {
   return error_of([&] { static_cast<void>(parse_watts(text, "site.toml:3: site.envelope")); });

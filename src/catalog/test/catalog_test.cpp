@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "catalog_errors.hpp"
+#include "error_of.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>

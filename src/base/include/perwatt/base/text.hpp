@@ -19,6 +19,10 @@ namespace perwatt {
 /// The shortest decimal that reads back as the same double: "3000000", "0.1", "1e+30".
 [[nodiscard]] std::string shortest(double value);
 
+/// For people: at least `digits` significant digits and all before the point, thousands separated,
+/// no exponent, no zeros at the end: "14,551", "0.0123".
+[[nodiscard]] std::string significant(double value, int digits = 4);
+
 /// True for YYYY-MM-DD, YYYY-MM or YYYY: dates that compare as text.
 [[nodiscard]] bool is_iso_date(std::string_view text);
 

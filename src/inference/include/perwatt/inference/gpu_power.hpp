@@ -34,6 +34,9 @@ struct PowerFeatures {
 
 class GpuPowerEstimator {
  public:
+  /// Whether `relative` may not be used for `row`; null: none is excluded.
+  using Excluded = bool (*)(const MeasuredPoint& relative, const MeasuredPoint& row);
+
   /// Keeps the points with measured power as relatives. `points` and `catalog` must outlive it.
   GpuPowerEstimator(std::span<const MeasuredPoint> points, const catalog::Catalog& catalog);
 
@@ -45,8 +48,7 @@ class GpuPowerEstimator {
   /// The estimate for a row as if its own power were unknown, from relatives that are not
   /// `excluded`.
   [[nodiscard]] std::optional<GpuPower> estimate(const OperatingPoint& point,
-                                                 bool (*excluded)(const MeasuredPoint& relative,
-                                                                  const MeasuredPoint& row)) const;
+                                                 Excluded excluded) const;
 
  private:
   struct Relative {
@@ -65,6 +67,13 @@ class GpuPowerEstimator {
     int engine_family;
   };
 
+  struct Neighbour {
+    double distance = 0;
+    const Relative* relative = nullptr;
+  };
+
+  [[nodiscard]] std::vector<Neighbour> nearest(const Query& query, const OperatingPoint& point,
+                                               Excluded excluded) const;
   [[nodiscard]] std::optional<Query> query_of(const OperatingPoint& point) const;
 
   const catalog::Catalog* catalog_;

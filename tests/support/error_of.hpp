@@ -1,4 +1,4 @@
-// What the tests of this module expect of an error.
+// What tests expect of an error.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 #include "perwatt/base/error.hpp"
 
-namespace perwatt::catalog {
+namespace perwatt {
 
 /// The message of the bad-input error that `call` throws.
 template <class Call>
@@ -22,4 +22,4 @@ std::string error_of(Call&& call) {
   return {};
 }
 
-}  // namespace perwatt::catalog
+}  // namespace perwatt
