@@ -77,7 +77,7 @@ bool has_energy(const Sample& sample) {
                      [](const auto& value) { return value.has_value(); });
 }
 
-/// One row of configs.csv: names and layout of a deployment.
+/// One row of configs.csv: kNames and layout of a deployment.
 struct Configuration {
   MeasuredPoint point;
   bool is_single_engine = false;  // its GPUs are tp × pipeline × context parallel
@@ -85,10 +85,10 @@ struct Configuration {
 };
 
 std::string engine_id(const std::string& framework) {
-  static const std::map<std::string, std::string, std::less<>> names = {
+  static const std::map<std::string, std::string, std::less<>> kNames = {
       {"trt", "trtllm"}, {"dynamo-trt", "dynamo-trtllm"}, {"mooncake-atom", "atom-disagg"}};
-  const auto at = names.find(framework);
-  return at == names.end() ? framework : at->second;
+  const auto at = kNames.find(framework);
+  return at == kNames.end() ? framework : at->second;
 }
 
 void read_pools(RowFields& row, Layout& layout) {
