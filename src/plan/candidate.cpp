@@ -101,14 +101,13 @@ class Builder {
     // Once with the TTFT unknowns allowed, to count what the SLO alone lets through.
     auto slo = service.slo;
     slo.allow_unknown_ttft = true;
-    std::size_t index = 0;
     for (const auto& point : deployments.meeting(slo)) {
-      add_point(s, point, index++);
+      add_point(s, point);
     }
     note_reach(s, deployments);
   }
 
-  void add_point(std::size_t s, const inference::OperatingPoint& point, std::size_t index) {
+  void add_point(std::size_t s, const inference::OperatingPoint& point) {
     const auto& service = site_.services[s];
     auto& excluded = set_.excluded[s];
     if (!is_on_site(point.point->accelerator)) {
@@ -143,7 +142,7 @@ class Builder {
         ++excluded.too_large;
         continue;
       }
-      Candidate candidate{s, k, point, ttft_known, *power, {}, {}, {}, {}, index};
+      Candidate candidate{s, k, point, ttft_known, *power, {}, {}, {}, {}};
       price_candidate(site_, rack, service, candidate);
       set_.candidates.push_back(std::move(candidate));
     }

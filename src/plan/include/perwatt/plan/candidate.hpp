@@ -44,7 +44,6 @@ struct Candidate {
   facility::MeterPower meter_per_gpu;   // time average, idle share of availability included
   TokensPerSecond mean_output_per_gpu;  // time average
   UsdPerSecond margin_per_gpu;          // revenue - energy, time average
-  std::size_t points_index = 0;         // position in its service's list, for stable output
 };
 
 /// Why measured rows did not become columns.
