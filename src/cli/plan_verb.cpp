@@ -1,6 +1,9 @@
 // perwatt plan: site file -> catalog + points -> candidates -> linear program -> answer and report.
+#include "lever_json.hpp"
+#include "lever_text.hpp"
 #include "plan_json.hpp"
 #include "plan_text.hpp"
+#include "progress.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 
@@ -19,6 +22,8 @@ struct PlanOptions {
   std::string baseline;
   std::string report_file;
   std::string candidates_file;
+  std::string only;
+  std::uint64_t seed = 1;
   bool allow_unknown_ttft = false;
   bool json = false;
 };
@@ -49,12 +54,12 @@ std::unique_ptr<Case> solve(plan::Site site, const PlanOptions& options,
 /// The site to compare with: --baseline, else the site file's [baseline], else none.
 std::optional<plan::Site> baseline_site(const plan::Site& site, const PlanOptions& options,
                                         const catalog::Catalog& catalog) {
-  const auto& named = options.baseline.empty() ? site.baseline_file : options.baseline;
+  const auto& named = options.baseline.empty() ? site.baseline.site : options.baseline;
   if (named.empty()) {
     return std::nullopt;
   }
   if (named == "self") {
-    return plan::without_purchases(site);
+    return plan::as_it_stands(site);
   }
   return plan::load_site(named, catalog);
 }
@@ -87,6 +92,23 @@ void write_report(const std::filesystem::path& file, const report::PlanReport& r
   write_file(beside.replace_extension(".csv"), report::plan_csv(report));
 }
 
+plan::Attribution find_levers(const plan::Site& baseline, const plan::Site& site,
+                              const PlanOptions& options, const catalog::Catalog& catalog,
+                              std::span<const inference::MeasuredPoint> points,
+                              const inference::GpuPowerEstimator& estimator) {
+  auto accelerators = plan::accelerators_of(site, catalog);
+  accelerators.merge(plan::accelerators_of(baseline, catalog));
+  const auto found = plan::find_options(site.services, accelerators, points, estimator);
+  plan::AttributionQuery query;
+  query.seed = options.seed;
+  if (!options.only.empty()) {
+    query.only = plan::parse_lever_class(options.only);
+  }
+  ProgressBar bar{"levers"};
+  query.progress = [&](double share) { bar.update(share); };
+  return plan::attribute(baseline, site, catalog, found, query);
+}
+
 void refuse_overwriting(const PlanOptions& options) {
   auto beside = std::filesystem::path{options.report_file};
   if (!options.report_file.empty() && !options.candidates_file.empty() &&
@@ -109,15 +131,35 @@ void run(const PlanOptions& options) {
   if (!options.candidates_file.empty()) {
     write_file(options.candidates_file, candidates_csv(planned->solved()));
   }
+  const auto levers = compared ? std::optional{find_levers(compared->site, planned->site, options,
+                                                           catalog, points, estimator)}
+                               : std::nullopt;
+  const bool optimal = planned->plan.status == plan::PlanStatus::optimal;
+  const auto sensitivities =
+      optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator)}
+              : std::nullopt;
   if (!options.report_file.empty()) {
     write_report(options.report_file,
                  {planned->solved(), baseline, &catalog,
                   frontiers_of(planned->site, catalog, points, estimator), PERWATT_VERSION});
   }
   if (options.json) {
-    fmt::print("{}\n", plan_json(planned->solved(), catalog, baseline).dump(2));
+    auto json = plan_json(planned->solved(), catalog, baseline);
+    if (levers) {
+      add_attribution(*levers, json);
+    }
+    if (sensitivities) {
+      add_sensitivities(*sensitivities, json);
+    }
+    fmt::print("{}\n", json.dump(2));
   } else {
     fmt::print("{}", plan_text(planned->solved(), baseline));
+    if (levers) {
+      fmt::print("\n{}", attribution_text(*levers));
+    }
+    if (sensitivities) {
+      fmt::print("\n{}", sensitivities_text(*sensitivities));
+    }
   }
 }
 
@@ -143,6 +185,11 @@ void add_plan_verb(CLI::App& app) {
   verb->add_option("--candidates", options->candidates_file,
                    "Write every column of the linear program with its reduced cost")
       ->type_name("FILE.csv");
+  verb->add_option("--only", options->only,
+                   "Pull only the levers of one class: what can be had without the others")
+      ->type_name("operations|model|facility|hardware")
+      ->check(CLI::IsMember({"operations", "model", "facility", "hardware"}));
+  verb->add_option("--seed", options->seed, "Of the resampled intervals")->capture_default_str();
   verb->add_flag("--allow-unknown-ttft", options->allow_unknown_ttft,
                  "Use deployments whose TTFT was not measured, marked, where a service limits it");
   verb->add_flag("--json", options->json, "Print JSON (docs/reference/plan-json.md)");
@@ -152,6 +199,7 @@ void add_plan_verb(CLI::App& app) {
       "Infeasible is an answer (exit 0) with the tightest limit and what would mend it.\n"
       "Examples:\n"
       "  perwatt plan examples/site-20mw-hopper.toml\n"
+      "  perwatt plan examples/site-20mw-hopper.toml --baseline self --only operations\n"
       "  perwatt plan examples/site-100mw.toml --report report.html\n"
       "  perwatt plan examples/site-mixed-vendor.toml --json");
   verb->callback([options] { run(*options); });

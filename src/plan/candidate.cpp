@@ -68,10 +68,8 @@ void price_candidate(const Site& site, const RackKind& rack, const Service& serv
 
 class Builder {
  public:
-  Builder(const Site& site, const catalog::Catalog& catalog,
-          std::span<const inference::MeasuredPoint> points,
-          const inference::GpuPowerEstimator& estimator)
-      : site_{site}, points_{points}, estimator_{estimator} {
+  Builder(const Site& site, const catalog::Catalog& catalog, const OptionSet& options)
+      : site_{site}, options_{options} {
     for (const auto& stock : site.racks) {
       set_.racks.push_back(make_rack_kind(site, catalog, stock));
     }
@@ -86,63 +84,59 @@ class Builder {
   }
 
   CandidateSet build() {
+    set_.excluded.resize(site_.services.size());
+    set_.reach.resize(site_.services.size());
+    for (const auto& option : options_.options) {
+      add_option(option);
+    }
     for (std::size_t s = 0; s < site_.services.size(); ++s) {
-      add_service(s);
+      note_reach(s);
     }
     return std::move(set_);
   }
 
  private:
-  void add_service(std::size_t s) {
-    const auto& service = site_.services[s];
-    set_.excluded.emplace_back();
-    set_.reach.emplace_back();
-    const inference::DeploymentSet deployments{points_, service.model, service.workload};
-    // Once with the TTFT unknowns allowed, to count what the SLO alone lets through.
-    auto slo = service.slo;
-    slo.allow_unknown_ttft = true;
-    for (const auto& point : deployments.meeting(slo)) {
-      add_point(s, point);
+  void add_option(const Option& option) {
+    const auto& service = site_.services[option.service];
+    const auto& row = *option.point.point;
+    auto& excluded = set_.excluded[option.service];
+    if (!is_on_site(row.accelerator) || !may_answer(service, row.model)) {
+      return;
     }
-    note_reach(s, deployments);
+    if (!site_.rules.allow(option.point)) {
+      ++excluded.by_rule;
+    } else if (!option.ttft_known && !service.slo.allow_unknown_ttft) {
+      ++excluded.unknown_ttft;
+    } else if (!option.point.total_per_gpu && service.input_price > UsdPerToken{}) {
+      ++excluded.unknown_input_rate;
+    } else if (!option.gpu_power) {
+      ++excluded.unknown_power;
+    } else {
+      place(option);
+    }
   }
 
-  void add_point(std::size_t s, const inference::OperatingPoint& point) {
-    const auto& service = site_.services[s];
-    auto& excluded = set_.excluded[s];
-    if (!is_on_site(point.point->accelerator)) {
-      return;
-    }
-    const bool ttft_known = !service.slo.max_ttft || point.ttft.has_value();
-    if (!ttft_known && !service.slo.allow_unknown_ttft) {
-      ++excluded.unknown_ttft;
-      return;
-    }
-    if (!point.total_per_gpu && service.input_price > UsdPerToken{}) {
-      ++excluded.unknown_input_rate;
-      return;
-    }
-    const auto power = estimator_.power_of(point);
-    if (!power) {
-      ++excluded.unknown_power;
-      return;
-    }
+  /// One column on every rack kind of the option's accelerator.
+  void place(const Option& option) {
+    const auto& service = site_.services[option.service];
+    auto& excluded = set_.excluded[option.service];
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       const auto& rack = set_.racks[k];
-      if (rack.system->accelerator != point.point->accelerator) {
+      if (rack.system->accelerator != option.point.point->accelerator) {
         continue;
       }
-      if (power->mean > rack.chain.tdp()) {
+      if (option.gpu_power->mean > rack.chain.tdp()) {
         ++excluded.above_cap;
         continue;
       }
       const double gpus =
           (static_cast<double>(rack.stock->owned) + rack.stock->max_buy) * rack.gpus_per_rack;
-      if (point.point->layout.num_gpus > gpus) {
+      if (option.point.point->layout.num_gpus > gpus) {
         ++excluded.too_large;
         continue;
       }
-      Candidate candidate{s, k, point, ttft_known, *power, {}, {}, {}, {}};
+      Candidate candidate{
+          option.service, k, option.point, option.ttft_known, *option.gpu_power, {}, {}, {}, {}};
       price_candidate(site_, rack, service, candidate);
       set_.candidates.push_back(std::move(candidate));
     }
@@ -154,37 +148,47 @@ class Builder {
     });
   }
 
-  void note_reach(std::size_t s, const inference::DeploymentSet& deployments) {
+  static bool may_answer(const Service& service, const std::string& model) {
+    const auto& others = service.alternative_models;
+    return service.model == model || std::find(others.begin(), others.end(), model) != others.end();
+  }
+
+  void note_reach(std::size_t s) {
     auto& reach = set_.reach[s];
     const auto& slo = site_.services[s].slo;
-    for (const auto& deployment : deployments.deployments()) {
-      if (!is_on_site(deployment.head().accelerator)) {
+    for (const auto* point : options_.measured[s]) {
+      if (!is_on_site(point->accelerator) || !may_answer(site_.services[s], point->model) ||
+          !site_.rules.allow(inference::at_row(*point))) {
         continue;
       }
       reach.has_deployment = true;
-      for (const auto* point : deployment.points) {
-        reach.best_interactivity =
-            std::max(reach.best_interactivity.value_or(TokensPerSecond{}), *point->interactivity);
-        if (*point->interactivity >= slo.min_interactivity && point->ttft_median) {
-          reach.best_ttft =
-              std::min(reach.best_ttft.value_or(*point->ttft_median), *point->ttft_median);
-        }
+      reach.best_interactivity =
+          std::max(reach.best_interactivity.value_or(TokensPerSecond{}), *point->interactivity);
+      if (*point->interactivity >= slo.min_interactivity && point->ttft_median) {
+        reach.best_ttft =
+            std::min(reach.best_ttft.value_or(*point->ttft_median), *point->ttft_median);
       }
     }
   }
 
   const Site& site_;
-  std::span<const inference::MeasuredPoint> points_;
-  const inference::GpuPowerEstimator& estimator_;
+  const OptionSet& options_;
   CandidateSet set_;
 };
 
 }  // namespace
 
 CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
+                              const OptionSet& options) {
+  return Builder{site, catalog, options}.build();
+}
+
+CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
                               std::span<const inference::MeasuredPoint> points,
                               const inference::GpuPowerEstimator& estimator) {
-  return Builder{site, catalog, points, estimator}.build();
+  return build_candidates(
+      site, catalog,
+      find_options(site.services, accelerators_of(site, catalog), points, estimator));
 }
 
 std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(const CandidateSet& set,

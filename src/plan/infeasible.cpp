@@ -136,7 +136,7 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
 std::vector<std::pair<Limit, double>> smallest_excess(const Site& site, const CandidateSet& set,
                                                       const std::vector<Limit>& limits,
                                                       SolverUse& use) {
-  PlanModel model{site, set, use, limits};
+  PlanModel model{site, set, use, {.relaxed = limits}};
   const auto solution = model.program().solve_integer();
   std::vector<std::pair<Limit, double>> excesses;
   if (!solution) {

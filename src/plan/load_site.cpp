@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <set>
+#include <utility>
+
+#include "site_tables.hpp"
 
 #include "perwatt/base/config.hpp"
 #include "perwatt/base/error.hpp"
@@ -55,6 +58,10 @@ Service read_service(const ConfigTable& table, const catalog::Catalog& catalog) 
   service.id = table.text("id");
   service.defined_at = table.where("id");
   service.model = catalog.model(table.text("model"), table.where("model")).id;
+  for (const auto& model : table.texts("alternative_models")) {
+    service.alternative_models.push_back(
+        catalog.model(model, table.where("alternative_models")).id);
+  }
   service.workload = read_workload(table);
   const auto interactivity = table.optional_rate("min_interactivity");
   if (!interactivity) {
@@ -205,12 +212,7 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
   for (const auto& table : document.tables("load")) {
     site.loads.push_back(read_load(table, catalog));
   }
-  if (const auto baseline = document.optional_table("baseline")) {
-    const auto file = baseline->text("site");
-    site.baseline_file =
-        file == "self" ? file : (std::filesystem::path{name}.parent_path() / file).string();
-    baseline->reject_unknown_keys();
-  }
+  read_operation(document, catalog, site);
   document.reject_unknown_keys();
   return site;
 }
@@ -219,12 +221,18 @@ Site load_site(const std::filesystem::path& file, const catalog::Catalog& catalo
   return parse_site(read_file(file), file.string(), catalog);
 }
 
-Site without_purchases(Site site) {
+Site as_it_stands(Site site) {
   for (auto& rack : site.racks) {
     rack.max_buy = 0;
   }
   std::erase_if(site.racks, [](const RackStock& rack) { return rack.owned == 0; });
-  site.baseline_file.clear();
+  for (auto& service : site.services) {
+    service.alternative_models.clear();
+  }
+  const Baseline today = std::exchange(site.baseline, {});
+  site.rules = today.rules.value_or(site.rules);
+  site.placements = today.placements.empty() ? site.placements : today.placements;
+  site.availability_ratio = today.availability_ratio.value_or(site.availability_ratio);
   return site;
 }
 

@@ -8,6 +8,9 @@ namespace {
 
 constexpr double kInf = LinearProgram::kInfinity;
 
+/// Small beside any price of tokens (a thousandth of a cent per million), large beside rounding.
+constexpr double kTieUsdPerHourPerKtok = 3.6e-5;
+
 double in_ktok(TokensPerSecond rate) {
   return in_tokens_per_second(rate) / 1e3;
 }
@@ -15,11 +18,15 @@ double in_ktok(TokensPerSecond rate) {
 }  // namespace
 
 PlanModel::PlanModel(const Site& site, const CandidateSet& set, SolverUse& use,
-                     const std::vector<Limit>& relaxed)
-    : site_{site}, set_{set}, program_{use} {
+                     const PlanModelOptions& options)
+    : site_{site}, set_{set}, options_{options}, program_{use} {
   add_rows();
-  add_columns(relaxed.empty());
-  for (const auto& limit : relaxed) {
+  add_placement_rows();
+  add_columns();
+  if (options.soft_commitments) {
+    add_unmet_columns();
+  }
+  for (const auto& limit : options.relaxed) {
     add_excess(limit);
   }
 }
@@ -41,26 +48,52 @@ void PlanModel::add_rows() {
   }
 }
 
-void PlanModel::add_columns(bool earn) {
-  const double profit = earn ? 1.0 : 0.0;
+void PlanModel::add_placement_rows() {
+  placement_rows_.resize(set_.racks.size());
+  for (std::size_t k = 0; k < set_.racks.size(); ++k) {
+    const auto& stock = *set_.racks[k].stock;
+    const auto is_here = [&](const Placement& placement) {
+      return placement.system == stock.system && placement.cooling_plant == stock.cooling_plant;
+    };
+    if (std::none_of(site_.placements.begin(), site_.placements.end(), is_here)) {
+      continue;
+    }
+    for (const auto& service : site_.services) {
+      const auto own =
+          std::find_if(site_.placements.begin(), site_.placements.end(),
+                       [&](const Placement& p) { return is_here(p) && p.service == service.id; });
+      const double share = own == site_.placements.end() ? 0.0 : own->gpu_share_ratio;
+      placement_rows_[k].emplace_back(program_.add_row(-kInf, 0), share);
+    }
+  }
+}
+
+void PlanModel::add_columns() {
+  const double profit = options_.relaxed.empty() ? 1.0 : 0.0;
+  const double tie = options_.break_ties ? kTieUsdPerHourPerKtok : 0.0;
   for (const auto& candidate : set_.candidates) {
+    const double output = in_ktok(candidate.point.output_per_gpu) * site_.availability_ratio;
+    std::vector<LinearProgram::Entry> entries{{rack_rows_[candidate.rack], 1.0},
+                                              {demand_rows_[candidate.service], output}};
+    if (!placement_rows_[candidate.rack].empty()) {
+      entries.emplace_back(placement_rows_[candidate.rack][candidate.service].first, 1.0);
+    }
     gpus_.push_back(program_.add_column(
-        profit * in_usd_per_hour(candidate.margin_per_gpu), 0, kInf,
-        {{rack_rows_[candidate.rack], 1.0},
-         {demand_rows_[candidate.service],
-          in_ktok(candidate.point.output_per_gpu) * site_.availability_ratio}}));
+        profit * in_usd_per_hour(candidate.margin_per_gpu) + tie * output, 0, kInf, entries));
   }
   for (std::size_t k = 0; k < set_.racks.size(); ++k) {
     const auto& rack = set_.racks[k];
     const Watts idle = facility::CoolingPlant{*rack.plant}.meter_for(rack.idle_it_per_gpu).value;
     idle_.push_back(program_.add_column(-profit * in_usd_per_hour(idle * site_.energy_price), 0,
                                         kInf, {{rack_rows_[k], 1.0}}));
-    powered_.push_back(
-        program_.add_column(0, 0, kInf,
-                            {{power_row_, in_megawatts(rack.provisioned_per_rack.value)},
-                             {rack_rows_[k], -static_cast<double>(rack.gpus_per_rack)},
-                             {stock_rows_[k], 1.0}},
-                            true));
+    std::vector<LinearProgram::Entry> powered{
+        {power_row_, in_megawatts(rack.provisioned_per_rack.value)},
+        {rack_rows_[k], -static_cast<double>(rack.gpus_per_rack)},
+        {stock_rows_[k], 1.0}};
+    for (const auto& [row, share] : placement_rows_[k]) {
+      powered.emplace_back(row, -share * rack.gpus_per_rack);
+    }
+    powered_.push_back(program_.add_column(0, 0, kInf, powered, true));
     const double capital =
         in_usd_per_hour(rack.capital_per_gpu.value_or(UsdPerSecond{})) * rack.gpus_per_rack;
     std::vector<LinearProgram::Entry> entries{{stock_rows_[k], -1.0}};
@@ -68,6 +101,16 @@ void PlanModel::add_columns(bool earn) {
       entries.emplace_back(*capital_row_, capital);
     }
     bought_.push_back(program_.add_column(-profit * capital, 0, rack.stock->max_buy, entries));
+  }
+}
+
+void PlanModel::add_unmet_columns() {
+  for (std::size_t s = 0; s < site_.services.size(); ++s) {
+    const auto& service = site_.services[s];
+    const auto committed = service.committed_output.value_or(TokensPerSecond{});
+    const UsdPerSecond penalty = tokens_per_second(1e3) * service.output_price * kUnmetPriceFactor;
+    unmet_.push_back(program_.add_column(-in_usd_per_hour(penalty), 0, in_ktok(committed),
+                                         {{demand_rows_[s], 1.0}}));
   }
 }
 

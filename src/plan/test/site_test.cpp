@@ -78,14 +78,14 @@ TEST(Site, TakesListPricesFromTheCatalog) {
 }
 
 TEST(Site, BaselineIsRelativeToTheSiteFile) {
-  EXPECT_EQ(parse(std::string{kGood} + "[baseline]\nsite = \"old.toml\"\n").baseline_file,
+  EXPECT_EQ(parse(std::string{kGood} + "[baseline]\nsite = \"old.toml\"\n").baseline.site,
             "dir/old.toml");
-  EXPECT_EQ(parse(std::string{kGood} + "[baseline]\nsite = \"self\"\n").baseline_file, "self");
+  EXPECT_EQ(parse(std::string{kGood} + "[baseline]\nsite = \"self\"\n").baseline.site, "self");
 }
 
 TEST(Site, WithoutPurchasesKeepsOwnedRacksOnly) {
   auto site = parse(std::string{kGood} + "[[rack]]\nsystem = \"gb300-nvl72\"\nmax_buy = 3\n");
-  site = without_purchases(site);
+  site = as_it_stands(site);
   ASSERT_EQ(site.racks.size(), 1U);
   EXPECT_EQ(site.racks[0].system, "hgx-h200-air");
 }

@@ -13,8 +13,7 @@
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/curve/power_curve.hpp"
 #include "perwatt/facility/power_chain.hpp"
-#include "perwatt/inference/deployment.hpp"
-#include "perwatt/inference/gpu_power.hpp"
+#include "perwatt/plan/option.hpp"
 #include "perwatt/plan/site.hpp"
 
 namespace perwatt::plan {
@@ -53,6 +52,7 @@ struct Excluded {
   std::size_t unknown_input_rate = 0;
   std::size_t above_cap = 0;  // measured draw above the board's limit: nothing reserves it
   std::size_t too_large = 0;  // more GPUs than the racks of the kind have
+  std::size_t by_rule = 0;    // [deployments] of the site rules them out
 };
 
 /// What the racks of the site could do for a service that got no column.
@@ -71,8 +71,13 @@ struct CandidateSet {
   std::vector<ServiceReach> reach;  // by service
 };
 
-/// All columns of the site. `site`, `catalog`, `points` and `estimator` must outlive the result.
-/// Throws Error(bad_input) for a rack that may be bought but has no price.
+/// All columns of the site. `site`, `catalog` and the points behind `options` must outlive the
+/// result. Throws Error(bad_input) for a rack that may be bought but has no price.
+/// REQUIRES: `options` were found for the site's services and at least its accelerators.
+[[nodiscard]] CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
+                                            const OptionSet& options);
+
+/// The same with the options found first.
 [[nodiscard]] CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
                                             std::span<const inference::MeasuredPoint> points,
                                             const inference::GpuPowerEstimator& estimator);

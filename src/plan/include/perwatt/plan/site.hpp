@@ -15,10 +15,36 @@
 
 namespace perwatt::plan {
 
+/// Which deployments a site runs, whatever else was measured. What is absent allows all.
+struct DeploymentRules {
+  std::optional<std::vector<std::string>> precisions;
+  std::optional<std::vector<std::string>> engines;
+  std::optional<std::vector<std::string>> spec_decode;
+  std::optional<std::vector<std::string>> serving;
+  std::string not_after;  // rows dated YYYY-MM-DD up to this one; undated rows never pass
+  std::optional<double> max_concurrency_per_gpu;  // rows without concurrency never pass
+
+  [[nodiscard]] bool allow(const inference::OperatingPoint& point) const;
+
+  bool operator==(const DeploymentRules&) const = default;
+};
+
+/// A share of the GPUs of a rack kind that is kept for a service. A rack kind with any placement
+/// serves only the services it names, each up to its share.
+struct Placement {
+  std::string system;         // catalog id
+  std::string cooling_plant;  // catalog id
+  std::string service;        // Service::id
+  double gpu_share_ratio = 0;
+
+  bool operator==(const Placement&) const = default;
+};
+
 /// Tokens somebody wants: a model under a workload, within an SLO, up to a demand, at a price.
 struct Service {
   std::string id;
-  std::string model;  // catalog id
+  std::string model;                            // catalog id
+  std::vector<std::string> alternative_models;  // catalog ids that may answer in its place
   inference::Workload workload;
   inference::Slo slo;
   TokensPerSecond demand_output;                    // at most this much can be sold
@@ -46,6 +72,21 @@ struct SiteLoad {
   std::string cooling_plant;  // catalog id
 };
 
+/// What the site runs today, where it differs from the plan's site. Purchases never belong to it.
+struct Baseline {
+  std::string site;  // empty: none; "self"; or a file, resolved against the site file
+  std::optional<DeploymentRules> rules;
+  std::vector<Placement> placements;
+  std::optional<double> availability_ratio;
+};
+
+/// What money costs and how long it is looked at. Before taxes.
+struct Horizon {
+  double years = 0;
+  double cost_of_capital_ratio = 0;  // per year
+  double payback_years = 0;          // an outlay must be earned back within
+};
+
 struct Site {
   std::string name;
   std::string file;
@@ -59,7 +100,10 @@ struct Site {
   std::string price_table;  // catalog id
   facility::PriceBasis price_basis = facility::PriceBasis::tco_hyperscaler;
   UsdPerJoule energy_price;
-  std::string baseline_file;  // [baseline] site, resolved against the site file; may be empty
+  DeploymentRules rules;
+  std::vector<Placement> placements;
+  Horizon horizon;
+  Baseline baseline;
 };
 
 /// Parses `text`; `name` is the file's path for messages and for resolving [baseline] site. Throws
@@ -69,7 +113,7 @@ struct Site {
 
 [[nodiscard]] Site load_site(const std::filesystem::path& file, const catalog::Catalog& catalog);
 
-/// The site as it stands: the same without purchases.
-[[nodiscard]] Site without_purchases(Site site);
+/// The site as it stands: without purchases, and as [baseline] says it runs.
+[[nodiscard]] Site as_it_stands(Site site);
 
 }  // namespace perwatt::plan

@@ -1,0 +1,100 @@
+#include "lever_json.hpp"
+
+#include <string>
+
+namespace perwatt::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kHoursPerYear = 8760;
+
+Json worth_json(const plan::Worth& worth) {
+  return {{"output_tokens_per_s", in_tokens_per_second(worth.output)},
+          {"profit_usd_per_hour", in_usd_per_hour(worth.profit)},
+          {"capital_usd_per_hour", in_usd_per_hour(worth.capital)},
+          {"meter_power_watts", in_watts(worth.meter)},
+          {"joules_per_output_token", in_joules_per_token(worth.joules_per_output_token)}};
+}
+
+const plan::LeverInfo& info_of(plan::Lever lever) {
+  return plan::all_levers()[static_cast<std::size_t>(lever)];
+}
+
+Json part_json(const plan::LeverPart& part, UsdPerSecond total) {
+  const auto& info = info_of(part.lever);
+  Json json{
+      {"lever", info.name},
+      {"class", to_string(info.lever_class)},
+      {"layer", to_string(info.layer)},
+      {"differs", part.differs},
+      {"output_tokens_per_s", in_tokens_per_second(part.part.output)},
+      {"usd_per_hour", in_usd_per_hour(part.part.profit)},
+      {"share_ratio", total == UsdPerSecond{} ? Json(nullptr) : Json(part.part.profit / total)},
+      {"usd_per_hour_low", in_usd_per_hour(part.profit_low)},
+      {"usd_per_hour_high", in_usd_per_hour(part.profit_high)},
+      {"usd_per_hour_standard_error", in_usd_per_hour(part.standard_error)},
+      {"capital_usd_per_hour", in_usd_per_hour(part.part.capital)},
+      {"outlay_usd", in_usd(part.outlay)},
+      {"net_present_value_usd", in_usd(part.net_present_value)},
+      {"payback_probability_ratio", part.payback_probability},
+      {"meter_power_watts", in_watts(part.part.meter)},
+      {"joules_per_output_token", in_joules_per_token(part.part.joules_per_output_token)}};
+  if (part.lever == plan::Lever::smoothing) {
+    json["note"] = "smoothing of power is not modelled yet: its part is 0 by definition";
+  }
+  return json;
+}
+
+}  // namespace
+
+void add_attribution(const plan::Attribution& attribution, Json& json) {
+  json["attribution"] = Json::array();
+  json["interactions"] = Json::array();
+  if (!attribution.unavailable_because.empty()) {
+    json["attribution_reason"] = attribution.unavailable_because;
+    return;
+  }
+  const UsdPerSecond total = attribution.plan.profit - attribution.baseline.profit;
+  json["attribution_total"] = {
+      {"only", attribution.only ? Json(to_string(*attribution.only)) : Json(nullptr)},
+      {"baseline", worth_json(attribution.baseline)},
+      {"with_levers", worth_json(attribution.plan)},
+      {"usd_per_hour", in_usd_per_hour(total)},
+      {"output_tokens_per_s",
+       in_tokens_per_second(attribution.plan.output - attribution.baseline.output)},
+      {"plans_solved", attribution.plans_solved},
+      {"resamples", attribution.resamples},
+      {"method", attribution.is_exact ? "exact Shapley values" : "sampled Shapley values"},
+      {"basis",
+       "whole racks; a committed token that is not served costs 10 times its price; "
+       "intervals: 90 % of resampled rates and GPU power with the plans held"}};
+  for (const auto& part : attribution.parts) {
+    json["attribution"].push_back(part_json(part, total));
+  }
+  for (const auto& pair : attribution.interactions) {
+    json["interactions"].push_back({{"levers", {info_of(pair.a).name, info_of(pair.b).name}},
+                                    {"usd_per_hour", in_usd_per_hour(pair.profit)}});
+  }
+}
+
+void add_sensitivities(const plan::Sensitivities& sensitivities, Json& json) {
+  json["sensitivities"] = Json::array();
+  for (const auto& change : sensitivities.changes) {
+    Json item{{"input", change.input}, {"change", change.change}};
+    const bool known = change.feasible && change.unavailable_because.empty();
+    item["usd_per_hour"] = known ? Json(in_usd_per_hour(change.profit)) : Json(nullptr);
+    item["output_tokens_per_s"] = known ? Json(in_tokens_per_second(change.output)) : Json(nullptr);
+    item["meter_power_watts"] = known ? Json(in_watts(change.meter)) : Json(nullptr);
+    if (!known) {
+      item["reason"] =
+          change.unavailable_because.empty() ? "infeasible" : change.unavailable_because;
+    }
+    json["sensitivities"].push_back(std::move(item));
+  }
+  json["usd_per_year_per_percent_tokens_per_joule"] =
+      in_usd_per_hour(sensitivities.per_percent_tokens_per_joule) * kHoursPerYear;
+}
+
+}  // namespace perwatt::cli

@@ -1,0 +1,45 @@
+// One site of an attribution, solved: what it is worth and what that rests on.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "perwatt/plan/attribution.hpp"
+
+namespace perwatt::plan {
+
+/// Standard normal draws by deployment, the same for every coalition: draw `resample` of one key
+/// does not depend on what else is asked for.
+class DeploymentDraws {
+ public:
+  explicit DeploymentDraws(std::uint64_t seed) : seed_{seed} {}
+
+  struct Draw {
+    double rate = 0;
+    double power = 0;
+  };
+
+  [[nodiscard]] Draw of(const inference::MeasuredPoint& point, std::size_t resample) const;
+
+ private:
+  std::uint64_t seed_;
+};
+
+struct Coalition {
+  Worth worth;
+  std::vector<UsdPerSecond> resampled_profit;
+};
+
+/// Solves `site` with whole racks, commitments soft. With `resamples` > 0 the plan found is also
+/// valued at that many draws of its deployments' rates and GPU power. Nothing where no plan exists:
+/// the loads alone pass the envelope.
+[[nodiscard]] std::optional<Coalition> solve_coalition(const Site& site,
+                                                       const catalog::Catalog& catalog,
+                                                       const OptionSet& options,
+                                                       const DeploymentDraws& draws,
+                                                       std::size_t resamples, SolverUse& use);
+
+}  // namespace perwatt::plan

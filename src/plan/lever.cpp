@@ -1,0 +1,268 @@
+#include "perwatt/plan/lever.hpp"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+namespace perwatt::plan {
+
+namespace {
+
+using enum LeverClass;
+using enum Layer;
+
+constexpr std::array<LeverInfo, kLeverCount> kLevers{{
+    {Lever::placement, "placement", operations, applications},
+    {Lever::engine_version, "engine_version", operations, infrastructure},
+    {Lever::operating_point, "operating_point", operations, applications},
+    {Lever::speculative_decoding, "speculative_decoding", operations, models},
+    {Lever::disaggregation, "disaggregation", operations, infrastructure},
+    {Lever::precision, "precision", operations, models},
+    {Lever::provisioning, "provisioning", operations, energy},
+    {Lever::availability, "availability", operations, infrastructure},
+    {Lever::model, "model", LeverClass::model, models},
+    {Lever::cooling, "cooling", facility, energy},
+    {Lever::smoothing, "smoothing", facility, energy},
+    {Lever::power_supply, "power_supply", facility, energy},
+    {Lever::host_and_fabric, "host_and_fabric", hardware, infrastructure},
+    {Lever::scale_up_domain, "scale_up_domain", hardware, infrastructure},
+    {Lever::accelerator_generation, "accelerator_generation", hardware, chips},
+    {Lever::capacity, "capacity", hardware, chips},
+}};
+
+constexpr std::array<std::string_view, 4> kClassNames{"operations", "model", "facility",
+                                                      "hardware"};
+constexpr std::array<std::string_view, 5> kLayerNames{"energy", "chips", "infrastructure", "models",
+                                                      "applications"};
+
+bool has(LeverSet set, Lever lever) {
+  return set[static_cast<std::size_t>(lever)];
+}
+
+using Words = std::optional<std::vector<std::string>>;
+
+/// What either allows; an empty optional allows all.
+Words either(const Words& a, const Words& b) {
+  if (!a || !b) {
+    return std::nullopt;
+  }
+  std::set<std::string> words{a->begin(), a->end()};
+  words.insert(b->begin(), b->end());
+  return std::vector<std::string>{words.begin(), words.end()};
+}
+
+DeploymentRules mixed_rules(const DeploymentRules& old, const DeploymentRules& now,
+                            LeverSet pulled) {
+  DeploymentRules rules = old;
+  if (has(pulled, Lever::precision)) {
+    rules.precisions = either(old.precisions, now.precisions);
+  }
+  if (has(pulled, Lever::speculative_decoding)) {
+    rules.spec_decode = either(old.spec_decode, now.spec_decode);
+  }
+  if (has(pulled, Lever::disaggregation)) {
+    rules.serving = either(old.serving, now.serving);
+  }
+  if (has(pulled, Lever::engine_version)) {
+    rules.engines = either(old.engines, now.engines);
+    rules.not_after = old.not_after.empty() || now.not_after.empty()
+                          ? std::string{}
+                          : std::max(old.not_after, now.not_after);
+  }
+  if (has(pulled, Lever::operating_point)) {
+    rules.max_concurrency_per_gpu =
+        old.max_concurrency_per_gpu && now.max_concurrency_per_gpu
+            ? std::optional{std::max(*old.max_concurrency_per_gpu, *now.max_concurrency_per_gpu)}
+            : std::nullopt;
+  }
+  return rules;
+}
+
+/// What sets a rack kind apart: the levers without which it is not there.
+class RackKinds {
+ public:
+  RackKinds(const Site& baseline, const catalog::Catalog& catalog) : catalog_{catalog} {
+    for (const auto& rack : baseline.racks) {
+      const auto& system = catalog.system(rack.system, rack.defined_at);
+      accelerators_.insert(system.accelerator);
+      domains_.insert(system.gpus_per_node);
+      media_.insert({system.accelerator, plant_of(rack).medium});
+    }
+  }
+
+  [[nodiscard]] LeverSet needed_for(const RackStock& rack) const {
+    const auto& system = catalog_.system(rack.system, rack.defined_at);
+    LeverSet levers;
+    const auto need = [&](Lever lever) { levers.set(static_cast<std::size_t>(lever)); };
+    if (!accelerators_.contains(system.accelerator)) {
+      need(Lever::accelerator_generation);
+    }
+    if (!domains_.contains(system.gpus_per_node)) {
+      need(Lever::scale_up_domain);
+    }
+    if (levers.none()) {  // the same accelerator and domain in another rack
+      need(media_.contains({system.accelerator, plant_of(rack).medium}) ? Lever::host_and_fabric
+                                                                        : Lever::cooling);
+    }
+    return levers;
+  }
+
+ private:
+  [[nodiscard]] const catalog::CoolingPlant& plant_of(const RackStock& rack) const {
+    return catalog_.cooling_plant(rack.cooling_plant, rack.defined_at);
+  }
+
+  const catalog::Catalog& catalog_;
+  std::set<std::string> accelerators_;
+  std::set<int> domains_;
+  std::set<std::pair<std::string, std::string>> media_;
+};
+
+/// The stock in `racks` that stands for the same system: with the same plant, else with any.
+const RackStock* same_system(const std::vector<RackStock>& racks, const RackStock& rack) {
+  const RackStock* found = nullptr;
+  for (const auto& other : racks) {
+    if (other.system == rack.system &&
+        (found == nullptr || other.cooling_plant == rack.cooling_plant)) {
+      found = &other;
+    }
+  }
+  return found;
+}
+
+std::vector<RackStock> mixed_racks(const Site& baseline, const Site& plan, LeverSet pulled,
+                                   const catalog::Catalog& catalog) {
+  const RackKinds kinds{baseline, catalog};
+  std::vector<RackStock> racks;
+  // In the plan's order, so that no lever changes a tie.
+  for (const auto& rack : plan.racks) {
+    const auto* old = same_system(baseline.racks, rack);
+    if (old == nullptr) {
+      if ((kinds.needed_for(rack) & ~pulled).none()) {
+        racks.push_back(rack);
+      }
+      continue;
+    }
+    RackStock mixed = has(pulled, Lever::capacity) ? rack : *old;
+    mixed.capital_per_gpu = rack.capital_per_gpu;
+    mixed.cooling_plant = has(pulled, Lever::cooling) ? rack.cooling_plant : old->cooling_plant;
+    mixed.defined_at = rack.defined_at;
+    racks.push_back(mixed);
+  }
+  for (const auto& rack : baseline.racks) {
+    if (same_system(plan.racks, rack) == nullptr && !has(pulled, Lever::capacity)) {
+      racks.push_back(rack);
+    }
+  }
+  return racks;
+}
+
+void mix_models(const Service& old, const Service& now, bool pulled, Service& mixed) {
+  if (!pulled) {
+    mixed.model = old.model;
+    mixed.alternative_models = old.alternative_models;
+    return;
+  }
+  std::set<std::string> models{now.alternative_models.begin(), now.alternative_models.end()};
+  models.insert(old.alternative_models.begin(), old.alternative_models.end());
+  models.insert(old.model);
+  models.erase(now.model);
+  mixed.model = now.model;
+  mixed.alternative_models.assign(models.begin(), models.end());
+}
+
+bool same_services(const Site& a, const Site& b) {
+  return std::equal(a.services.begin(), a.services.end(), b.services.begin(), b.services.end(),
+                    [](const Service& x, const Service& y) {
+                      return x.id == y.id && x.workload == y.workload &&
+                             x.slo.min_interactivity == y.slo.min_interactivity &&
+                             x.slo.max_ttft == y.slo.max_ttft &&
+                             x.demand_output == y.demand_output &&
+                             x.committed_output == y.committed_output &&
+                             x.output_price == y.output_price && x.input_price == y.input_price;
+                    });
+}
+
+bool same_site(const Site& a, const Site& b) {
+  const auto same_stock = [](const RackStock& x, const RackStock& y) {
+    return x.system == y.system && x.cooling_plant == y.cooling_plant && x.owned == y.owned &&
+           x.max_buy == y.max_buy;
+  };
+  const auto same_load = [](const SiteLoad& x, const SiteLoad& y) {
+    return x.it_power == y.it_power && x.cooling_plant == y.cooling_plant;
+  };
+  const auto same_models = [](const Service& x, const Service& y) {
+    return x.model == y.model && x.alternative_models == y.alternative_models;
+  };
+  return a.envelope == b.envelope && a.availability_ratio == b.availability_ratio &&
+         a.rules == b.rules && a.placements == b.placements &&
+         std::equal(a.racks.begin(), a.racks.end(), b.racks.begin(), b.racks.end(), same_stock) &&
+         std::equal(a.loads.begin(), a.loads.end(), b.loads.begin(), b.loads.end(), same_load) &&
+         std::equal(a.services.begin(), a.services.end(), b.services.begin(), b.services.end(),
+                    same_models);
+}
+
+}  // namespace
+
+const std::array<LeverInfo, kLeverCount>& all_levers() {
+  return kLevers;
+}
+
+std::string_view to_string(LeverClass lever_class) {
+  return kClassNames[static_cast<std::size_t>(lever_class)];
+}
+
+std::string_view to_string(Layer layer) {
+  return kLayerNames[static_cast<std::size_t>(layer)];
+}
+
+std::optional<LeverClass> parse_lever_class(std::string_view text) {
+  for (std::size_t i = 0; i < kClassNames.size(); ++i) {
+    if (kClassNames[i] == text) {
+      return static_cast<LeverClass>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+Site mixed_site(const Site& baseline, const Site& plan, LeverSet pulled,
+                const catalog::Catalog& catalog) {
+  const auto& from = [&](Lever lever) -> const Site& {
+    return has(pulled, lever) ? plan : baseline;
+  };
+  Site site = plan;
+  site.racks = mixed_racks(baseline, plan, pulled, catalog);
+  site.rules = mixed_rules(baseline.rules, plan.rules, pulled);
+  site.placements = from(Lever::placement).placements;
+  site.availability_ratio = from(Lever::availability).availability_ratio;
+  site.envelope = from(Lever::power_supply).envelope;
+  site.loads = from(Lever::host_and_fabric).loads;
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    mix_models(baseline.services[s], plan.services[s], has(pulled, Lever::model), site.services[s]);
+  }
+  return site;
+}
+
+LeverSet differing_levers(const Site& baseline, const Site& plan, const catalog::Catalog& catalog) {
+  LeverSet differing;
+  const Site before = mixed_site(baseline, plan, {}, catalog);
+  const Site after = mixed_site(baseline, plan, LeverSet{}.set(), catalog);
+  for (std::size_t i = 0; i < kLeverCount; ++i) {
+    // A lever may act only together with others (a rack that needs two), so both ends are looked
+    // at.
+    LeverSet without = LeverSet{}.set();
+    without.reset(i);
+    differing[i] = !same_site(mixed_site(baseline, plan, LeverSet{}.set(i), catalog), before) ||
+                   !same_site(mixed_site(baseline, plan, without, catalog), after);
+  }
+  return differing;
+}
+
+std::optional<std::string> incomparable_because(const Site& baseline, const Site& plan) {
+  if (!same_services(baseline, plan)) {
+    return "the baseline sells something else: its services, SLOs, demands or prices differ";
+  }
+  return std::nullopt;
+}
+
+}  // namespace perwatt::plan

@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "site_tables.hpp"
+
+#include "perwatt/base/text.hpp"
+
+namespace perwatt::plan {
+
+namespace {
+
+constexpr Range kYears{0.1, 100.0};
+
+/// A list of words, or nothing where the key is absent.
+std::optional<std::vector<std::string>> read_words(const ConfigTable& table, std::string_view key) {
+  if (!table.has(key)) {
+    return std::nullopt;
+  }
+  auto words = table.texts(key);
+  if (words.empty()) {
+    table.fail(key, "is empty, which would rule out every deployment",
+               "name what may run or remove the key");
+  }
+  return words;
+}
+
+DeploymentRules read_rules(const ConfigTable& table) {
+  DeploymentRules rules;
+  rules.precisions = read_words(table, "precisions");
+  rules.engines = read_words(table, "engines");
+  rules.spec_decode = read_words(table, "spec_decode");
+  rules.serving = read_words(table, "serving");
+  for (const auto& mode : rules.serving.value_or(std::vector<std::string>{})) {
+    if (mode != to_string(inference::Serving::aggregated) &&
+        mode != to_string(inference::Serving::disaggregated)) {
+      table.fail("serving", "names '" + printable(mode) + "'", "use aggregated or disaggregated");
+    }
+  }
+  rules.not_after = table.optional_text("not_after").value_or("");
+  if (!rules.not_after.empty() && !is_iso_date(rules.not_after)) {
+    table.fail("not_after", "is '" + printable(rules.not_after) + "'", "use YYYY-MM-DD");
+  }
+  rules.max_concurrency_per_gpu = table.optional_number("max_concurrency_per_gpu", kPositive);
+  table.reject_unknown_keys();
+  return rules;
+}
+
+Placement read_placement(const ConfigTable& table, const catalog::Catalog& catalog,
+                         const Site& site) {
+  Placement placement;
+  placement.system = catalog.system(table.text("system"), table.where("system")).id;
+  const auto plant = table.optional_text("cooling_plant");
+  const auto rack = std::find_if(site.racks.begin(), site.racks.end(), [&](const RackStock& r) {
+    return r.system == placement.system &&
+           (!plant ||
+            catalog.cooling_plant(*plant, table.where("cooling_plant")).id == r.cooling_plant);
+  });
+  if (rack == site.racks.end()) {
+    table.fail("system", "'" + placement.system + "' has no [[rack]] here",
+               "name a system of the site's racks");
+  }
+  placement.cooling_plant = rack->cooling_plant;
+  placement.service = table.text("service");
+  const bool known =
+      std::any_of(site.services.begin(), site.services.end(),
+                  [&](const Service& service) { return service.id == placement.service; });
+  if (!known) {
+    table.fail("service", "'" + printable(placement.service) + "' is no [[service]] here",
+               "name the id of a service");
+  }
+  placement.gpu_share_ratio = table.number("gpu_share_ratio", kRatio);
+  table.reject_unknown_keys();
+  return placement;
+}
+
+std::vector<Placement> read_placements(const ConfigTable& document, const catalog::Catalog& catalog,
+                                       const Site& site) {
+  constexpr double kRounding = 1e-9;
+  std::vector<Placement> placements;
+  std::map<std::pair<std::string, std::string>, double> shares;
+  for (const auto& table : document.tables("placement")) {
+    const auto placement = read_placement(table, catalog, site);
+    const bool twice = std::any_of(placements.begin(), placements.end(), [&](const Placement& p) {
+      return p.system == placement.system && p.cooling_plant == placement.cooling_plant &&
+             p.service == placement.service;
+    });
+    if (twice) {
+      table.fail("service",
+                 "'" + placement.service + "' is placed twice on '" + placement.system + "'",
+                 "add the shares up in one [[placement]]");
+    }
+    double& sum = shares[{placement.system, placement.cooling_plant}];
+    sum += placement.gpu_share_ratio;
+    if (sum > 1.0 + kRounding) {
+      table.fail("gpu_share_ratio",
+                 "brings the shares of '" + placement.system + "' to " + shortest(sum),
+                 "shares of one rack kind add up to at most 1");
+    }
+    placements.push_back(placement);
+  }
+  return placements;
+}
+
+void read_horizon(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
+  const auto& finance = catalog.finance();
+  site.horizon = {finance.server_lifetime_years.value, finance.cost_of_capital_ratio.value,
+                  finance.server_lifetime_years.value};
+  if (const auto table = document.optional_table("finance")) {
+    auto& horizon = site.horizon;
+    horizon.years = table->optional_number("horizon_years", kYears).value_or(horizon.years);
+    horizon.cost_of_capital_ratio = table->optional_number("cost_of_capital_ratio", kRatio)
+                                        .value_or(horizon.cost_of_capital_ratio);
+    horizon.payback_years = table->optional_number("payback_years", kYears).value_or(horizon.years);
+    table->reject_unknown_keys();
+  }
+}
+
+void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Site& site) {
+  auto& baseline = site.baseline;
+  const auto file = table.text("site");
+  baseline.site =
+      file == "self" ? file : (std::filesystem::path{site.file}.parent_path() / file).string();
+  if (file != "self") {
+    for (const auto* key : {"deployments", "placement", "availability_ratio"}) {
+      if (table.has(key)) {
+        table.fail(key, "is given beside a baseline of its own file",
+                   "write it in that file, or use site = \"self\"");
+      }
+    }
+  }
+  if (const auto rules = table.optional_table("deployments")) {
+    baseline.rules = read_rules(*rules);
+  }
+  baseline.placements = read_placements(table, catalog, site);
+  baseline.availability_ratio = table.optional_number("availability_ratio", {0.01, 1.0});
+  table.reject_unknown_keys();
+}
+
+bool names(const std::optional<std::vector<std::string>>& words, std::string_view word) {
+  return !words || std::find(words->begin(), words->end(), word) != words->end();
+}
+
+}  // namespace
+
+bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
+  const auto dated = [&](const inference::MeasuredPoint* row) {
+    return row == nullptr || not_after.empty() || (!row->date.empty() && row->date <= not_after);
+  };
+  const auto& row = *point.point;
+  return names(precisions, row.precision) && names(engines, row.engine) &&
+         names(spec_decode, row.spec_decode) && names(serving, to_string(row.serving)) &&
+         dated(point.point) && dated(point.other) &&
+         (!max_concurrency_per_gpu ||
+          (point.concurrency &&
+           *point.concurrency <= *max_concurrency_per_gpu * row.layout.num_gpus));
+}
+
+void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
+  if (const auto rules = document.optional_table("deployments")) {
+    site.rules = read_rules(*rules);
+  }
+  site.placements = read_placements(document, catalog, site);
+  read_horizon(document, catalog, site);
+  if (const auto baseline = document.optional_table("baseline")) {
+    read_baseline(*baseline, catalog, site);
+  }
+}
+
+}  // namespace perwatt::plan

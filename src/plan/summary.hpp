@@ -1,0 +1,16 @@
+// From the solver's columns to what they mean for the site.
+#pragma once
+
+#include "plan_model.hpp"
+
+#include "perwatt/plan/candidate.hpp"
+#include "perwatt/plan/plan.hpp"
+#include "perwatt/plan/site.hpp"
+
+namespace perwatt::plan {
+
+/// Fills in assignments, racks, served, totals and flow. `whole_racks`: the solution is integer.
+void take_answer(const Site& site, const CandidateSet& set, const PlanModel& model,
+                 const LinearProgram::Solution& solution, bool whole_racks, Plan& plan);
+
+}  // namespace perwatt::plan
