@@ -249,6 +249,31 @@ std::string number_text(const std::optional<T>& value) {
   }
 }
 
+/// The fields of `point` for the columns from source to decode_dp_attention, with room for the
+/// rest.
+std::vector<std::string> leading_fields(const MeasuredPoint& point) {
+  const auto& l = point.layout;
+  std::vector<std::string> fields;
+  fields.reserve(f_count);
+  fields = {point.source,
+            point.accelerator,
+            point.model,
+            point.precision,
+            point.engine,
+            point.spec_decode,
+            to_string(point.serving),
+            std::to_string(l.num_gpus),
+            number_text(l.prefill_gpus),
+            number_text(l.decode_gpus),
+            number_text(l.prefill_tp),
+            number_text(l.prefill_ep),
+            number_text(l.prefill_dp_attention),
+            number_text(l.decode_tp),
+            number_text(l.decode_ep),
+            number_text(l.decode_dp_attention)};
+  return fields;
+}
+
 }  // namespace
 
 const std::vector<std::string>& point_columns() {
@@ -370,29 +395,10 @@ std::vector<MeasuredPoint> load_points(const std::vector<fs::path>& paths,
 }
 
 std::string identity(const MeasuredPoint& point) {
-  const auto& l = point.layout;
-  const std::array<std::string, 22> parts = {point.source,
-                                             point.accelerator,
-                                             point.model,
-                                             point.precision,
-                                             point.engine,
-                                             point.spec_decode,
-                                             to_string(point.serving),
-                                             std::to_string(l.num_gpus),
-                                             number_text(l.prefill_gpus),
-                                             number_text(l.decode_gpus),
-                                             number_text(l.prefill_tp),
-                                             number_text(l.prefill_ep),
-                                             number_text(l.prefill_dp_attention),
-                                             number_text(l.decode_tp),
-                                             number_text(l.decode_ep),
-                                             number_text(l.decode_dp_attention),
-                                             to_string(point.workload),
-                                             number_text(point.mean_output_tokens),
-                                             number_text(point.concurrency),
-                                             number_text(point.mean_batch_size),
-                                             point.date,
-                                             point.url};
+  auto parts = leading_fields(point);
+  parts.insert(parts.end(), {to_string(point.workload), number_text(point.mean_output_tokens),
+                             number_text(point.concurrency), number_text(point.mean_batch_size),
+                             point.date, point.url});
   return join(parts, "\x1f");
 }
 
@@ -419,47 +425,32 @@ std::vector<MeasuredPoint> merge_points(std::vector<MeasuredPoint> existing,
 std::string format_points(const std::vector<MeasuredPoint>& points) {
   std::string text = csv_line(point_columns());
   for (const auto& p : points) {
-    const auto& l = p.layout;
     const auto unless = [](bool derived, const auto& value) {
       return derived ? std::string{} : number_text(value);
     };
-    text += csv_line({p.source,
-                      p.accelerator,
-                      p.model,
-                      p.precision,
-                      p.engine,
-                      p.spec_decode,
-                      to_string(p.serving),
-                      std::to_string(l.num_gpus),
-                      number_text(l.prefill_gpus),
-                      number_text(l.decode_gpus),
-                      number_text(l.prefill_tp),
-                      number_text(l.prefill_ep),
-                      number_text(l.prefill_dp_attention),
-                      number_text(l.decode_tp),
-                      number_text(l.decode_ep),
-                      number_text(l.decode_dp_attention),
-                      p.workload.task,
-                      number_text(p.workload.isl_tokens),
-                      p.workload.task.empty() ? number_text(p.workload.osl_tokens)
-                                              : number_text(p.mean_output_tokens),
-                      number_text(p.concurrency),
-                      number_text(p.mean_batch_size),
-                      number_text(p.total_per_gpu),
-                      unless(p.output_is_derived, p.output_per_gpu),
-                      unless(p.interactivity_is_derived, p.interactivity),
-                      number_text(p.ttft_median),
-                      number_text(p.ttft_p99),
-                      number_text(p.tpot_median),
-                      number_text(p.tpot_p99),
-                      number_text(p.e2e_median),
-                      unless(p.power_is_derived, p.gpu_power),
-                      number_text(p.joules_per_output_token),
-                      number_text(p.joules_per_total_token),
-                      number_text(p.prefill_gpu_power),
-                      number_text(p.decode_gpu_power),
-                      p.date,
-                      p.url});
+    auto fields = leading_fields(p);
+    fields.insert(fields.end(), {p.workload.task,
+                                 number_text(p.workload.isl_tokens),
+                                 p.workload.task.empty() ? number_text(p.workload.osl_tokens)
+                                                         : number_text(p.mean_output_tokens),
+                                 number_text(p.concurrency),
+                                 number_text(p.mean_batch_size),
+                                 number_text(p.total_per_gpu),
+                                 unless(p.output_is_derived, p.output_per_gpu),
+                                 unless(p.interactivity_is_derived, p.interactivity),
+                                 number_text(p.ttft_median),
+                                 number_text(p.ttft_p99),
+                                 number_text(p.tpot_median),
+                                 number_text(p.tpot_p99),
+                                 number_text(p.e2e_median),
+                                 unless(p.power_is_derived, p.gpu_power),
+                                 number_text(p.joules_per_output_token),
+                                 number_text(p.joules_per_total_token),
+                                 number_text(p.prefill_gpu_power),
+                                 number_text(p.decode_gpu_power),
+                                 p.date,
+                                 p.url});
+    text += csv_line(fields);
   }
   return text;
 }
