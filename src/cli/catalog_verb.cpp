@@ -51,6 +51,9 @@ Json entry_json(const Listed& listed) {
             {"id", listed.entry->id},
             {"name", listed.entry->name},
             {"aliases", listed.entry->aliases}};
+  if (!listed.entry->note.empty()) {
+    json["note"] = listed.entry->note;
+  }
   for (const auto& figure : listed.entry->figures) {
     json["figures"][figure.name] = figure_json(figure.figure);
   }
@@ -116,7 +119,8 @@ void print_entry(const catalog::Catalog& catalog, const Listed& listed) {
   if (!entry.aliases.empty()) {
     fmt::print("also called {}\n", join(entry.aliases, ", "));
   }
-  fmt::print("defined at {}\n\n", entry.defined_at);
+  fmt::print("defined at {}\n{}\n", entry.defined_at,
+             entry.note.empty() ? "" : "note: " + entry.note + "\n");
   TextTable table{{"figure", "value", "tag", "source"}, {0, 2, 3}};
   std::vector<std::string> sources;
   std::vector<std::string> notes;
