@@ -1,7 +1,6 @@
 #include "perwatt/inference/point_table.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <system_error>
@@ -122,8 +121,6 @@ enum Field : std::size_t {
   f_count
 };
 
-constexpr std::array<std::string_view, 4> kPrecisions = {"bf16", "fp8", "fp4", "mxfp4"};
-
 template <class Quantity>
 std::optional<Quantity> quantity(std::optional<double> value) {
   return value ? std::optional{Quantity::from_base(*value)} : std::nullopt;
@@ -147,7 +144,7 @@ void read_names(RowReader& row, const catalog::Catalog& catalog, MeasuredPoint& 
     point.model = model->id;
   }
   point.precision = row.required_text(f_precision);
-  if (std::find(kPrecisions.begin(), kPrecisions.end(), point.precision) == kPrecisions.end()) {
+  if (!catalog::is_precision(point.precision)) {
     row.reject(f_precision, "is '" + printable(point.precision) + "'; use bf16, fp8, fp4 or mxfp4");
   }
   point.engine = row.required_text(f_engine);
