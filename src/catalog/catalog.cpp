@@ -36,6 +36,10 @@ const T& require_by_name(const std::vector<T>& entries,
 
 }  // namespace
 
+bool is_precision(std::string_view text) {
+  return std::find(kPrecisions.begin(), kPrecisions.end(), text) != kPrecisions.end();
+}
+
 const Sourced<double>* Entry::find(std::string_view figure_name) const {
   for (const auto& figure : figures) {
     if (figure.name == figure_name) {

@@ -65,6 +65,15 @@ Tag EntryReader::read_tag(const ConfigTable& table) {
   return *tag;
 }
 
+std::optional<std::string> EntryReader::read_precision(const ConfigTable& table,
+                                                       std::string_view key) {
+  auto precision = table.optional_text(key);
+  if (precision && !is_precision(*precision)) {
+    table.fail(key, "is '" + printable(*precision) + "'", "use bf16, fp8, fp4 or mxfp4");
+  }
+  return precision;
+}
+
 std::string EntryReader::read_date(const ConfigTable& table) {
   auto date = table.text("date");
   if (!is_iso_date(date)) {

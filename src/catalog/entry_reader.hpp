@@ -41,6 +41,9 @@ class EntryReader {
   static void read_identity(const ConfigTable& table, Entry& entry);
   static Tag read_tag(const ConfigTable& table);
 
+  /// One of kPrecisions under `key`, or nothing when absent.
+  static std::optional<std::string> read_precision(const ConfigTable& table, std::string_view key);
+
   /// `date` as YYYY, YYYY-MM or YYYY-MM-DD: dates are compared as text.
   static std::string read_date(const ConfigTable& table);
 

@@ -11,6 +11,7 @@
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/catalog/catalog.hpp"
+#include "perwatt/catalog/quality.hpp"
 
 namespace perwatt::catalog {
 
@@ -244,16 +245,38 @@ class Loader {
       table.fail("kind", "is '" + printable(model.kind) + "'", "use dense, moe or hybrid");
     }
     static_cast<void>(table.optional_text("licence"));
+    model.native_precision = EntryReader::read_precision(table, "native_precision");
     for (const auto& score : table.tables("quality")) {
-      model.quality.push_back({score.text("benchmark"), score.number("score", {0, 100}),
-                               EntryReader::read_date(score), reader_.source_ref(score),
-                               score.optional_text("note").value_or("")});
-      score.reject_unknown_keys();
+      read_score(score, model);
     }
     reader_.read_figures(table, model, kModelFigures);
     model.total_parameters = EntryReader::scaled(model, "total_parameters_billions", 1e9);
     model.active_parameters = EntryReader::scaled(model, "active_parameters_billions", 1e9);
     return model;
+  }
+
+  void read_score(const ConfigTable& table, Model& model) {
+    QualityScore score;
+    score.benchmark = table.text("benchmark");
+    score.score_percent = table.number("score", {0, 100});
+    score.precision = EntryReader::read_precision(table, "precision");
+    if (table.has("tag")) {
+      score.tag = EntryReader::read_tag(table);
+    }
+    score.date = EntryReader::read_date(table);
+    score.source = reader_.source_ref(table);
+    score.note = table.optional_text("note").value_or("");
+    table.reject_unknown_keys();
+    for (const auto& known : model.quality) {
+      if (known.benchmark == score.benchmark && known.source == score.source &&
+          precision_of(model, known) == precision_of(model, score)) {
+        table.fail(
+            "benchmark",
+            "'" + printable(score.benchmark) + "' is there twice from one source at one precision",
+            "keep one, or name the settings in the benchmark");
+      }
+    }
+    model.quality.push_back(std::move(score));
   }
 
   PriceTable read_price_table(const ConfigTable& table) {

@@ -1,4 +1,6 @@
 // perwatt catalog list|show: what is known, and where each figure is from.
+#include <algorithm>
+
 #include "table.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
@@ -6,6 +8,7 @@
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/catalog/quality.hpp"
 
 namespace perwatt::cli {
 
@@ -22,6 +25,7 @@ struct CatalogOptions {
 struct Listed {
   const char* kind;
   const catalog::Entry* entry;
+  const catalog::Model* model = nullptr;  // the entry, where it is one
 };
 
 std::vector<Listed> all_entries(const catalog::Catalog& catalog) {
@@ -34,7 +38,9 @@ std::vector<Listed> all_entries(const catalog::Catalog& catalog) {
   take("accelerator", catalog.accelerators());
   take("system", catalog.systems());
   take("cooling plant", catalog.cooling_plants());
-  take("model", catalog.models());
+  for (const auto& model : catalog.models()) {
+    entries.push_back({"model", &model, &model});
+  }
   return entries;
 }
 
@@ -46,13 +52,39 @@ Json figure_json(const catalog::Sourced<double>& figure) {
   return json;
 }
 
+Json quality_json(const catalog::Model& model) {
+  Json scores = Json::array();
+  for (const auto& score : model.quality) {
+    const auto precision = catalog::precision_of(model, score);
+    Json json{{"benchmark", score.benchmark},
+              {"score_percent", score.score_percent},
+              {"precision", precision ? Json(*precision) : Json(nullptr)},
+              {"tag", to_string(score.tag)},
+              {"date", score.date},
+              {"source", score.source}};
+    if (!score.note.empty()) {
+      json["note"] = score.note;
+    }
+    scores.push_back(std::move(json));
+  }
+  return scores;
+}
+
 Json entry_json(const Listed& listed) {
   Json json{{"kind", listed.kind},
             {"id", listed.entry->id},
             {"name", listed.entry->name},
             {"aliases", listed.entry->aliases}};
+  if (!listed.entry->note.empty()) {
+    json["note"] = listed.entry->note;
+  }
   for (const auto& figure : listed.entry->figures) {
     json["figures"][figure.name] = figure_json(figure.figure);
+  }
+  if (listed.model != nullptr) {
+    const auto& native = listed.model->native_precision;
+    json["native_precision"] = native ? Json(*native) : Json(nullptr);
+    json["quality"] = quality_json(*listed.model);
   }
   return json;
 }
@@ -116,7 +148,8 @@ void print_entry(const catalog::Catalog& catalog, const Listed& listed) {
   if (!entry.aliases.empty()) {
     fmt::print("also called {}\n", join(entry.aliases, ", "));
   }
-  fmt::print("defined at {}\n\n", entry.defined_at);
+  fmt::print("defined at {}\n{}\n", entry.defined_at,
+             entry.note.empty() ? "" : "note: " + entry.note + "\n");
   TextTable table{{"figure", "value", "tag", "source"}, {0, 2, 3}};
   std::vector<std::string> sources;
   std::vector<std::string> notes;
@@ -141,15 +174,30 @@ void print_entry(const catalog::Catalog& catalog, const Listed& listed) {
 }
 
 void print_quality(const catalog::Catalog& catalog, const catalog::Model& model) {
+  fmt::print("\nreleased in {}\n", model.native_precision.value_or("an unknown precision"));
   if (model.quality.empty()) {
     return;
   }
-  fmt::print("\nquality scores\n");
+  TextTable table{{"quality score", "weights", "%", "tag", "date", "source"}, {0, 1, 3, 4, 5}};
+  std::vector<std::string> sources;
+  std::string notes;
   for (const auto& score : model.quality) {
-    fmt::print("  {}: {} % ({}; {}){}\n", score.benchmark, shortest(score.score_percent),
-               score.date, source_text(catalog, score.source),
-               score.note.empty() ? "" : ", " + score.note);
+    const std::string precision{catalog::precision_of(model, score).value_or("unknown")};
+    table.add({score.benchmark, precision, shortest(score.score_percent),
+               std::string{to_string(score.tag)}, score.date, score.source});
+    if (std::find(sources.begin(), sources.end(), score.source) == sources.end()) {
+      sources.push_back(score.source);
+    }
+    if (!score.note.empty()) {
+      notes += "  " + score.benchmark + " at " + precision + ", " + score.source + ": " +
+               score.note + "\n";
+    }
   }
+  fmt::print("\n{}\nsources of the scores\n", table.text());
+  for (const auto& id : sources) {
+    fmt::print("  {}: {}\n", id, source_text(catalog, id));
+  }
+  fmt::print("{}{}", notes.empty() ? "" : "\nnotes on the scores\n", notes);
 }
 
 void print_prices(const catalog::Catalog& catalog, const catalog::PriceTable& prices) {
@@ -185,8 +233,8 @@ void show(const CatalogOptions& options) {
         return;
       }
       print_entry(catalog, listed);
-      if (const auto* model = catalog.find_model(wanted); model == listed.entry) {
-        print_quality(catalog, *model);
+      if (listed.model != nullptr) {
+        print_quality(catalog, *listed.model);
       }
       return;
     }

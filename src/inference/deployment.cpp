@@ -198,10 +198,11 @@ std::vector<OperatingPoint> DeploymentSet::meeting(const Slo& slo) const {
   return result;
 }
 
+TokensPerSecond ranking_rate(const OperatingPoint& point) {
+  return point.total_per_gpu.value_or(point.output_per_gpu);
+}
+
 std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points) {
-  const auto rate = [](const OperatingPoint& p) {
-    return p.total_per_gpu.value_or(p.output_per_gpu);
-  };
   std::vector<std::size_t> order(points.size());
   for (std::size_t i = 0; i < order.size(); ++i) {
     order[i] = i;
@@ -210,11 +211,11 @@ std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points) {
     if (points[a].interactivity != points[b].interactivity) {
       return points[a].interactivity > points[b].interactivity;
     }
-    return rate(points[a]) > rate(points[b]);
+    return ranking_rate(points[a]) > ranking_rate(points[b]);
   });
   std::vector<std::size_t> kept;
   for (const auto i : order) {
-    if (kept.empty() || rate(points[i]) > rate(points[kept.back()])) {
+    if (kept.empty() || ranking_rate(points[i]) > ranking_rate(points[kept.back()])) {
       kept.push_back(i);
     }
   }

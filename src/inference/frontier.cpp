@@ -73,10 +73,6 @@ bool matches(const MeasuredPoint& point, std::string_view side) {
 
 }  // namespace
 
-TokensPerSecond ranking_rate(const OperatingPoint& point) {
-  return point.total_per_gpu.value_or(point.output_per_gpu);
-}
-
 Frontier build_frontier(const FrontierQuery& query, const catalog::Catalog& catalog,
                         std::span<const MeasuredPoint> points, const GpuPowerEstimator& estimator) {
   const DeploymentSet set{points, query.model, query.workload};

@@ -18,7 +18,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kPrecisions = {"bf16", "fp8", "fp4", "mxfp4"};
 constexpr std::size_t kMagicBytes = 64;
 constexpr const char* kIsMissing = "is missing; a point needs it";
 
@@ -309,7 +308,7 @@ std::optional<CheckFailure> set_names(MeasuredPoint& point, const catalog::Catal
   if (known_model == nullptr) {
     return unknown(model, "model");
   }
-  if (std::find(kPrecisions.begin(), kPrecisions.end(), precision.value) == kPrecisions.end()) {
+  if (!catalog::is_precision(precision.value)) {
     return CheckFailure{precision.column,
                         "is " + in_quotes(precision.value) + "; only " +
                             "bf16, fp8, fp4 and mxfp4 weights are modelled, leave the row out"};

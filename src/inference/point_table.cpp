@@ -1,7 +1,6 @@
 #include "perwatt/inference/point_table.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <system_error>
@@ -122,8 +121,6 @@ enum Field : std::size_t {
   f_count
 };
 
-constexpr std::array<std::string_view, 4> kPrecisions = {"bf16", "fp8", "fp4", "mxfp4"};
-
 template <class Quantity>
 std::optional<Quantity> quantity(std::optional<double> value) {
   return value ? std::optional{Quantity::from_base(*value)} : std::nullopt;
@@ -147,7 +144,7 @@ void read_names(RowReader& row, const catalog::Catalog& catalog, MeasuredPoint& 
     point.model = model->id;
   }
   point.precision = row.required_text(f_precision);
-  if (std::find(kPrecisions.begin(), kPrecisions.end(), point.precision) == kPrecisions.end()) {
+  if (!catalog::is_precision(point.precision)) {
     row.reject(f_precision, "is '" + printable(point.precision) + "'; use bf16, fp8, fp4 or mxfp4");
   }
   point.engine = row.required_text(f_engine);
@@ -247,6 +244,31 @@ std::string number_text(const std::optional<T>& value) {
   } else {
     return shortest(value->in_base());
   }
+}
+
+/// The fields of `point` for the columns from source to decode_dp_attention, with room for the
+/// rest.
+std::vector<std::string> leading_fields(const MeasuredPoint& point) {
+  const auto& l = point.layout;
+  std::vector<std::string> fields;
+  fields.reserve(f_count);
+  fields = {point.source,
+            point.accelerator,
+            point.model,
+            point.precision,
+            point.engine,
+            point.spec_decode,
+            to_string(point.serving),
+            std::to_string(l.num_gpus),
+            number_text(l.prefill_gpus),
+            number_text(l.decode_gpus),
+            number_text(l.prefill_tp),
+            number_text(l.prefill_ep),
+            number_text(l.prefill_dp_attention),
+            number_text(l.decode_tp),
+            number_text(l.decode_ep),
+            number_text(l.decode_dp_attention)};
+  return fields;
 }
 
 }  // namespace
@@ -370,29 +392,10 @@ std::vector<MeasuredPoint> load_points(const std::vector<fs::path>& paths,
 }
 
 std::string identity(const MeasuredPoint& point) {
-  const auto& l = point.layout;
-  const std::array<std::string, 22> parts = {point.source,
-                                             point.accelerator,
-                                             point.model,
-                                             point.precision,
-                                             point.engine,
-                                             point.spec_decode,
-                                             to_string(point.serving),
-                                             std::to_string(l.num_gpus),
-                                             number_text(l.prefill_gpus),
-                                             number_text(l.decode_gpus),
-                                             number_text(l.prefill_tp),
-                                             number_text(l.prefill_ep),
-                                             number_text(l.prefill_dp_attention),
-                                             number_text(l.decode_tp),
-                                             number_text(l.decode_ep),
-                                             number_text(l.decode_dp_attention),
-                                             to_string(point.workload),
-                                             number_text(point.mean_output_tokens),
-                                             number_text(point.concurrency),
-                                             number_text(point.mean_batch_size),
-                                             point.date,
-                                             point.url};
+  auto parts = leading_fields(point);
+  parts.insert(parts.end(), {to_string(point.workload), number_text(point.mean_output_tokens),
+                             number_text(point.concurrency), number_text(point.mean_batch_size),
+                             point.date, point.url});
   return join(parts, "\x1f");
 }
 
@@ -419,47 +422,32 @@ std::vector<MeasuredPoint> merge_points(std::vector<MeasuredPoint> existing,
 std::string format_points(const std::vector<MeasuredPoint>& points) {
   std::string text = csv_line(point_columns());
   for (const auto& p : points) {
-    const auto& l = p.layout;
     const auto unless = [](bool derived, const auto& value) {
       return derived ? std::string{} : number_text(value);
     };
-    text += csv_line({p.source,
-                      p.accelerator,
-                      p.model,
-                      p.precision,
-                      p.engine,
-                      p.spec_decode,
-                      to_string(p.serving),
-                      std::to_string(l.num_gpus),
-                      number_text(l.prefill_gpus),
-                      number_text(l.decode_gpus),
-                      number_text(l.prefill_tp),
-                      number_text(l.prefill_ep),
-                      number_text(l.prefill_dp_attention),
-                      number_text(l.decode_tp),
-                      number_text(l.decode_ep),
-                      number_text(l.decode_dp_attention),
-                      p.workload.task,
-                      number_text(p.workload.isl_tokens),
-                      p.workload.task.empty() ? number_text(p.workload.osl_tokens)
-                                              : number_text(p.mean_output_tokens),
-                      number_text(p.concurrency),
-                      number_text(p.mean_batch_size),
-                      number_text(p.total_per_gpu),
-                      unless(p.output_is_derived, p.output_per_gpu),
-                      unless(p.interactivity_is_derived, p.interactivity),
-                      number_text(p.ttft_median),
-                      number_text(p.ttft_p99),
-                      number_text(p.tpot_median),
-                      number_text(p.tpot_p99),
-                      number_text(p.e2e_median),
-                      unless(p.power_is_derived, p.gpu_power),
-                      number_text(p.joules_per_output_token),
-                      number_text(p.joules_per_total_token),
-                      number_text(p.prefill_gpu_power),
-                      number_text(p.decode_gpu_power),
-                      p.date,
-                      p.url});
+    auto fields = leading_fields(p);
+    fields.insert(fields.end(), {p.workload.task,
+                                 number_text(p.workload.isl_tokens),
+                                 p.workload.task.empty() ? number_text(p.workload.osl_tokens)
+                                                         : number_text(p.mean_output_tokens),
+                                 number_text(p.concurrency),
+                                 number_text(p.mean_batch_size),
+                                 number_text(p.total_per_gpu),
+                                 unless(p.output_is_derived, p.output_per_gpu),
+                                 unless(p.interactivity_is_derived, p.interactivity),
+                                 number_text(p.ttft_median),
+                                 number_text(p.ttft_p99),
+                                 number_text(p.tpot_median),
+                                 number_text(p.tpot_p99),
+                                 number_text(p.e2e_median),
+                                 unless(p.power_is_derived, p.gpu_power),
+                                 number_text(p.joules_per_output_token),
+                                 number_text(p.joules_per_total_token),
+                                 number_text(p.prefill_gpu_power),
+                                 number_text(p.decode_gpu_power),
+                                 p.date,
+                                 p.url});
+    text += csv_line(fields);
   }
   return text;
 }

@@ -74,6 +74,24 @@ psu_share_capacity_watts = { value = 20000, source = "mine", tag = "measured" }
 psu_modeled_capacity_watts = { value = 13000, source = "mine", tag = "measured" }
 network_watts = { value = 400, source = "mine", tag = "measured" }
 """
+SCORE = """\
+[[model.quality]]
+benchmark = "GSM8K"
+score = 90
+precision = "fp8"
+tag = "measured"
+date = "2026-11"
+source = "mine"
+
+"""
+MODEL = """
+[[model]]
+id = "own-llm"
+vendor = "us"
+kind = "dense"
+native_precision = "fp8"
+
+""" + SCORE
 POINTS = (ROOT / "data/points/inferencex.csv").read_text().splitlines(keepends=True)
 HEADER = POINTS[0].strip().split(",")
 ROW = dict.fromkeys(HEADER, "") | {
@@ -118,6 +136,10 @@ def catalog(name, content, *mentions, plan=SITE):
 
 def figure(name, old, new, *mentions, **more):
     return catalog(name, edited(CATALOG, (old, new)), *mentions, **more)
+
+
+def model(name, old, new, *mentions):
+    return catalog(f"model-{name}", CATALOG + edited(MODEL, (old, new)), *mentions)
 
 
 def table(rows, header=HEADER):
@@ -282,6 +304,12 @@ CATALOGS = [
     figure("gpus-zero", "gpus_per_node = 8", "gpus_per_node = 0", "mine.toml:31", "gpus_per_node", "0"),
     figure("aliases-number", '["X-One"]', "[1]", "mine.toml:22", "aliases", "1"),
     figure("table-unknown", "[[cooling_plant]]", "[[cooling]]", "mine.toml:7", "cooling"),
+    model("precision-unknown", '\nprecision = "fp8"', '\nprecision = "int3"', "mine.toml:53", "precision", "int3", "mxfp4"),
+    model("precision-number", '\nprecision = "fp8"', "\nprecision = 8", "mine.toml:53", "precision", "8"),
+    model("native-precision-unknown", 'native_precision = "fp8"', 'native_precision = "8bit"', "mine.toml:48", "native_precision", "8bit"),
+    model("score-above-100", "score = 90", "score = 900", "mine.toml:52", "score", "900"),
+    model("score-tag-unknown", 'tag = "measured"\ndate', 'tag = "recalled"\ndate', "mine.toml:54", "recalled"),
+    model("score-twice", "[[model.quality]]", SCORE + "[[model.quality]]", "mine.toml:59", "GSM8K", "twice"),
     catalog("not-toml", "what is this", "mine.toml:1"),
     catalog("deep-keys", "a" + ".a" * 100_000 + " = 1\n", "mine.toml:1"),
     Case("catalog/missing-folder", ["plan", "site.toml", "--catalog", "absent"], {"site.toml": SITE}, ["absent"]),

@@ -4,33 +4,17 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <vector>
 
+#include "measured_points.hpp"
 #include <gtest/gtest.h>
-
-#include "perwatt/inference/point_table.hpp"
 
 namespace perwatt::inference {
 namespace {
-
-namespace fs = std::filesystem;
-
-const catalog::Catalog& shipped_catalog() {
-  static const auto kShipped =
-      catalog::Catalog::load({fs::path{PERWATT_TEST_DATA_DIR} / "catalog"});
-  return kShipped;
-}
-
-const std::vector<MeasuredPoint>& shipped_points() {
-  static const auto kPoints =
-      load_points({fs::path{PERWATT_TEST_DATA_DIR} / "points"}, shipped_catalog());
-  return kPoints;
-}
 
 const GpuPowerEstimator& shipped_estimator() {
   static const GpuPowerEstimator kEstimator{shipped_points(), shipped_catalog()};

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "shipped_catalog.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,11 +26,6 @@ const std::string kImportData = PERWATT_SOURCE_DIR "/tests/data/import";
 const std::string kV2File = kImportData +
                             "/mlenergy/llm_text_generation/chat/A100-SXM4-40GB/google/"
                             "gemma-2-2b-it/bs128+tp1+pp1.json";
-
-const catalog::Catalog& shipped_catalog() {
-  static const auto loaded = catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog"});
-  return loaded;
-}
 
 constexpr const char* kConfigHeader =
     "id,hardware,framework,model,precision,spec_method,disagg,is_multinode,prefill_tp,prefill_ep,"

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "shipped_catalog.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -30,12 +31,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-const catalog::Catalog& shipped_catalog() {
-  static const auto kShipped =
-      catalog::Catalog::load({fs::path{PERWATT_TEST_DATA_DIR} / "catalog"});
-  return kShipped;
-}
 
 /// Everything of a point but where it was read.
 auto fields_of(const MeasuredPoint& p) {

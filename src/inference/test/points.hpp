@@ -1,23 +1,16 @@
 // Points that several tests of this module use.
 #pragma once
 
-#include <filesystem>
-#include <set>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "measured_points.hpp"
+
 #include "perwatt/inference/deployment.hpp"
-#include "perwatt/inference/point_table.hpp"
 
 namespace perwatt::inference {
-
-inline const std::vector<MeasuredPoint>& shipped_points() {
-  static const auto kPoints = load_points(
-      {std::filesystem::path{PERWATT_TEST_DATA_DIR} / "points"},
-      catalog::Catalog::load({std::filesystem::path{PERWATT_TEST_DATA_DIR} / "catalog"}));
-  return kPoints;
-}
 
 inline Workload lengths(int isl, int osl) {
   return {isl, osl, ""};

@@ -2,17 +2,13 @@
 
 #include <string>
 
+#include "shipped_catalog.hpp"
 #include <gtest/gtest.h>
 
 #include "perwatt/base/error.hpp"
 
 namespace perwatt::plan {
 namespace {
-
-const catalog::Catalog& shipped_catalog() {
-  static const auto kCatalog = catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog"});
-  return kCatalog;
-}
 
 constexpr const char* kGood = R"(
 [site]

@@ -7,6 +7,7 @@
 
 #include "charts.hpp"
 #include "figures.hpp"
+#include "measured_points.hpp"
 #include "plan_tables.hpp"
 #include "provenance.hpp"
 #include "text.hpp"
@@ -20,28 +21,11 @@ namespace {
 
 constexpr const char* kHostile = "</script><script>alert('x|y')</script>";
 
-const catalog::Catalog& shipped_catalog() {
-  static const auto kCatalog = catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog"});
-  return kCatalog;
-}
-
-/// One aggregated 8-GPU row on H200 with measured power.
-inference::MeasuredPoint row(double output_per_gpu, double interactivity, double gpu_watts) {
-  inference::MeasuredPoint point;
+/// A row whose texts try to break out of the report.
+inference::MeasuredPoint hostile_row(double output_per_gpu, double interactivity,
+                                     double gpu_watts) {
+  auto point = row(output_per_gpu, interactivity, gpu_watts);
   point.source = kHostile;
-  point.accelerator = "h200";
-  point.model = "deepseek-r1";
-  point.precision = "fp8";
-  point.engine = "sglang";
-  point.spec_decode = "none";
-  point.layout.num_gpus = 8;
-  point.workload.isl_tokens = 1024;
-  point.workload.osl_tokens = 1024;
-  point.concurrency = 16;
-  point.output_per_gpu = tokens_per_second(output_per_gpu);
-  point.total_per_gpu = tokens_per_second(2 * output_per_gpu);
-  point.interactivity = tokens_per_second(interactivity);
-  point.gpu_power = watts(gpu_watts);
   point.url = "javascript:alert(1)";
   point.read_at = "/some/folder/points.csv:7";
   return point;
@@ -63,8 +47,8 @@ std::string site_text(const std::string& envelope) {
 
 /// A solved site with all that its report points into.
 struct Case {
-  std::vector<inference::MeasuredPoint> points{row(300, 60, 500), row(900, 40, 600),
-                                               row(2000, 15, 690)};
+  std::vector<inference::MeasuredPoint> points{hostile_row(300, 60, 500), hostile_row(900, 40, 600),
+                                               hostile_row(2000, 15, 690)};
   inference::GpuPowerEstimator estimator{points, shipped_catalog()};
   plan::Site site;
   plan::CandidateSet set;

@@ -5,6 +5,7 @@
 // the same id whole. Immutable once loaded; safe to read from many threads.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -18,6 +19,11 @@
 #include "perwatt/base/units.hpp"
 
 namespace perwatt::catalog {
+
+/// Precisions of weights. fp4 is NVFP4, and in measured points any 4-bit float (MXFP4 too).
+inline constexpr std::array<std::string_view, 4> kPrecisions = {"bf16", "fp8", "fp4", "mxfp4"};
+
+[[nodiscard]] bool is_precision(std::string_view text);
 
 struct Source {
   std::string id;
@@ -140,9 +146,12 @@ struct CoolingPlant : Entry {
   Sourced<double> distribution_loss_ratio;  // lost before the IT inlet / IT; part of the PUE
 };
 
+/// Comparing scores: quality.hpp.
 struct QualityScore {
   std::string benchmark;
   double score_percent = 0;
+  std::optional<std::string> precision;  // of the weights; nothing: as the vendor released them
+  Tag tag = Tag::published;
   std::string date;
   std::string source;
   std::string note;
@@ -150,7 +159,8 @@ struct QualityScore {
 
 struct Model : Entry {
   std::string vendor;
-  std::string kind;  // "dense", "moe" or "hybrid"
+  std::string kind;                             // "dense", "moe" or "hybrid"
+  std::optional<std::string> native_precision;  // of the released weights; one of kPrecisions
   std::optional<double> total_parameters;
   std::optional<double> active_parameters;
   std::vector<QualityScore> quality;

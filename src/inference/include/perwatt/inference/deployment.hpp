@@ -82,8 +82,11 @@ class DeploymentSet {
 /// falling interactivity.
 [[nodiscard]] std::vector<const MeasuredPoint*> own_frontier(const Deployment& deployment);
 
-/// Indices of the points no other beats in both interactivity and total (else output) rate per GPU,
-/// by falling interactivity.
+/// The rate frontiers are ranked by: total tokens/s per GPU, else output.
+[[nodiscard]] TokensPerSecond ranking_rate(const OperatingPoint& point);
+
+/// Indices of the points no other beats in both interactivity and ranking_rate(), by falling
+/// interactivity.
 [[nodiscard]] std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points);
 
 /// Factors around a rate that hold 90 % of repeats of the same configuration over software

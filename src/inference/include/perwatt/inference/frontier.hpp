@@ -62,9 +62,6 @@ struct Frontier {
   std::size_t unknown_ttft = 0;   // rows left out because their TTFT is unknown
 };
 
-/// The rate frontiers are ranked by: total tokens/s per GPU, else output.
-[[nodiscard]] TokensPerSecond ranking_rate(const OperatingPoint& point);
-
 /// REQUIRES: ids in `query` are of `catalog`. `points`, `estimator` and `catalog` must outlive the
 /// result.
 [[nodiscard]] Frontier build_frontier(const FrontierQuery& query, const catalog::Catalog& catalog,
