@@ -300,6 +300,18 @@ std::optional<Seconds> ConfigTable::optional_duration(std::string_view key) cons
   return parse_seconds(node->as_string()->get(), where(key));
 }
 
+std::optional<Celsius> ConfigTable::optional_temperature(std::string_view key) const {
+  const auto* node = node_->get(key);
+  if (node == nullptr) {
+    return std::nullopt;
+  }
+  if (node->as_string() == nullptr) {
+    fail(key, "is " + value_text(*node) + " without a unit",
+         "write a string with a unit, for example \"45C\"");
+  }
+  return parse_celsius(node->as_string()->get(), where(key));
+}
+
 std::vector<std::string> ConfigTable::texts(std::string_view key) const {
   std::vector<std::string> values;
   const auto* node = node_->get(key);

@@ -14,7 +14,8 @@ namespace {
 /// Reads records one after the other and keeps count of the lines.
 class RecordReader {
  public:
-  RecordReader(std::string_view text, const std::string& name) : text_{text}, name_{name} {}
+  RecordReader(std::string_view text, const std::string& name, std::size_t first_line)
+      : text_{text}, name_{name}, line_{first_line} {}
 
   [[nodiscard]] bool done() const { return at_ >= text_.size(); }
 
@@ -90,26 +91,27 @@ class RecordReader {
   std::string_view text_;
   const std::string& name_;
   std::size_t at_ = 0;
-  std::size_t line_ = 1;
+  std::size_t line_;
 };
 
 }  // namespace
 
-CsvTable CsvTable::parse(std::string_view text, std::string name) {
+CsvTable CsvTable::parse(std::string_view text, std::string name, std::size_t first_line) {
   CsvTable table;
   table.name_ = std::move(name);
+  table.header_line_ = first_line;
   if (text.starts_with("\xEF\xBB\xBF")) {
     text.remove_prefix(3);
   }
-  RecordReader reader{text, table.name_};
+  RecordReader reader{text, table.name_, first_line};
   if (reader.done()) {
     throw_bad_input("the file is empty", table.name_, "it needs a header line");
   }
   std::unordered_set<std::string> seen;
   for (auto& column : reader.next().fields) {
     if (!seen.insert(column).second) {
-      throw_bad_input("the column '" + printable(column) + "' is there twice", table.name_ + ":1",
-                      "remove one");
+      throw_bad_input("the column '" + printable(column) + "' is there twice",
+                      table.name_ + ":" + std::to_string(first_line), "remove one");
     }
     table.columns_.push_back(std::move(column));
   }
@@ -141,8 +143,8 @@ std::optional<std::size_t> CsvTable::find(std::string_view column) const {
 std::size_t CsvTable::require(std::string_view column) const {
   const auto index = find(column);
   if (!index) {
-    throw_bad_input("the column '" + std::string{column} + "' is missing", name_ + ":1",
-                    "add it to the header");
+    throw_bad_input("the column '" + std::string{column} + "' is missing",
+                    name_ + ":" + std::to_string(header_line_), "add it to the header");
   }
   return *index;
 }

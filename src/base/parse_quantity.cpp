@@ -20,6 +20,9 @@ struct Unit {
 constexpr Unit kPowerUnits[] = {{"W", 1}, {"kW", 1e3}, {"MW", 1e6}, {"GW", 1e9}};
 constexpr Unit kTimeUnits[] = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}};
 constexpr Unit kRateUnits[] = {{"tok/s", 1}, {"ktok/s", 1e3}, {"Mtok/s", 1e6}, {"Gtok/s", 1e9}};
+constexpr Unit kTemperatureUnits[] = {{"C", 1}, {"°C", 1}};
+constexpr double kColdest = -60;
+constexpr double kHottest = 90;
 
 std::string list_of(std::span<const Unit> units) {
   std::string names;
@@ -29,8 +32,10 @@ std::string list_of(std::span<const Unit> units) {
   return names;
 }
 
+enum class Sign { not_negative, any };
+
 double parse(std::string_view text, std::string_view where, std::span<const Unit> units,
-             std::string_view what, std::string_view example) {
+             std::string_view what, std::string_view example, Sign sign = Sign::not_negative) {
   const auto fail = [&](const std::string& problem) {
     throw_bad_input("'" + printable(text) + "' " + problem, std::string{where},
                     "write a " + std::string{what} + " with its unit (" + list_of(units) +
@@ -49,7 +54,7 @@ double parse(std::string_view text, std::string_view where, std::span<const Unit
   if (suffix.empty()) {
     fail("has no unit");
   }
-  if (number < 0) {
+  if (number < 0 && sign == Sign::not_negative) {
     fail("is negative");
   }
   for (const auto& unit : units) {
@@ -77,6 +82,16 @@ Seconds parse_seconds(std::string_view text, std::string_view where) {
 
 TokensPerSecond parse_tokens_per_second(std::string_view text, std::string_view where) {
   return tokens_per_second(parse(text, where, kRateUnits, "token rate", "50tok/s"));
+}
+
+Celsius parse_celsius(std::string_view text, std::string_view where) {
+  const double degrees = parse(text, where, kTemperatureUnits, "temperature", "45C", Sign::any);
+  if (degrees < kColdest || degrees > kHottest) {
+    throw_bad_input(
+        "'" + printable(text) + "' is out of range", std::string{where},
+        "write a temperature between " + shortest(kColdest) + " and " + shortest(kHottest) + " °C");
+  }
+  return celsius(degrees);
 }
 
 }  // namespace perwatt

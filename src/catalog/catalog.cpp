@@ -96,6 +96,20 @@ const PriceTable& Catalog::price_table(std::string_view name, std::string_view w
                   suggestion(name, known));
 }
 
+const Climate& Catalog::climate(std::string_view name, std::string_view where) const {
+  std::vector<std::string> known;
+  for (const auto& climate : climates_) {
+    if (climate.id == lower_case(name)) {
+      return climate;
+    }
+    known.push_back(climate.id);
+  }
+  throw_bad_input("no climate is called '" + printable(name) + "'", std::string{where},
+                  known.empty()
+                      ? "add a climate file to a catalog folder with perwatt import weather"
+                      : suggestion(name, known) + " (perwatt import weather makes others)");
+}
+
 const PsuCurve& Catalog::psu_curve(std::string_view id) const {
   return psu_curves_.find(id)->second;  // checked by the loader
 }

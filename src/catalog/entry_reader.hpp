@@ -69,4 +69,7 @@ class EntryReader {
 /// A [[system]] with its power chain.
 [[nodiscard]] System read_system(const ConfigTable& table, EntryReader& reader);
 
+/// A [[cooling_plant]]: a constant PUE or a physical model.
+[[nodiscard]] CoolingPlant read_plant(const ConfigTable& table, EntryReader& reader);
+
 }  // namespace perwatt::catalog

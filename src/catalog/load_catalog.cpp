@@ -36,7 +36,6 @@ const std::vector<std::string> kAcceleratorFigures = {"tdp_watts",
                                                       "scale_up_size_gpus",
                                                       "scale_up_bandwidth_gb_per_s",
                                                       "scale_out_gbit_per_s"};
-const std::vector<std::string> kPlantFigures = {"pue", "distribution_loss_ratio"};
 const std::vector<std::string> kModelFigures = {"total_parameters_billions",
                                                 "active_parameters_billions"};
 
@@ -47,20 +46,26 @@ class Loader {
   void load_folder(const fs::path& folder) {
     std::error_code status;
     if (!fs::is_directory(folder, status)) {
-      throw_bad_input("is not a folder", folder.string(), "name a folder of catalog TOML files");
+      throw_bad_input("is not a folder", folder.string(),
+                      "name a folder of catalog TOML files or climate CSV files");
     }
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator{folder, status}) {
-      if (entry.path().extension() == ".toml") {
+      if (entry.path().extension() == ".toml" || entry.path().extension() == ".csv") {
         files.push_back(entry.path());
       }
     }
     if (files.empty()) {
-      throw_bad_input("holds no .toml file", folder.string(), "name a folder of catalog files");
+      throw_bad_input("holds no .toml or .csv file", folder.string(),
+                      "name a folder of catalog files");
     }
     std::sort(files.begin(), files.end());
     for (const auto& file : files) {
-      load_document(ConfigTable::parse(read_file(file), file.string()));
+      if (file.extension() == ".csv") {
+        replace_or_add(catalog_.climates_, parse_climate(read_file(file), file.string()));
+      } else {
+        load_document(ConfigTable::parse(read_file(file), file.string()));
+      }
     }
   }
 
@@ -99,7 +104,7 @@ class Loader {
       replace_or_add(catalog_.systems_, read_system(table, reader_));
     }
     for (const auto& table : document.tables("cooling_plant")) {
-      replace_or_add(catalog_.plants_, read_plant(table));
+      replace_or_add(catalog_.plants_, read_plant(table, reader_));
     }
     for (const auto& table : document.tables("model")) {
       replace_or_add(catalog_.models_, read_model(table));
@@ -210,30 +215,6 @@ class Loader {
     accelerator.memory_bytes_per_second =
         EntryReader::scaled(accelerator, "memory_bandwidth_tb_per_s", 1e12);
     return accelerator;
-  }
-
-  CoolingPlant read_plant(const ConfigTable& table) {
-    CoolingPlant plant;
-    EntryReader::read_identity(table, plant);
-    plant.medium = table.text("medium");
-    if (plant.medium != "air" && plant.medium != "liquid") {
-      table.fail("medium", "is '" + printable(plant.medium) + "'", "use air or liquid");
-    }
-    reader_.read_figures(table, plant, kPlantFigures);
-    plant.pue = EntryReader::require_figure(table, plant, "pue");
-    plant.distribution_loss_ratio =
-        EntryReader::require_figure(table, plant, "distribution_loss_ratio");
-    const double loss = plant.distribution_loss_ratio.value;
-    if (plant.pue.value < 1.0 || plant.pue.value > 10.0) {
-      table.fail("pue", "is " + shortest(plant.pue.value),
-                 "it is meter / IT power, between 1 and 10");
-    }
-    if (loss > plant.pue.value - 1.0) {
-      table.fail(
-          "distribution_loss_ratio", "is " + shortest(loss),
-          "pue contains this loss, so it is at most pue - 1 = " + shortest(plant.pue.value - 1.0));
-    }
-    return plant;
   }
 
   Model read_model(const ConfigTable& table) {

@@ -70,13 +70,41 @@ Json quality_json(const catalog::Model& model) {
   return scores;
 }
 
-Json entry_json(const Listed& listed) {
+const char* rejection_name(catalog::Rejection rejection) {
+  switch (rejection) {
+    case catalog::Rejection::dry:
+      return "dry";
+    case catalog::Rejection::evaporative:
+      return "evaporative";
+    case catalog::Rejection::chiller:
+      break;
+  }
+  return "chiller";
+}
+
+/// The plant that an entry is when it is a physical one, else null.
+const catalog::CoolingPlant* physical_plant(const catalog::Catalog& catalog,
+                                            const catalog::Entry& entry) {
+  for (const auto& plant : catalog.cooling_plants()) {
+    if (&plant == &entry && plant.physics) {
+      return &plant;
+    }
+  }
+  return nullptr;
+}
+
+Json entry_json(const catalog::Catalog& catalog, const Listed& listed) {
   Json json{{"kind", listed.kind},
             {"id", listed.entry->id},
             {"name", listed.entry->name},
             {"aliases", listed.entry->aliases}};
   if (!listed.entry->note.empty()) {
     json["note"] = listed.entry->note;
+  }
+  if (const auto* plant = physical_plant(catalog, *listed.entry)) {
+    json["medium"] = plant->medium;
+    json["rejection"] = rejection_name(plant->physics->rejection);
+    json["has_chiller"] = plant->physics->chiller.has_value();
   }
   for (const auto& figure : listed.entry->figures) {
     json["figures"][figure.name] = figure_json(figure.figure);
@@ -87,6 +115,21 @@ Json entry_json(const Listed& listed) {
     json["quality"] = quality_json(*listed.model);
   }
   return json;
+}
+
+Json climate_json(const catalog::Climate& climate) {
+  const auto summary = catalog::summary_of(climate);
+  return {{"kind", "climate"},
+          {"id", climate.id},
+          {"name", climate.name},
+          {"source", climate.source},
+          {"classes", climate.classes.size()},
+          {"hours", summary.hours},
+          {"mean_dry_bulb_c", in_celsius(summary.mean_dry_bulb)},
+          {"max_dry_bulb_c", in_celsius(summary.max_dry_bulb)},
+          {"coldest_class_dry_bulb_c", in_celsius(summary.coldest_class_dry_bulb)},
+          {"mean_wet_bulb_c", in_celsius(summary.mean_wet_bulb)},
+          {"max_wet_bulb_c", in_celsius(summary.max_wet_bulb)}};
 }
 
 Json price_table_json(const catalog::PriceTable& table) {
@@ -116,10 +159,13 @@ void list(const CatalogOptions& options) {
   if (options.json) {
     Json json = Json::array();
     for (const auto& listed : entries) {
-      json.push_back(entry_json(listed));
+      json.push_back(entry_json(catalog, listed));
     }
     for (const auto& table : catalog.price_tables()) {
       json.push_back(price_table_json(table));
+    }
+    for (const auto& climate : catalog.climates()) {
+      json.push_back(climate_json(climate));
     }
     fmt::print("{}\n", json.dump(2));
     return;
@@ -132,6 +178,9 @@ void list(const CatalogOptions& options) {
   for (const auto& prices : catalog.price_tables()) {
     table.add({"price table", prices.id, "accelerator hours of " + prices.date,
                std::to_string(prices.accelerators.size())});
+  }
+  for (const auto& climate : catalog.climates()) {
+    table.add({"climate", climate.id, climate.name, std::to_string(climate.classes.size())});
   }
   fmt::print("{}", table.text());
 }
@@ -148,8 +197,14 @@ void print_entry(const catalog::Catalog& catalog, const Listed& listed) {
   if (!entry.aliases.empty()) {
     fmt::print("also called {}\n", join(entry.aliases, ", "));
   }
-  fmt::print("defined at {}\n{}\n", entry.defined_at,
+  fmt::print("defined at {}\n{}", entry.defined_at,
              entry.note.empty() ? "" : "note: " + entry.note + "\n");
+  if (const auto* plant = physical_plant(catalog, entry)) {
+    fmt::print("medium {}, rejection {}, {}\n", plant->medium,
+               rejection_name(plant->physics->rejection),
+               plant->physics->chiller ? "with chiller" : "no chiller");
+  }
+  fmt::print("\n");
   TextTable table{{"figure", "value", "tag", "source"}, {0, 2, 3}};
   std::vector<std::string> sources;
   std::vector<std::string> notes;
@@ -218,6 +273,19 @@ void print_prices(const catalog::Catalog& catalog, const catalog::PriceTable& pr
              prices.electricity.source);
 }
 
+void print_climate(const catalog::Climate& climate) {
+  const auto summary = catalog::summary_of(climate);
+  fmt::print("climate {}: {}\ndefined at {}\nsource: {}\n\n{} hours in {} classes\n", climate.id,
+             climate.name, climate.defined_at, climate.source, shortest(summary.hours),
+             climate.classes.size());
+  TextTable table{{"°C", "mean", "maximum", "coldest class"}};
+  const auto degrees = [](Celsius t) { return fmt::format("{:.1f}", in_celsius(t)); };
+  table.add({"dry bulb", degrees(summary.mean_dry_bulb), degrees(summary.max_dry_bulb),
+             degrees(summary.coldest_class_dry_bulb)});
+  table.add({"wet bulb", degrees(summary.mean_wet_bulb), degrees(summary.max_wet_bulb), "–"});
+  fmt::print("{}", table.text());
+}
+
 void show(const CatalogOptions& options) {
   const auto catalog = load_catalog(options.data);
   const auto wanted = lower_case(options.id);
@@ -229,7 +297,7 @@ void show(const CatalogOptions& options) {
     }
     if (is_it) {
       if (options.json) {
-        fmt::print("{}\n", entry_json(listed).dump(2));
+        fmt::print("{}\n", entry_json(catalog, listed).dump(2));
         return;
       }
       print_entry(catalog, listed);
@@ -251,6 +319,17 @@ void show(const CatalogOptions& options) {
     }
     known.push_back(prices.id);
   }
+  for (const auto& climate : catalog.climates()) {
+    if (climate.id == wanted) {
+      if (options.json) {
+        fmt::print("{}\n", climate_json(climate).dump(2));
+      } else {
+        print_climate(climate);
+      }
+      return;
+    }
+    known.push_back(climate.id);
+  }
   throw_bad_input("the catalog has no entry '" + printable(options.id) + "'", "catalog show",
                   suggestion(options.id, known) + " (perwatt catalog list shows all)");
 }
@@ -260,7 +339,8 @@ void show(const CatalogOptions& options) {
 void add_catalog_verb(CLI::App& app) {
   auto options = std::make_shared<CatalogOptions>();
   auto* verb = app.add_subcommand(
-      "catalog", "List and show hardware, models, cooling and prices, each figure with its source");
+      "catalog",
+      "List and show hardware, models, cooling, climates and prices, each figure with its source");
   verb->require_subcommand(1);
   verb->footer(
       "Examples:\n"
@@ -269,7 +349,8 @@ void add_catalog_verb(CLI::App& app) {
       "  perwatt catalog show 2026-08 --json");
   auto* list_verb = verb->add_subcommand("list", "One line per entry");
   auto* show_verb = verb->add_subcommand("show", "All figures of one entry");
-  show_verb->add_option("ID", options->id, "Id or alias of an entry, or a price table")->required();
+  show_verb->add_option("ID", options->id, "Id or alias of an entry, a climate or a price table")
+      ->required();
   for (auto* sub : {list_verb, show_verb}) {
     add_catalog_option(*sub, options->data);
     sub->add_flag("--json", options->json, "Print JSON");

@@ -1,3 +1,5 @@
+#include <system_error>
+
 #include "verbs.hpp"
 
 #include "perwatt/base/file.hpp"
@@ -7,8 +9,8 @@ namespace perwatt::cli {
 
 void add_catalog_option(CLI::App& verb, DataOptions& options) {
   verb.add_option("--catalog", options.catalog_folders,
-                  "Folder of catalog TOML files whose entries extend or replace the shipped ones; "
-                  "may be repeated")
+                  "Folder of catalog TOML files and climate CSV files whose entries extend or "
+                  "replace the shipped ones; may be repeated")
       ->type_name("DIR")
       ->allow_extra_args(false);
 }
@@ -23,6 +25,10 @@ void add_points_option(CLI::App& verb, DataOptions& options) {
 
 catalog::Catalog load_catalog(const DataOptions& options) {
   std::vector<std::filesystem::path> folders{data_dir() / "catalog"};
+  std::error_code ignored;
+  if (const auto climates = data_dir() / "climate"; std::filesystem::exists(climates, ignored)) {
+    folders.push_back(climates);  // a data folder of the user's own may do without
+  }
   folders.insert(folders.end(), options.catalog_folders.begin(), options.catalog_folders.end());
   return catalog::Catalog::load(folders);
 }

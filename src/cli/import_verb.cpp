@@ -1,4 +1,5 @@
-// perwatt import inferencex|mlenergy: public benchmark dumps into tables of measured points.
+// perwatt import inferencex|mlenergy: public benchmark dumps into tables of measured points. import
+// weather has a file of its own.
 #include <system_error>
 
 #include "progress.hpp"
@@ -81,13 +82,16 @@ CLI::App* add_kind(CLI::App& verb, const std::shared_ptr<ImportOptions>& options
 
 void add_import_verb(CLI::App& app) {
   auto options = std::make_shared<ImportOptions>();
-  auto* verb = app.add_subcommand("import", "Turn public benchmark dumps into measured points");
+  auto* verb = app.add_subcommand(
+      "import", "Turn benchmark dumps into measured points, weather into a climate");
   verb->require_subcommand(1);
   verb->footer(
       "Use the table with --points FILE.csv. Formats: docs/reference/import.md.\n"
       "Examples:\n"
       "  perwatt import inferencex tests/data/import/inferencex --output /tmp/points.csv\n"
-      "  perwatt import mlenergy tests/data/import/mlenergy/v3_task.json --output /tmp/ml.csv");
+      "  perwatt import mlenergy tests/data/import/mlenergy/v3_task.json --output /tmp/ml.csv\n"
+      "  perwatt import weather tests/data/import/weather/year.csv --id my-site --name \"My site\" "
+      "--output /tmp/my-site.csv");
   auto* inferencex = add_kind(*verb, options, "inferencex", "CSV export of the InferenceX database",
                               "DIR", "Folder with configs.csv and benchmark_results_raw.csv");
   inferencex->callback([options] {
@@ -107,6 +111,7 @@ void add_import_verb(CLI::App& app) {
     finish(*options, catalog,
            inference::import_mlenergy(read_file(options->input), options->input, catalog));
   });
+  add_import_weather(*verb);
 }
 
 }  // namespace perwatt::cli

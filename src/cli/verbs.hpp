@@ -21,6 +21,10 @@ void add_frontier_verb(CLI::App& app);
 void add_catalog_verb(CLI::App& app);
 void add_import_verb(CLI::App& app);
 
+/// import weather: under the import verb.
+void add_import_weather(CLI::App& import_verb);
+
+
 /// Runs a parser of a flag's value: what is wrong with the command line is a usage error.
 template <class Parse>
 auto parse_flag(Parse parse) {
@@ -40,7 +44,7 @@ struct DataOptions {
 void add_catalog_option(CLI::App& verb, DataOptions& options);
 void add_points_option(CLI::App& verb, DataOptions& options);
 
-/// The shipped catalog with the user's folders on top.
+/// The shipped catalog and climates with the user's folders on top.
 [[nodiscard]] catalog::Catalog load_catalog(const DataOptions& options);
 
 /// The shipped points with the user's on top.

@@ -130,18 +130,4 @@ NodePower PowerChain::rack_scale_at(const catalog::RackScaleChain& chain, Watts 
   return power;
 }
 
-MeterPower CoolingPlant::meter_for(ItPower it) const {
-  return {it.value * plant_->pue.value};
-}
-
-ItPower CoolingPlant::it_carried_by(MeterPower meter) const {
-  return {meter.value / plant_->pue.value};
-}
-
-PlantPower CoolingPlant::parts_at(ItPower it) const {
-  const Watts meter = meter_for(it).value;
-  const Watts distribution = it.value * plant_->distribution_loss_ratio.value;
-  return {it.value, meter - distribution - it.value, distribution};
-}
-
 }  // namespace perwatt::facility

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "perwatt/base/celsius.hpp"
 #include "perwatt/base/units.hpp"
 
 namespace perwatt {
@@ -49,6 +50,7 @@ class ConfigTable {
   [[nodiscard]] Watts power(std::string_view key) const;
   [[nodiscard]] std::optional<TokensPerSecond> optional_rate(std::string_view key) const;
   [[nodiscard]] std::optional<Seconds> optional_duration(std::string_view key) const;
+  [[nodiscard]] std::optional<Celsius> optional_temperature(std::string_view key) const;
 
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
   [[nodiscard]] std::vector<double> numbers(std::string_view key, Range range) const;

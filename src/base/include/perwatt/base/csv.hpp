@@ -19,8 +19,9 @@ class CsvTable {
  public:
   /// Parses `text`; `name` stands for the file in messages. Every row has as many fields as the
   /// header. Throws Error(bad_input) with the line for an empty text, an unclosed quote, a wrong
-  /// field count or a repeated column name.
-  static CsvTable parse(std::string_view text, std::string name);
+  /// field count or a repeated column name. `first_line` is the line of the file where `text`
+  /// starts.
+  static CsvTable parse(std::string_view text, std::string name, std::size_t first_line = 1);
 
   [[nodiscard]] const std::string& name() const { return name_; }
 
@@ -39,6 +40,7 @@ class CsvTable {
 
  private:
   std::string name_;
+  std::size_t header_line_ = 1;
   std::vector<std::string> columns_;
   std::vector<CsvRow> rows_;
 };

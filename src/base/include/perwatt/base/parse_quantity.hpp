@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include "perwatt/base/celsius.hpp"
 #include "perwatt/base/units.hpp"
 
 namespace perwatt {
@@ -19,5 +20,8 @@ namespace perwatt {
 /// tok/s, ktok/s, Mtok/s, Gtok/s. Throws Error(bad_input) for anything else or a negative number.
 [[nodiscard]] TokensPerSecond parse_tokens_per_second(std::string_view text,
                                                       std::string_view where);
+
+/// C or °C, from -60 to 90. Throws Error(bad_input) for anything else.
+[[nodiscard]] Celsius parse_celsius(std::string_view text, std::string_view where);
 
 }  // namespace perwatt

@@ -1,5 +1,5 @@
-// The catalog: accelerators, systems, cooling plants, models and prices, every figure with its
-// source.
+// The catalog: accelerators, systems, cooling plants, climates, models and prices, every figure
+// with its source.
 //
 // Read from the shipped data/catalog and any folders given on top, whose entries replace those with
 // the same id whole. Immutable once loaded; safe to read from many threads.
@@ -15,8 +15,10 @@
 #include <variant>
 #include <vector>
 
+#include "perwatt/base/celsius.hpp"
 #include "perwatt/base/tag.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/catalog/climate.hpp"
 
 namespace perwatt::catalog {
 
@@ -140,10 +142,60 @@ struct System : Entry {
   [[nodiscard]] int gpus_per_rack() const { return gpus_per_node * nodes_per_rack; }
 };
 
+/// How a plant gets rid of its heat without a compressor.
+enum class Rejection {
+  dry,          // coolers against the dry bulb
+  evaporative,  // towers against the wet bulb
+  chiller       // not at all: every watt goes through the compressor, against the dry bulb
+};
+
+/// A compressor that carries what the weather does not; docs/model/facility.md#chiller.
+struct Chiller {
+  double carnot_ratio = 0;  // COP / Carnot COP
+  double condenser_approach_kelvin = 0;
+  double evaporator_approach_kelvin = 0;
+  double min_lift_kelvin = 0;            // the compressor's smallest temperature difference
+  double condenser_fan_power_ratio = 0;  // fans per heat rejected
+};
+
+/// A plant as physics instead of a constant; docs/model/facility.md#plant-physics. Power ratios are
+/// per watt at design load unless they say otherwise.
+struct PlantPhysics {
+  Celsius supply;  // coolant to the racks, or water to the hall's air handlers
+  Celsius supply_min;
+  Celsius supply_max;
+  Rejection rejection = Rejection::dry;
+  double approach_kelvin = 0;       // supply over dry or wet bulb at full heat and full air flow
+  double fan_power_ratio = 0;       // heat-rejection fans at full flow per design heat
+  double fan_min_flow_ratio = 0;    // the fans never turn slower
+  double hall_fan_power_ratio = 0;  // air handlers at full flow per design IT; air halls only
+  double hall_fan_min_flow_ratio = 0;
+  double pump_power_ratio = 0;  // at full flow per design IT
+  double pump_exponent = 3;     // power ~ flow^exponent
+  double pump_min_flow_ratio = 0;
+  std::optional<Chiller> chiller;
+  double cycles_of_concentration = 0;  // evaporative only
+  double ups_design_load_ratio = 0;    // load of the units at design IT
+  double ups_no_load_loss_ratio = 0;   // of rated: a + b L + c L^2
+  double ups_linear_loss_ratio = 0;
+  double ups_square_loss_ratio = 0;
+  double transformer_design_load_ratio = 0;   // design IT per rated power
+  double transformer_no_load_loss_ratio = 0;  // of rated
+  double transformer_load_loss_ratio = 0;     // of rated, at rated load
+  double busway_loss_ratio = 0;               // of design IT, at design load
+  double other_power_ratio = 0;               // lights, controls; of design IT, constant
+  double gpu_leakage_ratio = 0;               // share of GPU power at the reference
+  double gpu_leakage_per_kelvin = 0;
+  Celsius leakage_reference;  // supply temperature
+};
+
+/// Has a constant PUE or physics, never both.
 struct CoolingPlant : Entry {
   std::string medium;                       // "air" or "liquid"
   Sourced<double> pue;                      // meter / IT, distribution losses included
   Sourced<double> distribution_loss_ratio;  // lost before the IT inlet / IT; part of the PUE
+  /// When set, `pue` and `distribution_loss_ratio` are 0 and carry the weakest tag of its figures.
+  std::optional<PlantPhysics> physics;
 };
 
 /// Comparing scores: quality.hpp.
@@ -213,7 +265,8 @@ struct Finance {
 
 class Catalog {
  public:
-  /// Loads `folders` in order; later ones extend or override. Throws Error(bad_input) naming file,
+  /// Loads `folders` in order; later ones extend or override. A folder holds .toml files of
+  /// entries, .csv files of climates (climate.hpp), or both. Throws Error(bad_input) naming file,
   /// line and key for anything malformed, an unknown source, an alias in use twice or a dangling
   /// id.
   static Catalog load(const std::vector<std::filesystem::path>& folders);
@@ -225,6 +278,7 @@ class Catalog {
   [[nodiscard]] const CoolingPlant& cooling_plant(std::string_view name,
                                                   std::string_view where) const;
   [[nodiscard]] const PriceTable& price_table(std::string_view name, std::string_view where) const;
+  [[nodiscard]] const Climate& climate(std::string_view name, std::string_view where) const;
 
   /// By id or alias, any case, or null.
   [[nodiscard]] const Accelerator* find_accelerator(std::string_view name) const;
@@ -244,6 +298,9 @@ class Catalog {
 
   [[nodiscard]] const std::vector<CoolingPlant>& cooling_plants() const { return plants_; }
 
+  /// In alphabetical order of their files.
+  [[nodiscard]] const std::vector<Climate>& climates() const { return climates_; }
+
   [[nodiscard]] const std::vector<Model>& models() const { return models_; }
 
   [[nodiscard]] const std::vector<PriceTable>& price_tables() const { return price_tables_; }
@@ -260,6 +317,7 @@ class Catalog {
   std::vector<Accelerator> accelerators_;
   std::vector<System> systems_;
   std::vector<CoolingPlant> plants_;
+  std::vector<Climate> climates_;
   std::vector<Model> models_;
   std::vector<PriceTable> price_tables_;
   std::vector<TokenPrice> token_prices_;

@@ -1,27 +1,13 @@
-// From GPU watts to node watts to watts at the meter. Formulas and sources: docs/model/facility.md.
-//
-// The boundaries have types of their own, so that power metered at one is never taken for another
-// and a PUE is never applied twice. All functions are pure and safe from many threads.
+// From GPU watts to node watts; cooling_plant.hpp goes on to the meter. Formulas and sources:
+// docs/model/facility.md. All functions are pure and safe from many threads.
 #pragma once
 
 #include "perwatt/base/units.hpp"
 #include "perwatt/catalog/catalog.hpp"
+#include "perwatt/facility/cooling_plant.hpp"
+#include "perwatt/facility/power.hpp"
 
 namespace perwatt::facility {
-
-/// Power at the IT boundary: nodes with host, fans, supplies and their share of the network.
-struct ItPower {
-  Watts value;
-
-  auto operator<=>(const ItPower&) const = default;
-};
-
-/// Power at the facility boundary: the utility meter.
-struct MeterPower {
-  Watts value;
-
-  auto operator<=>(const MeterPower&) const = default;
-};
 
 /// Where the IT power of one node goes. The parts sum to it_total().
 struct NodePower {
@@ -64,33 +50,6 @@ class PowerChain {
   const catalog::System* system_;
   const catalog::PsuCurve* psu_;
   Watts tdp_;
-};
-
-/// Where the meter's power goes before it reaches the nodes. The parts sum to the meter's value.
-struct PlantPower {
-  Watts it;
-  Watts cooling;
-  Watts distribution;  // transformers, UPS, busway
-
-  [[nodiscard]] MeterPower total() const { return {it + cooling + distribution}; }
-};
-
-/// A cooling plant with a constant PUE (distribution losses are part of it).
-class CoolingPlant {
- public:
-  explicit CoolingPlant(const catalog::CoolingPlant& plant) : plant_{&plant} {}
-
-  [[nodiscard]] MeterPower meter_for(ItPower it) const;
-
-  /// The IT power this plant can carry with `meter` at the meter; inverse of meter_for.
-  [[nodiscard]] ItPower it_carried_by(MeterPower meter) const;
-
-  [[nodiscard]] PlantPower parts_at(ItPower it) const;
-
-  [[nodiscard]] const catalog::CoolingPlant& data() const { return *plant_; }
-
- private:
-  const catalog::CoolingPlant* plant_;
 };
 
 }  // namespace perwatt::facility
