@@ -74,7 +74,8 @@ ScenarioSet ScenarioSet::from_samples(std::size_t groups, std::vector<double> ra
   if (groups == 0 || ratios.empty() || ratios.size() % groups != 0) {
     throw_wrong_call("the ratios do not fill rows of the groups");
   }
-  if (!(samples_effective > 0) || samples_effective > static_cast<double>(ratios.size() / groups)) {
+  const std::size_t rows = ratios.size() / groups;
+  if (!(samples_effective > 0) || samples_effective > static_cast<double>(rows)) {
     throw_wrong_call("more effective samples than rows, or none");
   }
   return {groups, std::move(ratios), samples_effective};

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -75,8 +76,9 @@ Trial some_trial(std::mt19937_64& generator) {
 
 /// The largest load within the limit by the rule, over the first `mixes` mixes: with many, the best
 /// one is chosen with the same samples that judge it.
-Numbers largest_load(const Trial& trial, const ScenarioSet& samples, std::size_t mixes) {
-  const auto share = tail_share(samples.samples_effective(), trial.probability);
+Numbers largest_load(const Trial& trial, const ScenarioSet& samples, std::size_t mixes,
+                     double probability) {
+  const auto share = tail_share(samples.samples_effective(), probability);
   const ExcursionLimit rule{samples, share.value()};
   Numbers best;
   double best_scale = 0;
@@ -112,24 +114,44 @@ Numbers with_columns_permuted(const Numbers& ratios, std::size_t groups,
   return permuted;
 }
 
-/// Repetitions in which the promise was kept, and the mean share of the stated probability used.
+/// In how many repetitions the promise was kept, and the mean share of the stated probability used.
 struct Kept {
   int times = 0;
-  double used = 0;
+  double used_sum = 0;
 
   void add(double excursion_ratio, double probability) {
     times += excursion_ratio <= probability ? 1 : 0;
-    used += excursion_ratio / probability / kRepetitions;
+    used_sum += excursion_ratio / probability;
   }
 };
 
-TEST(ExcursionPromise, IsKeptOutOfSampleUnlessIndependenceIsWronglyAssumed) {
-  std::mt19937_64 generator{20};
+struct Outcome {
   Kept given_mix;
   Kept best_mix;
   Kept given_mix_as_if_independent;
   Kept best_mix_as_if_independent;
-  for (int repetition = 0; repetition < kRepetitions; ++repetition) {
+  Kept given_mix_at_the_edge;  // the smallest probability that is not refused
+  Kept best_mix_at_the_edge;
+
+  void record(int repetitions) const {
+    const auto one = [repetitions](const std::string& name, const Kept& kept) {
+      testing::Test::RecordProperty(name + "_kept", kept.times);
+      testing::Test::RecordProperty(name + "_used_percent",
+                                    static_cast<int>(100 * kept.used_sum / repetitions));
+    };
+    one("given_mix", given_mix);
+    one("best_mix", best_mix);
+    one("given_mix_as_if_independent", given_mix_as_if_independent);
+    one("best_mix_as_if_independent", best_mix_as_if_independent);
+    one("given_mix_at_the_edge", given_mix_at_the_edge);
+    one("best_mix_at_the_edge", best_mix_at_the_edge);
+  }
+};
+
+Outcome repeat(int repetitions, std::uint64_t seed) {
+  std::mt19937_64 generator{seed};
+  Outcome outcome;
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
     const auto trial = some_trial(generator);
     const std::size_t groups = trial.law.sigmas.size();
     const auto ratios = trial.law.draw(trial.samples, generator);
@@ -139,26 +161,43 @@ TEST(ExcursionPromise, IsKeptOutOfSampleUnlessIndependenceIsWronglyAssumed) {
         groups, with_columns_permuted(ratios, groups, generator), effective);
     const ExcursionLimit fresh{
         ScenarioSet::from_samples(groups, trial.law.draw(kFreshDraws, generator), kFreshDraws), 1};
-    const auto judge = [&](Kept& kept, const ScenarioSet& samples, std::size_t mixes) {
-      const auto load = largest_load(trial, samples, mixes);
-      kept.add(fresh.excursion_ratio(load, load, kLimit), trial.probability);
+    const auto judge = [&](Kept& kept, const ScenarioSet& samples, std::size_t mixes,
+                           double probability) {
+      const auto load = largest_load(trial, samples, mixes, probability);
+      kept.add(fresh.excursion_ratio(load, load, kLimit), probability);
     };
-    judge(given_mix, joint, 1);
-    judge(best_mix, joint, kMixes);
-    judge(given_mix_as_if_independent, independent, 1);
-    judge(best_mix_as_if_independent, independent, kMixes);
+    judge(outcome.given_mix, joint, 1, trial.probability);
+    judge(outcome.best_mix, joint, kMixes, trial.probability);
+    judge(outcome.given_mix_as_if_independent, independent, 1, trial.probability);
+    judge(outcome.best_mix_as_if_independent, independent, kMixes, trial.probability);
+    const double edge = 3.001 / effective;
+    judge(outcome.given_mix_at_the_edge, joint, 1, edge);
+    judge(outcome.best_mix_at_the_edge, joint, kMixes, edge);
   }
-  EXPECT_GE(given_mix.times, 95);
-  EXPECT_GE(best_mix.times, 95);
+  return outcome;
+}
+
+TEST(ExcursionPromise, IsKeptOutOfSampleUnlessIndependenceIsWronglyAssumed) {
+  const auto outcome = repeat(kRepetitions, 20);
+  outcome.record(kRepetitions);
+  EXPECT_GE(outcome.given_mix.times, 95);
+  EXPECT_GE(outcome.best_mix.times, 95);
   // Not kept by giving the headroom away.
-  EXPECT_GT(given_mix.used, 0.2);
-  EXPECT_GT(best_mix.used, 0.2);
-  EXPECT_LT(given_mix_as_if_independent.times, 50);
-  EXPECT_LT(best_mix_as_if_independent.times, 50);
-  RecordProperty("given_mix_kept_of_100", given_mix.times);
-  RecordProperty("best_mix_kept_of_100", best_mix.times);
-  RecordProperty("given_mix_as_if_independent_kept_of_100", given_mix_as_if_independent.times);
-  RecordProperty("best_mix_as_if_independent_kept_of_100", best_mix_as_if_independent.times);
+  EXPECT_GT(outcome.given_mix.used_sum, 0.2 * kRepetitions);
+  EXPECT_GT(outcome.best_mix.used_sum, 0.2 * kRepetitions);
+  EXPECT_LT(outcome.given_mix_as_if_independent.times, 50);
+  EXPECT_LT(outcome.best_mix_as_if_independent.times, 50);
+  // At the edge one sample makes the tail: the confidence is bare for a given load and the choice
+  // of the best mix eats into it (docs/model/provisioning.md).
+  EXPECT_LE(outcome.best_mix_at_the_edge.times, outcome.given_mix_at_the_edge.times);
+}
+
+// For the figures at the edge; half a minute: --gtest_also_run_disabled_tests.
+TEST(ExcursionPromise, DISABLED_AtTheEdgeOverOneThousandRepetitions) {
+  const auto outcome = repeat(1000, 30);
+  outcome.record(1000);
+  EXPECT_GE(outcome.given_mix_at_the_edge.times, 935);  // 950 less two standard deviations
+  EXPECT_GE(outcome.best_mix.times, 950);
 }
 
 }  // namespace

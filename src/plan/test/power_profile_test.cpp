@@ -3,12 +3,15 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "error_of.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "perwatt/catalog/catalog.hpp"
+#include "perwatt/plan/excursion.hpp"
+#include "perwatt/plan/scenarios.hpp"
 
 namespace perwatt::plan {
 namespace {
@@ -142,6 +145,58 @@ TEST(ProfileForAccelerator, IsAssumedWithoutAnyMeasurement) {
   EXPECT_EQ(h100.tag, Tag::assumed);
   EXPECT_EQ(h100.ratio.at(0.99), shipped().find("gb300-aggregated")->ratio.at(0.99));
   EXPECT_THAT(h100.source, HasSubstr("no trace of h100"));
+}
+
+TEST(ShippedProfiles, ReserveEnoughForTheRunThatWasLeftOut) {
+  // The rule from all other runs of the mode, judged on the quantiles of the run left out.
+  constexpr double kProbability = 0.1;
+  constexpr int kScenariosPerSample = 100;
+  for (const auto& held_out : shipped().profiles) {
+    if (held_out.source.starts_with("the ")) {
+      continue;  // a pool
+    }
+    std::vector<double> ratios;
+    double samples = 0;
+    for (const auto& run : shipped().profiles) {
+      if (run.serving != held_out.serving || run.id == held_out.id ||
+          run.source.starts_with("the ")) {
+        continue;
+      }
+      const int count = static_cast<int>(run.samples_effective * kScenariosPerSample);
+      for (int k = 0; k < count; ++k) {
+        ratios.push_back(run.ratio.at((k + 0.5) / count));
+      }
+      samples += run.samples_effective;
+    }
+    const auto share = tail_share(samples, kProbability);
+    ASSERT_TRUE(share.has_value()) << held_out.id;
+    const std::vector<double> load = {1.0};
+    const double reserve =
+        ExcursionLimit{ScenarioSet::from_samples(1, ratios, samples), *share}.tail_mean(load, load);
+    EXPECT_LE(held_out.ratio.at(1 - kProbability), reserve) << held_out.id;
+  }
+}
+
+TEST(ProfileForAccelerator, SupportsAProbabilityAndAReserveAboveIt) {
+  // All nodes as one, 10 % of the time: what a MW of mean draw must reserve.
+  // docs/model/provisioning.md
+  constexpr double kProbability = 0.1;
+  for (const std::string accelerator : {"gb300", "b200", "b300", "mi355x", "h100"}) {
+    for (const auto serving : {Serving::aggregated, Serving::disaggregated}) {
+      const auto profile = shipped().for_accelerator(accelerator, serving);
+      const auto set = draw_scenarios(std::vector{profile}, {}, 10'000, 1);
+      const auto share = tail_share(set.samples_effective(), kProbability);
+      ASSERT_TRUE(share.has_value()) << profile.id;
+      const std::vector<double> load = {1.0};
+      const double reserve = ExcursionLimit{set, *share}.tail_mean(load, load);
+      EXPECT_GT(reserve, profile.ratio.at(1 - kProbability)) << profile.id;
+      EXPECT_LT(reserve, profile.ratio.at(1)) << profile.id;
+      EXPECT_FALSE(tail_share(set.samples_effective(), 0.01)) << profile.id;
+      RecordProperty(profile.id + "_reserve_thousandths", static_cast<int>(1000 * reserve + 0.5));
+      RecordProperty(profile.id + "_tail_count",
+                     static_cast<int>(*tail_count(set.samples_effective(), kProbability)));
+    }
+  }
 }
 
 TEST_F(PowerFolder, ReadsAGoodTable) {

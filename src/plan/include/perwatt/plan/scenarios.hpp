@@ -53,8 +53,10 @@ struct CorrelationModel {
 /// that its ratio is the mean over their own part, given the factor of the group. The factor of
 /// each group alone is exactly stratified: `count` equally likely layers. samples_effective is the
 /// smallest of the profiles', never more than `count`: drawing more scenarios adds no evidence.
-/// Same arguments, same scenarios, on every platform up to rounding. Throws Error(internal_error)
-/// without profiles, without scenarios or for a correlation outside [0, 1].
+/// Same arguments, same scenarios, on every platform up to rounding. Where both correlations are 1
+/// the seed only changes their order: scenarios that a plan has not seen need another count there.
+/// Throws Error(internal_error) without profiles, without scenarios or for a correlation outside
+/// [0, 1].
 [[nodiscard]] ScenarioSet draw_scenarios(std::span<const PowerProfile> profiles,
                                          const CorrelationModel& model, std::size_t count,
                                          std::uint64_t seed);
