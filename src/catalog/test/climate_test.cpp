@@ -104,7 +104,7 @@ TEST(ClimateFromHours, MakesEightBlocksOfThreeHoursThatHoldTheirDays) {
     EXPECT_EQ(row.last_hour, row.first_hour + 2);
     EXPECT_LE(row.dry_bulb, row.max_dry_bulb);
     EXPECT_LE(row.wet_bulb, row.dry_bulb);
-    EXPECT_LE(row.hours, 16);
+    EXPECT_LE(row.hours, 14);
     hours[row.first_hour] += row.hours;
   }
   ASSERT_EQ(hours.size(), 8U);

@@ -1,5 +1,7 @@
 // Hours of the year in which free cooling alone carries full load, against counts made apart from
 // perwatt (tests/validation/chiller_free_hours.csv).
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -115,6 +117,39 @@ TEST(ChillerFreeHours, ClassesStandForTheHoursAtAnySupplyTemperature) {
     }
   }
   std::printf("largest difference: %.2f %% of the year\n", 100 * worst);
+}
+
+// The mean over the classes is the mean over the hours, and no hour draws more than the worst
+// curve.
+TEST(AnnualPue, OfTheClassesIsThatOfTheHours) {
+  if (hourly("phoenix-az").empty()) {
+    GTEST_SKIP() << "PERWATT_WEATHER_DIR names no folder with weather_tmy_*.csv";
+  }
+  double largest = 0;
+  for (const auto& climate : shipped_plants().climates()) {
+    const auto hours = hourly(climate.id);
+    for (const auto* data : physical_plants()) {
+      if (!data->physics->chiller) {
+        continue;  // hot hours stop it
+      }
+      for (const auto supply : {data->physics->supply_min, data->physics->supply_max}) {
+        const CoolingPlant plant{*data, supply};
+        const double worst = worst_part_load(plant, climate.classes).meter_ratio.back();
+        double sum = 0;
+        for (const auto& hour : hours) {
+          const double pue = in_watts(
+              plant.parts_at({watts(1)}, {watts(1)}, {hour.dry_bulb, hour.wet_bulb}).total().value);
+          EXPECT_LE(pue, worst * (1 + 1e-12));
+          sum += pue;
+        }
+        const double mean = sum / static_cast<double>(hours.size());
+        const double of_classes = mean_part_load(plant, climate.classes).meter_ratio.back();
+        largest = std::max(largest, std::abs(of_classes / mean - 1));
+        EXPECT_NEAR(of_classes / mean, 1, 0.001) << climate.id << ' ' << data->id;
+      }
+    }
+  }
+  std::printf("largest difference of the mean PUE: %.4f %%\n", 100 * largest);
 }
 
 // Prints the figures of docs/model/facility.md.
