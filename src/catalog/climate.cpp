@@ -15,7 +15,8 @@ namespace perwatt::catalog {
 namespace {
 
 constexpr int kHoursPerBlock = 3;
-constexpr std::size_t kMostHoursInClass = 16;
+constexpr std::size_t kMostHoursInClass = 14;
+constexpr double kDryWeight = 1.5;      // the dry bulb spreads more and is cut more often
 constexpr double kNarrowKelvins = 0.3;  // a class this narrow is not cut again
 constexpr std::array<double, 4> kDryCuts{15, 22, 30, 35};
 constexpr std::array<double, 4> kWetCuts{17, 24, 32, 37};
@@ -108,7 +109,7 @@ void add_classes(const Hours& hours, int block, std::vector<ClimateClass>& class
     added.last_hour = (block + 1) * kHoursPerBlock;
     return;
   }
-  const bool by_dry = dry_spread >= wet_spread;
+  const bool by_dry = kDryWeight * dry_spread >= wet_spread;
   const auto& values = by_dry ? dry : wet;
   double limit = values[(values.size() - 1) / 2];
   if (limit >= values.back()) {  // ties at the top

@@ -29,6 +29,34 @@ std::string degrees(Celsius t) {
 
 }  // namespace
 
+PlantPower& PlantPower::operator+=(const PlantPower& more) {
+  it += more.it;
+  cooling += more.cooling;
+  distribution += more.distribution;
+  fans += more.fans;
+  pumps += more.pumps;
+  chiller += more.chiller;
+  other += more.other;
+  ups += more.ups;
+  transformer += more.transformer;
+  busway += more.busway;
+  loop_heat += more.loop_heat;
+  free_cooled_heat += more.free_cooled_heat;
+  chilled_heat += more.chilled_heat;
+  water_litres_per_second += more.water_litres_per_second;
+  return *this;
+}
+
+PlantPower PlantPower::operator*(double share) const {
+  return {it * share,           cooling * share,
+          distribution * share, fans * share,
+          pumps * share,        chiller * share,
+          other * share,        ups * share,
+          transformer * share,  busway * share,
+          loop_heat * share,    free_cooled_heat * share,
+          chilled_heat * share, water_litres_per_second * share};
+}
+
 CoolingPlant::CoolingPlant(const catalog::CoolingPlant& plant, std::optional<Celsius> supply)
     : plant_{&plant} {
   if (is_constant()) {

@@ -103,6 +103,18 @@ double smallest_limit(const PlantModel& model, std::span<const Outdoors> outdoor
 
 }  // namespace
 
+double meter_ratio_at(const PartLoadCurve& curve, double load_ratio) {
+  const auto& x = curve.load_ratio;
+  const auto& y = curve.meter_ratio;
+  if (x.size() == 1 || load_ratio <= x.front()) {
+    return y.front();
+  }
+  const auto above = std::upper_bound(x.begin(), x.end() - 1, load_ratio);
+  const auto i = static_cast<std::size_t>(above - x.begin());
+  const double share = std::min(1.0, (load_ratio - x[i - 1]) / (x[i] - x[i - 1]));
+  return y[i - 1] + share * (y[i] - y[i - 1]);
+}
+
 PartLoadCurve mean_part_load(const CoolingPlant& plant,
                              std::span<const catalog::ClimateClass> classes) {
   if (plant.is_constant()) {

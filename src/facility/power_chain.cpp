@@ -65,11 +65,15 @@ NodePower PowerChain::node_at(Watts per_gpu) const {
 }
 
 NodePower PowerChain::provisioned_node() const {
+  return provisioned_node_at(tdp_);
+}
+
+NodePower PowerChain::provisioned_node_at(Watts gpu_cap) const {
   if (const auto* chassis = std::get_if<catalog::ChassisChain>(&system_->chain)) {
-    return chassis_at(*chassis, tdp_);
+    return chassis_at(*chassis, gpu_cap);
   }
   const auto& chain = std::get<catalog::RackScaleChain>(system_->chain);
-  return rack_scale_at(chain, tdp_, chain.cpu_max);
+  return rack_scale_at(chain, gpu_cap, chain.cpu_max);
 }
 
 ItPower PowerChain::it_per_gpu(Watts per_gpu) const {

@@ -13,25 +13,80 @@ namespace {
 /// 1 Hz traces (222 W of 1400 W). docs/model/gpu_power.md#idle
 constexpr double kIdleShareOfTdp = 0.16;
 
-RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const RackStock& stock) {
+HallKind make_hall_kind(const Site& site, const catalog::Catalog& catalog, const Hall& hall) {
+  const auto& data = catalog.cooling_plant(hall.cooling_plant, hall.defined_at);
+  HallKind kind{&hall, facility::CoolingPlant{data, hall.supply}, {}, data.pue.value, 1, 1};
+  for (const auto& load : site.loads) {
+    if (load.hall == hall.id) {
+      kind.load_it.value += load.it_power;
+    }
+  }
+  kind.leakage_ratio = kind.plant.gpu_power_ratio();
+  if (!hall.curves) {
+    return kind;
+  }
+  kind.meter_over_it = 0;
+  for (std::size_t h = 0; h < site.year.size(); ++h) {
+    const auto& mean = hall.curves->mean[h];
+    const auto& worst = hall.curves->worst[h];
+    kind.usable_ratio =
+        std::min({kind.usable_ratio, mean.load_ratio.back(), worst.load_ratio.back()});
+    if (mean.load_ratio.back() > 0) {
+      kind.meter_over_it +=
+          site.year[h].year_ratio * mean.meter_ratio.back() / mean.load_ratio.back();
+    }
+  }
+  return kind;
+}
+
+/// Meter over IT power of a hall loaded as far as the warmest hour allows.
+double worst_meter_over_it(const Site& site, const HallKind& hall) {
+  if (!hall.hall->curves) {
+    return hall.meter_over_it;
+  }
+  double worst = 0;
+  for (std::size_t h = 0; h < site.year.size(); ++h) {
+    const auto& curve = hall.hall->curves->worst[h];
+    if (hall.usable_ratio > 0) {
+      worst =
+          std::max(worst, facility::meter_ratio_at(curve, hall.usable_ratio) / hall.usable_ratio);
+    }
+  }
+  return worst;
+}
+
+RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const CandidateSet& set,
+                        const RackStock& stock) {
   const auto& system = catalog.system(stock.system, stock.defined_at);
   const auto& accelerator = catalog.accelerator(system.accelerator, system.defined_at);
-  const auto& plant = catalog.cooling_plant(stock.cooling_plant, stock.defined_at);
-  const facility::CoolingPlant cooling{plant};
+  std::size_t h = 0;
+  while (set.halls[h].hall->id != stock.hall) {
+    ++h;
+  }
+  const auto& hall = set.halls[h];
   RackKind kind{&stock,
                 &system,
-                &plant,
+                h,
+                &hall.plant.data(),
                 facility::PowerChain{catalog, system},
                 system.gpus_per_rack(),
+                {},
+                {},
                 {},
                 {},
                 Tag::measured,
                 {},
                 {}};
-  kind.provisioned_per_rack = cooling.meter_for({kind.chain.provisioned_node().it_total().value *
-                                                 static_cast<double>(system.nodes_per_rack)});
-  kind.idle_gpu =
-      accelerator.idle ? accelerator.idle->value : accelerator.tdp.value * kIdleShareOfTdp;
+  kind.gpu_cap = kind.chain.tdp() * site.provisioning.gpu_cap_ratio;
+  kind.provisioned_it_per_rack.value =
+      kind.chain.provisioned_node_at(kind.gpu_cap).it_total().value *
+      static_cast<double>(system.nodes_per_rack);
+  kind.provisioned_per_rack.value =
+      kind.provisioned_it_per_rack.value * worst_meter_over_it(site, hall);
+  kind.idle_gpu = std::min(
+      kind.gpu_cap,
+      (accelerator.idle ? accelerator.idle->value : accelerator.tdp.value * kIdleShareOfTdp) *
+          hall.leakage_ratio);
   kind.idle_tag = accelerator.idle ? accelerator.idle->tag : Tag::modelled;
   kind.idle_it_per_gpu = kind.chain.it_per_gpu(kind.idle_gpu);
   kind.capital_per_gpu =
@@ -49,37 +104,46 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
 }
 
 /// Fills in what a column draws and earns on a rack kind.
-void price_candidate(const Site& site, const RackKind& rack, const Service& service,
-                     Candidate& candidate) {
-  const facility::CoolingPlant cooling{*rack.plant};
+void price_candidate(const Site& site, const HallKind& hall, const RackKind& rack,
+                     const Service& service, Candidate& candidate) {
   const double available = site.availability_ratio;
   candidate.it_per_gpu = rack.chain.it_per_gpu(candidate.gpu_power.mean);
-  candidate.meter_per_gpu = cooling.meter_for(
-      {candidate.it_per_gpu.value * available + rack.idle_it_per_gpu.value * (1.0 - available)});
+  candidate.mean_it_per_gpu.value =
+      candidate.it_per_gpu.value * available + rack.idle_it_per_gpu.value * (1.0 - available);
+  candidate.meter_per_gpu.value = candidate.mean_it_per_gpu.value * hall.meter_over_it;
   const auto& point = candidate.point;
   candidate.mean_output_per_gpu = point.output_per_gpu * available;
   UsdPerSecond revenue = point.output_per_gpu * service.output_price;
   if (const auto input = point.input_per_gpu()) {
     revenue += *input * service.input_price;
   }
+  candidate.revenue_per_gpu = revenue * available;
   candidate.margin_per_gpu =
-      revenue * available - candidate.meter_per_gpu.value * site.energy_price;
+      candidate.revenue_per_gpu - candidate.meter_per_gpu.value * site.energy_price;
+}
+
+/// GPU power in a hall that is warmer or cooler than where it was measured.
+inference::GpuPower with_leakage(inference::GpuPower power, double ratio) {
+  if (ratio != 1.0) {
+    power.mean = power.mean * ratio;
+    power.low = power.low * ratio;
+    power.high = power.high * ratio;
+    power.tag = weaker(power.tag, Tag::modelled);
+    power.basis += "; leakage at the hall's supply temperature";
+  }
+  return power;
 }
 
 class Builder {
  public:
   Builder(const Site& site, const catalog::Catalog& catalog, const OptionSet& options)
       : site_{site}, options_{options} {
-    for (const auto& stock : site.racks) {
-      set_.racks.push_back(make_rack_kind(site, catalog, stock));
+    for (const auto& hall : site.halls) {
+      set_.halls.push_back(make_hall_kind(site, catalog, hall));
+      set_.load_it.value += set_.halls.back().load_it.value;
     }
-    for (const auto& load : site.loads) {
-      const facility::CoolingPlant plant{catalog.cooling_plant(load.cooling_plant, site.file)};
-      const auto parts = plant.parts_at({load.it_power});
-      set_.load_it.value += load.it_power;
-      set_.load_parts.it += parts.it;
-      set_.load_parts.cooling += parts.cooling;
-      set_.load_parts.distribution += parts.distribution;
+    for (const auto& stock : site.racks) {
+      set_.racks.push_back(make_rack_kind(site, catalog, set_, stock));
     }
   }
 
@@ -125,7 +189,9 @@ class Builder {
       if (rack.system->accelerator != option.point.point->accelerator) {
         continue;
       }
-      if (option.gpu_power->mean > rack.chain.tdp()) {
+      const auto& hall = set_.halls[rack.hall];
+      const auto power = with_leakage(*option.gpu_power, hall.leakage_ratio);
+      if (power.mean > rack.gpu_cap) {
         ++excluded.above_cap;
         continue;
       }
@@ -136,8 +202,8 @@ class Builder {
         continue;
       }
       Candidate candidate{
-          option.service, k, option.point, option.ttft_known, *option.gpu_power, {}, {}, {}, {}};
-      price_candidate(site_, rack, service, candidate);
+          option.service, k, option.point, option.ttft_known, power, {}, {}, {}, {}, {}, {}};
+      price_candidate(site_, hall, rack, service, candidate);
       set_.candidates.push_back(std::move(candidate));
     }
   }

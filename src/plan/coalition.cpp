@@ -68,7 +68,7 @@ UsdPerSecond profit_at(const Site& site, const CandidateSet& set, const Plan& pl
     const auto& power = candidate.gpu_power;
     const auto& rack = set.racks[candidate.rack];
     const Watts board =
-        std::min(rack.chain.tdp(),
+        std::min(rack.gpu_cap,
                  power.mean * factor(power.low / power.mean, power.high / power.mean, draw.power));
     more_it += (rack.chain.it_per_gpu(board).value - candidate.it_per_gpu.value) * serving;
   }
@@ -97,17 +97,24 @@ std::optional<Coalition> solve_coalition(const Site& site, const catalog::Catalo
                                          const OptionSet& options, const DeploymentDraws& draws,
                                          std::size_t resamples, SolverUse& use) {
   const auto set = build_candidates(site, catalog, options);
-  PlanModel model{site, set, use, {.soft_commitments = true, .break_ties = true}};
-  const auto solution = model.program().solve_integer();
+  const auto managed = managed_draw(site, set);
+  if (is_refused(managed)) {
+    return std::nullopt;
+  }
+  PlanModel model{site, set, managed, use, {.soft_commitments = true, .break_ties = true}};
+  const auto solution = model.solve_integer();
   if (!solution) {
     return std::nullopt;
   }
   Plan plan;
-  take_answer(site, set, model, *solution, true, plan);
+  take_answer(site, set, managed, model, *solution, true, plan);
   UsdPerSecond penalty;
   for (std::size_t s = 0; s < site.services.size(); ++s) {
-    const double unmet = solution->columns[static_cast<std::size_t>(model.unmet_column(s))];
-    penalty += tokens_per_second(unmet * 1e3) * site.services[s].output_price * kUnmetPriceFactor;
+    for (std::size_t h = 0; h < model.hours(); ++h) {
+      const double unmet = solution->columns[static_cast<std::size_t>(model.unmet_column(s, h))];
+      penalty += tokens_per_second(unmet * 1e3 * site.year[h].year_ratio) *
+                 site.services[s].output_price * kUnmetPriceFactor;
+    }
   }
   const auto& totals = plan.totals;
   Coalition coalition;

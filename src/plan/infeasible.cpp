@@ -14,6 +14,7 @@ namespace perwatt::plan {
 namespace {
 
 constexpr double kTolerance = 1e-7;
+constexpr double kLeastSamples = 3;  // times the probability: the rule of three
 
 /// Six digits for people, rounded away from what would not be enough.
 std::string rounded(double value, double (*direction)(double)) {
@@ -93,6 +94,14 @@ std::vector<Limit> all_limits(const Site& site, const CandidateSet& set) {
   if (site.max_capital) {
     limits.push_back({Limit::Kind::capital, 0});
   }
+  for (std::size_t p = 0; p < set.halls.size(); ++p) {
+    if (set.halls[p].hall->positions) {
+      limits.push_back({Limit::Kind::positions, p});
+    }
+    if (set.halls[p].hall->it_capacity) {
+      limits.push_back({Limit::Kind::hall_capacity, p});
+    }
+  }
   for (std::size_t s = 0; s < site.services.size(); ++s) {
     if (site.services[s].committed_output.value_or(TokensPerSecond{}) > TokensPerSecond{}) {
       limits.push_back({Limit::Kind::commitment, s});
@@ -121,6 +130,18 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
               "at least " + at_least(present + excess) + " USD/h",
               excess / std::max(present, kTolerance)};
     }
+    case Limit::Kind::positions: {
+      const auto& hall = *set.halls[limit.index].hall;
+      return {"hall[" + hall.id + "].positions", std::to_string(*hall.positions) + " positions",
+              "at least " + shortest(*hall.positions + std::round(excess)) + " positions",
+              excess / std::max(static_cast<double>(*hall.positions), 1.0)};
+    }
+    case Limit::Kind::hall_capacity: {
+      const auto& hall = *set.halls[limit.index].hall;
+      const double present = in_megawatts(*hall.it_capacity);
+      return {"hall[" + hall.id + "].it_capacity", megawatt_text(present),
+              "at least " + megawatt_text(present + excess), excess / present};
+    }
     case Limit::Kind::commitment: {
       const auto& service = site.services[limit.index];
       const double present = in_tokens_per_second(*service.committed_output);
@@ -134,10 +155,11 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
 
 /// The smallest excess of the given limits together that makes the site feasible with whole racks.
 std::vector<std::pair<Limit, double>> smallest_excess(const Site& site, const CandidateSet& set,
+                                                      const ManagedDraw& managed,
                                                       const std::vector<Limit>& limits,
                                                       SolverUse& use) {
-  PlanModel model{site, set, use, {.relaxed = limits}};
-  const auto solution = model.program().solve_integer();
+  PlanModel model{site, set, managed, use, {.relaxed = limits}};
+  const auto solution = model.solve_integer();
   std::vector<std::pair<Limit, double>> excesses;
   if (!solution) {
     return excesses;
@@ -177,7 +199,8 @@ std::vector<std::optional<Remedy>> explain_unserved(const Site& site, const Cand
   return reasons;
 }
 
-void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
+void explain_infeasible(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
+                        Plan& plan) {
   // A service that must be served but has no column: no amount of power or racks helps.
   const bool none = nothing_can_serve(site, set);
   for (std::size_t s = 0; s < site.services.size(); ++s) {
@@ -197,7 +220,7 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
   }
   const auto limits = all_limits(site, set);
   for (const auto& limit : limits) {
-    for (const auto& [moved, excess] : smallest_excess(site, set, {limit}, plan.solver)) {
+    for (const auto& [moved, excess] : smallest_excess(site, set, managed, {limit}, plan.solver)) {
       plan.remedies.push_back(describe(site, set, moved, excess));
     }
   }
@@ -209,7 +232,7 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
         "the limits contradict each other; " + name_tightest(plan.remedies.front());
     return;
   }
-  for (const auto& [moved, excess] : smallest_excess(site, set, limits, plan.solver)) {
+  for (const auto& [moved, excess] : smallest_excess(site, set, managed, limits, plan.solver)) {
     plan.remedies.push_back(describe(site, set, moved, excess));
   }
   plan.infeasible_because =
@@ -217,6 +240,17 @@ void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan) {
           ? "no change of the limits that was tried makes it feasible"
           : "no single limit is enough: all that are listed must move together; " +
                 name_tightest(plan.remedies.front());
+}
+
+void refuse_provisioning(const Site& site, const ManagedDraw& managed, Plan& plan) {
+  const double asked = site.provisioning.excursion_probability;
+  const double least = kLeastSamples / managed.samples_effective;
+  plan.remedies.push_back({"provisioning.excursion_probability", shortest(asked),
+                           "at least " + at_least(least), least / asked - 1.0});
+  plan.infeasible_because =
+      "managed provisioning is refused: " + significant(managed.samples_effective, 4) +
+      " independent power samples cannot support an excursion probability of " + shortest(asked) +
+      " with 95 % confidence (3 / samples = " + significant(least, 3) + ")";
 }
 
 }  // namespace perwatt::plan

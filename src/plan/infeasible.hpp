@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "managed_draw.hpp"
+
 #include "perwatt/plan/candidate.hpp"
 #include "perwatt/plan/plan.hpp"
 #include "perwatt/plan/site.hpp"
@@ -17,7 +19,12 @@ namespace perwatt::plan {
 [[nodiscard]] std::vector<std::optional<Remedy>> explain_unserved(const Site& site,
                                                                   const CandidateSet& set);
 
-/// Fills in infeasible_because and remedies. REQUIRES: plan.unserved is filled in.
-void explain_infeasible(const Site& site, const CandidateSet& set, Plan& plan);
+/// Fills in infeasible_because and remedies. REQUIRES: plan.unserved is filled in, and `managed` is
+/// not refused.
+void explain_infeasible(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
+                        Plan& plan);
+
+/// The same for an excursion probability that the measured samples cannot support.
+void refuse_provisioning(const Site& site, const ManagedDraw& managed, Plan& plan);
 
 }  // namespace perwatt::plan

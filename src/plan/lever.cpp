@@ -118,12 +118,11 @@ class RackKinds {
   std::set<std::pair<std::string, std::string>> media_;
 };
 
-/// The stock in `racks` that stands for the same system: with the same plant, else with any.
+/// The stock in `racks` that stands for the same system: in the same hall, else in any.
 const RackStock* same_system(const std::vector<RackStock>& racks, const RackStock& rack) {
   const RackStock* found = nullptr;
   for (const auto& other : racks) {
-    if (other.system == rack.system &&
-        (found == nullptr || other.cooling_plant == rack.cooling_plant)) {
+    if (other.system == rack.system && (found == nullptr || other.hall == rack.hall)) {
       found = &other;
     }
   }
@@ -145,7 +144,9 @@ std::vector<RackStock> mixed_racks(const Site& baseline, const Site& plan, Lever
     }
     RackStock mixed = has(pulled, Lever::capacity) ? rack : *old;
     mixed.capital_per_gpu = rack.capital_per_gpu;
-    mixed.cooling_plant = has(pulled, Lever::cooling) ? rack.cooling_plant : old->cooling_plant;
+    const auto& stands = has(pulled, Lever::cooling) ? rack : *old;
+    mixed.hall = stands.hall;
+    mixed.cooling_plant = stands.cooling_plant;
     mixed.defined_at = rack.defined_at;
     racks.push_back(mixed);
   }
@@ -155,6 +156,20 @@ std::vector<RackStock> mixed_racks(const Site& baseline, const Site& plan, Lever
     }
   }
   return racks;
+}
+
+/// The halls of both sites; one of both as the cooling lever says.
+std::vector<Hall> mixed_halls(const Site& baseline, const Site& plan, LeverSet pulled) {
+  const bool is_new = has(pulled, Lever::cooling);
+  std::vector<Hall> halls = is_new ? plan.halls : baseline.halls;
+  for (const auto& hall : is_new ? baseline.halls : plan.halls) {
+    const bool known = std::any_of(halls.begin(), halls.end(),
+                                   [&](const Hall& other) { return other.id == hall.id; });
+    if (!known) {
+      halls.push_back(hall);
+    }
+  }
+  return halls;
 }
 
 void mix_models(const Service& old, const Service& now, bool pulled, Service& mixed) {
@@ -171,6 +186,15 @@ void mix_models(const Service& old, const Service& now, bool pulled, Service& mi
   mixed.alternative_models.assign(models.begin(), models.end());
 }
 
+bool same_year(const Site& a, const Site& b) {
+  return a.climate == b.climate &&
+         std::equal(a.year.begin(), a.year.end(), b.year.begin(), b.year.end(),
+                    [](const HourClass& x, const HourClass& y) {
+                      return x.year_ratio == y.year_ratio && x.energy_price == y.energy_price &&
+                             x.demand_ratio == y.demand_ratio;
+                    });
+}
+
 bool same_services(const Site& a, const Site& b) {
   return std::equal(a.services.begin(), a.services.end(), b.services.begin(), b.services.end(),
                     [](const Service& x, const Service& y) {
@@ -185,16 +209,27 @@ bool same_services(const Site& a, const Site& b) {
 
 bool same_site(const Site& a, const Site& b) {
   const auto same_stock = [](const RackStock& x, const RackStock& y) {
-    return x.system == y.system && x.cooling_plant == y.cooling_plant && x.owned == y.owned &&
-           x.max_buy == y.max_buy;
+    return x.system == y.system && x.hall == y.hall && x.owned == y.owned && x.max_buy == y.max_buy;
   };
   const auto same_load = [](const SiteLoad& x, const SiteLoad& y) {
-    return x.it_power == y.it_power && x.cooling_plant == y.cooling_plant;
+    return x.it_power == y.it_power && x.hall == y.hall;
   };
   const auto same_models = [](const Service& x, const Service& y) {
     return x.model == y.model && x.alternative_models == y.alternative_models;
   };
-  return a.envelope == b.envelope && a.availability_ratio == b.availability_ratio &&
+  const auto same_hall = [](const Hall& x, const Hall& y) {
+    return x.id == y.id && x.cooling_plant == y.cooling_plant && x.supply == y.supply &&
+           x.positions == y.positions && x.it_capacity == y.it_capacity;
+  };
+  const auto same_supply = [](const PowerSupply& x, const PowerSupply& y) {
+    return x.power == y.power && x.energy == y.energy && x.energy_price == y.energy_price;
+  };
+  return std::is_permutation(a.halls.begin(), a.halls.end(), b.halls.begin(), b.halls.end(),
+                             same_hall) &&
+         std::equal(a.supplies.begin(), a.supplies.end(), b.supplies.begin(), b.supplies.end(),
+                    same_supply) &&
+         a.retrofits.size() == b.retrofits.size() && a.provisioning.same_as(b.provisioning) &&
+         a.envelope == b.envelope && a.availability_ratio == b.availability_ratio &&
          a.rules == b.rules && a.placements == b.placements &&
          std::equal(a.racks.begin(), a.racks.end(), b.racks.begin(), b.racks.end(), same_stock) &&
          std::equal(a.loads.begin(), a.loads.end(), b.loads.begin(), b.loads.end(), same_load) &&
@@ -237,6 +272,10 @@ Site mixed_site(const Site& baseline, const Site& plan, LeverSet pulled,
   site.availability_ratio = from(Lever::availability).availability_ratio;
   site.envelope = from(Lever::power_supply).envelope;
   site.loads = from(Lever::host_and_fabric).loads;
+  site.supplies = from(Lever::power_supply).supplies;
+  site.provisioning = from(Lever::provisioning).provisioning;
+  site.halls = mixed_halls(baseline, plan, pulled);
+  site.retrofits = from(Lever::cooling).retrofits;
   for (std::size_t s = 0; s < site.services.size(); ++s) {
     mix_models(baseline.services[s], plan.services[s], has(pulled, Lever::model), site.services[s]);
   }
@@ -261,6 +300,9 @@ LeverSet differing_levers(const Site& baseline, const Site& plan, const catalog:
 std::optional<std::string> incomparable_because(const Site& baseline, const Site& plan) {
   if (!same_services(baseline, plan)) {
     return "the baseline sells something else: its services, SLOs, demands or prices differ";
+  }
+  if (!same_year(baseline, plan)) {
+    return "the baseline has another year: its climate, hour classes or energy prices differ";
   }
   return std::nullopt;
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include <CbcModel.hpp>
 #include <ClpSimplex.hpp>
@@ -60,10 +61,26 @@ struct LinearProgram::Impl {
                         row_upper.data());
     simplex.setOptimizationDirection(-1.0);
     loaded = true;
+    for (const auto& cut : early_cuts) {
+      add(cut);
+    }
+  }
+
+  struct Cut {
+    double lower = 0;
+    double upper = 0;
+    std::vector<int> columns;
+    std::vector<double> values;
+  };
+
+  void add(const Cut& cut) {
+    simplex.addRow(static_cast<int>(cut.columns.size()), cut.columns.data(), cut.values.data(),
+                   cut.lower, cut.upper);
   }
 
   SolverUse& use;
   ClpSimplex simplex;
+  std::vector<Cut> early_cuts;  // made before the program was loaded
   bool loaded = false;
   bool has_basis = false;
   std::vector<double> row_lower;
@@ -107,6 +124,19 @@ int LinearProgram::add_column(double objective, double lower, double upper,
 void LinearProgram::set_row_bounds(int row, double lower, double upper) {
   impl_->load();
   impl_->simplex.setRowBounds(row, lower, upper);
+}
+
+void LinearProgram::add_cut(double lower, double upper, const std::vector<Entry>& columns) {
+  Impl::Cut cut{lower, upper, {}, {}};
+  for (const auto& [column, value] : columns) {
+    cut.columns.push_back(column);
+    cut.values.push_back(value);
+  }
+  if (impl_->loaded) {
+    impl_->add(cut);
+  } else {
+    impl_->early_cuts.push_back(std::move(cut));
+  }
 }
 
 std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {

@@ -14,7 +14,7 @@ namespace perwatt::plan {
 /// that keep them between about 1e-4 and 1e6.
 class LinearProgram {
  public:
-  using Entry = std::pair<int, double>;  // row, coefficient
+  using Entry = std::pair<int, double>;  // row (of a cut: column), coefficient
 
   explicit LinearProgram(SolverUse& use);
   ~LinearProgram();
@@ -24,6 +24,10 @@ class LinearProgram {
   int add_row(double lower, double upper);
   int add_column(double objective, double lower, double upper, const std::vector<Entry>& entries,
                  bool is_integer = false);
+
+  /// A row over columns that are there already; for the next solve, which starts from the last
+  /// basis.
+  void add_cut(double lower, double upper, const std::vector<Entry>& columns);
 
   static constexpr double kInfinity = 1e30;
 

@@ -19,7 +19,6 @@ constexpr std::int64_t kMostTokens = 10'000'000;
 constexpr double kMostTokensPerSecond = 1e15;
 constexpr Range kPriceRange{0.0, 1e6};
 constexpr Range kUsdPerHour{0.0, 1e12};
-constexpr Watts kMostPower = megawatts(1e6);  // beyond a terawatt it is a slip of the unit
 
 inference::Workload read_workload(const ConfigTable& table) {
   inference::Workload workload;
@@ -89,13 +88,14 @@ Service read_service(const ConfigTable& table, const catalog::Catalog& catalog) 
   return service;
 }
 
-RackStock read_rack(const ConfigTable& table, const catalog::Catalog& catalog) {
+RackStock read_rack(const ConfigTable& table, const catalog::Catalog& catalog, Site& site) {
   RackStock stock;
   const auto& system = catalog.system(table.text("system"), table.where("system"));
   stock.system = system.id;
   stock.defined_at = table.where("system");
-  const auto plant = table.optional_text("cooling_plant").value_or(system.cooling_plant);
-  stock.cooling_plant = catalog.cooling_plant(plant, table.where("cooling_plant")).id;
+  const auto& hall = stand_in_hall(table, system.cooling_plant, catalog, site);
+  stock.hall = hall.id;
+  stock.cooling_plant = hall.cooling_plant;
   stock.owned = static_cast<int>(table.optional_integer("owned", 0, kMostRacks).value_or(0));
   stock.max_buy = static_cast<int>(table.optional_integer("max_buy", 0, kMostRacks).value_or(0));
   if (stock.owned == 0 && stock.max_buy == 0) {
@@ -109,20 +109,13 @@ RackStock read_rack(const ConfigTable& table, const catalog::Catalog& catalog) {
   return stock;
 }
 
-Watts read_power(const ConfigTable& table, std::string_view key) {
-  const Watts power = table.power(key);
-  if (power > kMostPower) {
-    table.fail(key, "'" + table.text(key) + "' is above 1,000,000 MW", "check its unit");
-  }
-  return power;
-}
-
-SiteLoad read_load(const ConfigTable& table, const catalog::Catalog& catalog) {
+SiteLoad read_load(const ConfigTable& table, const catalog::Catalog& catalog, Site& site) {
   SiteLoad load;
   load.name = table.text("name");
   load.it_power = read_power(table, "power");
-  const auto plant = table.optional_text("cooling_plant").value_or("air");
-  load.cooling_plant = catalog.cooling_plant(plant, table.where("cooling_plant")).id;
+  const auto& hall = stand_in_hall(table, "air", catalog, site);
+  load.hall = hall.id;
+  load.cooling_plant = hall.cooling_plant;
   table.reject_unknown_keys();
   return load;
 }
@@ -154,7 +147,9 @@ void read_price_table(const ConfigTable& table, const catalog::Catalog& catalog,
     }
     site.price_basis = *parsed;
   }
-  site.energy_price = usd_per_kwh(table.number("energy_usd_per_kwh", {0.0, 100.0}));
+  if (const auto price = table.optional_number("energy_usd_per_kwh", {0.0, 100.0})) {
+    site.stated_energy_price = usd_per_kwh(*price);
+  }
   table.reject_unknown_keys();
 }
 
@@ -184,10 +179,10 @@ void read_services(const ConfigTable& document, const catalog::Catalog& catalog,
 void read_racks(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
   std::set<std::pair<std::string, std::string>> kinds;
   for (const auto& table : document.tables("rack")) {
-    site.racks.push_back(read_rack(table, catalog));
+    site.racks.push_back(read_rack(table, catalog, site));
     const auto& rack = site.racks.back();
-    if (!kinds.insert({rack.system, rack.cooling_plant}).second) {
-      table.fail("system", "'" + rack.system + "' is there twice with the same cooling plant",
+    if (!kinds.insert({rack.system, rack.hall}).second) {
+      table.fail("system", "'" + rack.system + "' is there twice in the same hall",
                  "add the numbers up in one [[rack]]");
     }
   }
@@ -207,11 +202,16 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
       require_table(document, "prices",
                     "add [prices] with table = \"2026-08\" and energy_usd_per_kwh = 0.08"),
       catalog, site);
+  read_halls(document, catalog, site);
   read_services(document, catalog, site);
   read_racks(document, catalog, site);
   for (const auto& table : document.tables("load")) {
-    site.loads.push_back(read_load(table, catalog));
+    site.loads.push_back(read_load(table, catalog, site));
   }
+  read_retrofits(document, site);
+  read_supplies(document, site);
+  read_year(document, catalog, site);
+  equip_halls(site, catalog);
   read_operation(document, catalog, site);
   document.reject_unknown_keys();
   return site;
@@ -233,6 +233,8 @@ Site as_it_stands(Site site) {
   site.rules = today.rules.value_or(site.rules);
   site.placements = today.placements.empty() ? site.placements : today.placements;
   site.availability_ratio = today.availability_ratio.value_or(site.availability_ratio);
+  site.provisioning = today.provisioning.value_or(site.provisioning);
+  site.retrofits.clear();
   return site;
 }
 

@@ -1,3 +1,4 @@
+// Racks, deployments, demand and money. The power they draw: plan_model_power.cpp.
 #include "plan_model.hpp"
 
 #include <algorithm>
@@ -17,12 +18,31 @@ double in_ktok(TokensPerSecond rate) {
 
 }  // namespace
 
-PlanModel::PlanModel(const Site& site, const CandidateSet& set, SolverUse& use,
-                     const PlanModelOptions& options)
-    : site_{site}, set_{set}, options_{options}, program_{use} {
+PlanModel::PlanModel(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
+                     SolverUse& use, const PlanModelOptions& options)
+    : site_{site}, set_{set}, managed_{managed}, options_{options}, program_{use} {
+  earn_ = options.relaxed.empty() ? 1.0 : 0.0;
   add_rows();
   add_placement_rows();
-  add_columns();
+  hall_rows_.resize(set.halls.size());
+  halls_.resize(set.halls.size());
+  for (std::size_t p = 0; p < set.halls.size(); ++p) {
+    add_hall_rows(p);
+  }
+  for (std::size_t p = 0; p < set.halls.size(); ++p) {
+    add_hall_columns(p);
+  }
+  add_swings();
+  for (std::size_t c = 0; c < set.candidates.size(); ++c) {
+    for (std::size_t h = 0; h < hours(); ++h) {
+      add_deployment(c, h);
+    }
+  }
+  for (std::size_t k = 0; k < set.racks.size(); ++k) {
+    add_rack(k);
+  }
+  add_supplies();
+  add_retrofits();
   if (options.soft_commitments) {
     add_unmet_columns();
   }
@@ -32,16 +52,21 @@ PlanModel::PlanModel(const Site& site, const CandidateSet& set, SolverUse& use,
 }
 
 void PlanModel::add_rows() {
-  power_row_ =
-      program_.add_row(-kInf, in_megawatts(site_.envelope - set_.load_parts.total().value));
+  add_power_rows();
   for (const auto& rack : set_.racks) {
-    rack_rows_.push_back(program_.add_row(0, 0));
+    rack_rows_.emplace_back();
+    for (std::size_t h = 0; h < hours(); ++h) {
+      rack_rows_.back().push_back(program_.add_row(0, 0));
+    }
     stock_rows_.push_back(program_.add_row(-kInf, rack.stock->owned));
   }
   for (const auto& service : site_.services) {
-    demand_rows_.push_back(
-        program_.add_row(in_ktok(service.committed_output.value_or(TokensPerSecond{})),
-                         in_ktok(service.demand_output)));
+    demand_rows_.emplace_back();
+    for (const auto& hour : site_.year) {
+      const double committed = in_ktok(service.committed_output.value_or(TokensPerSecond{}));
+      demand_rows_.back().push_back(program_.add_row(
+          committed * hour.demand_ratio, in_ktok(service.demand_output) * hour.demand_ratio));
+    }
   }
   if (site_.max_capital) {
     capital_row_ = program_.add_row(-kInf, in_usd_per_hour(*site_.max_capital));
@@ -53,7 +78,7 @@ void PlanModel::add_placement_rows() {
   for (std::size_t k = 0; k < set_.racks.size(); ++k) {
     const auto& stock = *set_.racks[k].stock;
     const auto is_here = [&](const Placement& placement) {
-      return placement.system == stock.system && placement.cooling_plant == stock.cooling_plant;
+      return placement.system == stock.system && placement.hall == stock.hall;
     };
     if (std::none_of(site_.placements.begin(), site_.placements.end(), is_here)) {
       continue;
@@ -62,45 +87,110 @@ void PlanModel::add_placement_rows() {
       const auto own =
           std::find_if(site_.placements.begin(), site_.placements.end(),
                        [&](const Placement& p) { return is_here(p) && p.service == service.id; });
-      const double share = own == site_.placements.end() ? 0.0 : own->gpu_share_ratio;
-      placement_rows_[k].emplace_back(program_.add_row(-kInf, 0), share);
+      auto& [share, rows] = placement_rows_[k].emplace_back();
+      share = own == site_.placements.end() ? 0.0 : own->gpu_share_ratio;
+      for (std::size_t h = 0; h < hours(); ++h) {
+        rows.push_back(program_.add_row(-kInf, 0));
+      }
     }
   }
 }
 
-void PlanModel::add_columns() {
-  const double profit = options_.relaxed.empty() ? 1.0 : 0.0;
-  const double tie = options_.break_ties ? kTieUsdPerHourPerKtok : 0.0;
-  for (const auto& candidate : set_.candidates) {
-    const double output = in_ktok(candidate.point.output_per_gpu) * site_.availability_ratio;
-    std::vector<LinearProgram::Entry> entries{{rack_rows_[candidate.rack], 1.0},
-                                              {demand_rows_[candidate.service], output}};
-    if (!placement_rows_[candidate.rack].empty()) {
-      entries.emplace_back(placement_rows_[candidate.rack][candidate.service].first, 1.0);
-    }
-    gpus_.push_back(program_.add_column(
-        profit * in_usd_per_hour(candidate.margin_per_gpu) + tie * output, 0, kInf, entries));
+void PlanModel::add_deployment(std::size_t c, std::size_t h) {
+  const auto& candidate = set_.candidates[c];
+  const auto& rack = set_.racks[candidate.rack];
+  const auto& hour = site_.year[h];
+  const double output = in_ktok(candidate.mean_output_per_gpu);
+  const double it = in_megawatts(candidate.mean_it_per_gpu.value);
+  std::vector<Entry> entries{{rack_rows_[candidate.rack][h], 1.0},
+                             {demand_rows_[candidate.service][h], output}};
+  if (!placement_rows_[candidate.rack].empty()) {
+    entries.emplace_back(placement_rows_[candidate.rack][candidate.service].second[h], 1.0);
   }
-  for (std::size_t k = 0; k < set_.racks.size(); ++k) {
-    const auto& rack = set_.racks[k];
-    const Watts idle = facility::CoolingPlant{*rack.plant}.meter_for(rack.idle_it_per_gpu).value;
-    idle_.push_back(program_.add_column(-profit * in_usd_per_hour(idle * site_.energy_price), 0,
-                                        kInf, {{rack_rows_[k], 1.0}}));
-    std::vector<LinearProgram::Entry> powered{
-        {power_row_, in_megawatts(rack.provisioned_per_rack.value)},
-        {rack_rows_[k], -static_cast<double>(rack.gpus_per_rack)},
-        {stock_rows_[k], 1.0}};
-    for (const auto& [row, share] : placement_rows_[k]) {
-      powered.emplace_back(row, -share * rack.gpus_per_rack);
+  const auto& hall = hall_rows_[rack.hall];
+  if (!hall.it.empty()) {
+    entries.emplace_back(hall.it[h], it);
+  }
+  if (!hall.full.empty()) {
+    entries.emplace_back(hall.full[h], in_megawatts(candidate.it_per_gpu.value));
+    const std::size_t g = managed_.group_of(candidate);
+    entries.emplace_back(swing_rows_[g * hours() + h],
+                         in_megawatts(swing_per_gpu(rack, candidate)));
+  }
+  UsdPerSecond margin = candidate.revenue_per_gpu;
+  if (!is_physical(rack.hall)) {
+    margin -= candidate.meter_per_gpu.value * hour.energy_price;
+  }
+  const double tie = options_.break_ties ? kTieUsdPerHourPerKtok * output : 0.0;
+  gpus_.push_back(program_.add_column(hour.year_ratio * (earn_ * in_usd_per_hour(margin) + tie), 0,
+                                      kInf, entries));
+}
+
+void PlanModel::add_rack(std::size_t k) {
+  const auto& rack = set_.racks[k];
+  const auto& hall = hall_rows_[rack.hall];
+  for (std::size_t h = 0; h < hours(); ++h) {  // idle GPUs
+    const auto& hour = site_.year[h];
+    std::vector<Entry> entries{{rack_rows_[k][h], 1.0}};
+    const double it = in_megawatts(rack.idle_it_per_gpu.value);
+    for (const auto* rows : {&hall.it, &hall.full}) {
+      if (!rows->empty()) {
+        entries.emplace_back((*rows)[h], it);
+      }
     }
-    powered_.push_back(program_.add_column(0, 0, kInf, powered, true));
-    const double capital =
-        in_usd_per_hour(rack.capital_per_gpu.value_or(UsdPerSecond{})) * rack.gpus_per_rack;
-    std::vector<LinearProgram::Entry> entries{{stock_rows_[k], -1.0}};
+    UsdPerSecond energy;
+    if (!is_physical(rack.hall)) {
+      energy = rack.idle_it_per_gpu.value * set_.halls[rack.hall].meter_over_it * hour.energy_price;
+    }
+    program_.add_column(-hour.year_ratio * earn_ * in_usd_per_hour(energy), 0, kInf, entries);
+  }
+  std::vector<Entry> powered{{stock_rows_[k], 1.0}};
+  for (std::size_t h = 0; h < hours(); ++h) {
+    powered.emplace_back(rack_rows_[k][h], -static_cast<double>(rack.gpus_per_rack));
+    for (const auto& [share, rows] : placement_rows_[k]) {
+      powered.emplace_back(rows[h], -share * rack.gpus_per_rack);
+    }
+    if (!is_managed() && !is_physical(rack.hall)) {
+      powered.emplace_back(power_rows_[h], in_megawatts(rack.provisioned_per_rack.value));
+    }
+  }
+  if (!is_managed()) {
+    const double reserved = in_megawatts(rack.provisioned_it_per_rack.value);
+    if (hall.reserved >= 0) {
+      powered.emplace_back(hall.reserved, reserved);
+    }
+    for (const int row : hall.capacity) {
+      powered.emplace_back(row, reserved);
+    }
+  }
+  if (hall.positions >= 0) {
+    powered.emplace_back(hall.positions, 1.0);
+  }
+  powered_.push_back(program_.add_column(0, 0, kInf, powered, true));
+  const double capital =
+      in_usd_per_hour(rack.capital_per_gpu.value_or(UsdPerSecond{})) * rack.gpus_per_rack;
+  std::vector<Entry> bought{{stock_rows_[k], -1.0}};
+  if (capital_row_) {
+    bought.emplace_back(*capital_row_, capital);
+  }
+  bought_.push_back(program_.add_column(-earn_ * capital, 0, rack.stock->max_buy, bought));
+}
+
+void PlanModel::add_retrofits() {
+  for (const auto& retrofit : site_.retrofits) {
+    const double capital = in_usd_per_hour(retrofit.capital_per_position);
+    std::vector<Entry> entries;
+    for (std::size_t p = 0; p < set_.halls.size(); ++p) {
+      const auto& id = set_.halls[p].hall->id;
+      if (id == retrofit.from || id == retrofit.to) {
+        entries.emplace_back(hall_rows_[p].positions, id == retrofit.from ? 1.0 : -1.0);
+      }
+    }
     if (capital_row_) {
       entries.emplace_back(*capital_row_, capital);
     }
-    bought_.push_back(program_.add_column(-profit * capital, 0, rack.stock->max_buy, entries));
+    retrofits_.push_back(
+        program_.add_column(-earn_ * capital, 0, retrofit.max_positions, entries, true));
   }
 }
 
@@ -109,43 +199,59 @@ void PlanModel::add_unmet_columns() {
     const auto& service = site_.services[s];
     const auto committed = service.committed_output.value_or(TokensPerSecond{});
     const UsdPerSecond penalty = tokens_per_second(1e3) * service.output_price * kUnmetPriceFactor;
-    unmet_.push_back(program_.add_column(-in_usd_per_hour(penalty), 0, in_ktok(committed),
-                                         {{demand_rows_[s], 1.0}}));
+    for (std::size_t h = 0; h < hours(); ++h) {
+      const auto& hour = site_.year[h];
+      unmet_.push_back(program_.add_column(-hour.year_ratio * in_usd_per_hour(penalty), 0,
+                                           in_ktok(committed) * hour.demand_ratio,
+                                           {{demand_rows_[s][h], 1.0}}));
+    }
   }
 }
 
 void PlanModel::add_excess(const Limit& limit) {
-  int row = power_row_;
-  double coefficient = -1.0;
-  double present = in_megawatts(site_.envelope);
+  double present = 0;
   bool is_whole = false;
+  std::vector<Entry> entries;
   switch (limit.kind) {
     case Limit::Kind::envelope:
+      present = in_megawatts(site_.envelope);
+      for (const auto* rows : {&power_rows_, &mean_rows_}) {
+        for (const int row : *rows) {
+          entries.emplace_back(row, -1.0);
+        }
+      }
       break;
     case Limit::Kind::racks: {
       const auto& stock = *set_.racks[limit.index].stock;
-      row = stock_rows_[limit.index];
       present = static_cast<double>(stock.owned) + stock.max_buy;
       is_whole = true;
+      entries = {{stock_rows_[limit.index], -1.0}};
       break;
     }
     case Limit::Kind::capital:
-      row = *capital_row_;
       present = in_usd_per_hour(*site_.max_capital);
+      entries = {{*capital_row_, -1.0}};
       break;
     case Limit::Kind::commitment:
-      row = demand_rows_[limit.index];
-      coefficient = 1.0;
       present = in_ktok(*site_.services[limit.index].committed_output);
+      for (std::size_t h = 0; h < hours(); ++h) {
+        entries.emplace_back(demand_rows_[limit.index][h], site_.year[h].demand_ratio);
+      }
+      break;
+    case Limit::Kind::positions:
+      present = *set_.halls[limit.index].hall->positions;
+      is_whole = true;
+      entries = {{hall_rows_[limit.index].positions, -1.0}};
+      break;
+    case Limit::Kind::hall_capacity:
+      present = in_megawatts(*set_.halls[limit.index].hall->it_capacity);
+      for (const int row : hall_rows_[limit.index].capacity) {
+        entries.emplace_back(row, -set_.halls[limit.index].usable_ratio);
+      }
       break;
   }
   const double weight = 1.0 / std::max(present, 1e-6);
-  excess_.push_back(program_.add_column(-weight, 0, kInf, {{row, coefficient}}, is_whole));
-}
-
-void PlanModel::set_envelope(Watts envelope) {
-  program_.set_row_bounds(power_row_, -kInf,
-                          in_megawatts(envelope - set_.load_parts.total().value));
+  excess_.push_back(program_.add_column(-weight, 0, kInf, entries, is_whole));
 }
 
 void PlanModel::set_owned_racks(std::size_t rack, double owned) {

@@ -1,4 +1,7 @@
 // The linear program of a plan: its rows, columns and units. docs/model/plan.md states it.
+//
+// What is convex and not linear (a plant's power over its load, the tail of the site's draw) enters
+// by cuts: solve_relaxed() and solve_integer() add those that the answer violates and solve again.
 #pragma once
 
 #include <optional>
@@ -6,6 +9,7 @@
 #include <vector>
 
 #include "linear_program.hpp"
+#include "managed_draw.hpp"
 
 #include "perwatt/plan/candidate.hpp"
 #include "perwatt/plan/plan.hpp"
@@ -15,9 +19,9 @@ namespace perwatt::plan {
 
 /// A limit that may be relaxed to see what would make a site feasible.
 struct Limit {
-  enum class Kind { envelope, racks, capital, commitment };
+  enum class Kind { envelope, racks, capital, commitment, positions, hall_capacity };
   Kind kind = Kind::envelope;
-  std::size_t index = 0;  // rack kind or service
+  std::size_t index = 0;  // rack kind, service or hall
 };
 
 struct PlanModelOptions {
@@ -34,52 +38,153 @@ struct PlanModelOptions {
 /// Price of a committed output token that is not served, relative to its sales price.
 inline constexpr double kUnmetPriceFactor = 10.0;
 
-/// Units inside: GPUs, racks, MW, ktok/s, USD/h.
+/// Units inside: GPUs, racks, MW, ktok/s, USD/h. REQUIRES: `managed` outlives the model and, when
+/// it has groups, has a limit.
 class PlanModel {
  public:
-  PlanModel(const Site& site, const CandidateSet& set, SolverUse& use,
+  PlanModel(const Site& site, const CandidateSet& set, const ManagedDraw& managed, SolverUse& use,
             const PlanModelOptions& options = {});
 
-  LinearProgram& program() { return program_; }
+  /// The optimum with racks not whole, and with whole racks; nothing when infeasible.
+  std::optional<LinearProgram::Solution> solve_relaxed();
+  std::optional<LinearProgram::Solution> solve_integer();
+
+  /// Energy of loads that no choice changes and the objective leaves out.
+  [[nodiscard]] UsdPerSecond constant_cost() const;
 
   void set_envelope(Watts envelope);
   void set_owned_racks(std::size_t rack, double owned);
 
-  [[nodiscard]] int gpus_column(std::size_t candidate) const { return gpus_[candidate]; }
+  [[nodiscard]] std::size_t hours() const { return site_.year.size(); }
 
-  [[nodiscard]] int idle_column(std::size_t rack) const { return idle_[rack]; }
+  [[nodiscard]] int gpus_column(std::size_t candidate, std::size_t hour) const {
+    return gpus_[candidate * hours() + hour];
+  }
 
   [[nodiscard]] int powered_column(std::size_t rack) const { return powered_[rack]; }
 
-  [[nodiscard]] int bought_column(std::size_t rack) const { return bought_[rack]; }
-
   [[nodiscard]] int excess_column(std::size_t relaxed) const { return excess_[relaxed]; }
 
-  /// By service, in ktok/s. REQUIRES: soft commitments.
-  [[nodiscard]] int unmet_column(std::size_t service) const { return unmet_[service]; }
+  /// Columns of one supply in one hour class, MW.
+  struct SupplyColumns {
+    int out = 0;  // generated or discharged
+    int in = -1;  // charged; -1 for generation
+  };
+
+  [[nodiscard]] const SupplyColumns& supply_columns(std::size_t supply, std::size_t hour) const {
+    return supplies_[supply * hours() + hour];
+  }
+
+  /// MW of IT power reserved in a hall, and with all deployments serving. REQUIRES: managed.
+  [[nodiscard]] int reserved_column(std::size_t hall, std::size_t hour) const {
+    return halls_[hall].reserved[hour];
+  }
+
+  [[nodiscard]] int full_column(std::size_t hall, std::size_t hour) const {
+    return halls_[hall].full[hour];
+  }
+
+  /// Positions moved by one retrofit.
+  [[nodiscard]] int retrofit_column(std::size_t retrofit) const { return retrofits_[retrofit]; }
+
+  /// In ktok/s of one hour class. REQUIRES: soft commitments.
+  [[nodiscard]] int unmet_column(std::size_t service, std::size_t hour) const {
+    return unmet_[service * hours() + hour];
+  }
 
  private:
+  using Entry = LinearProgram::Entry;
+  using Solution = LinearProgram::Solution;
+
+  /// Columns of one hall's power in MW, by hour class where there are several; empty or -1 where it
+  /// has none.
+  struct HallColumns {
+    int design = -1;        // IT power the plant is built for, where that is not given
+    std::vector<int> it;    // mean IT power
+    std::vector<int> mean;  // mean power at the meter, of a physical plant
+    std::vector<int> full;  // IT power with every deployment serving, under managed provisioning
+    std::vector<int> reserved;  // IT power behind the limit, where no other column stands for it
+    std::vector<int> peak;      // the same at the meter, of a physical plant
+  };
+
   void add_rows();
+  void add_power_rows();
   void add_placement_rows();
-  void add_columns();
+  void add_hall_rows(std::size_t hall);
+  void add_hall_columns(std::size_t hall);
+  void add_tail(std::size_t hall);
+  void add_mean(std::size_t hall, std::size_t hour);
+  void add_deployment(std::size_t candidate, std::size_t hour);
+  void add_rack(std::size_t rack);
+  void add_swings();
+  void add_supplies();
+  void add_generation(const PowerSupply& supply);
+  void add_battery(const PowerSupply& supply);
+  void add_retrofits();
   void add_unmet_columns();
   void add_excess(const Limit& limit);
 
+  /// MW that supplies add to the envelope at the peak, and that the loads of halls without rows of
+  /// their own take from it.
+  [[nodiscard]] double firm_supply() const;
+  [[nodiscard]] double reserved_by_loads() const;
+
+  [[nodiscard]] bool is_physical(std::size_t hall) const {
+    return set_.halls[hall].hall->curves != nullptr;
+  }
+
+  /// Design IT power in MW where the hall states it.
+  [[nodiscard]] std::optional<double> stated_design(std::size_t hall) const;
+
+  [[nodiscard]] bool is_managed() const { return !managed_.groups.empty(); }
+
+  [[nodiscard]] double at(const Solution& solution, int column) const {
+    return solution.columns[static_cast<std::size_t>(column)];
+  }
+
+  /// Adds the cuts that a solution violates; false when there are none.
+  bool tighten(const Solution& solution);
+  bool tighten_curve(const facility::PartLoadCurve& curve, std::size_t hall, int load, int meter,
+                     const Solution& solution);
+  bool tighten_tail(std::size_t hall, std::size_t hour, const Solution& solution);
+  void add_chord(const facility::PartLoadCurve& curve, std::size_t segment, std::size_t hall,
+                 int load, int meter, bool is_equal = false);
+  [[nodiscard]] double design_of(std::size_t hall, const Solution& solution) const;
+
   const Site& site_;
   const CandidateSet& set_;
+  const ManagedDraw& managed_;
   PlanModelOptions options_;
   LinearProgram program_;
-  int power_row_ = 0;
+  double earn_ = 1;  // 0: the objective is the excess alone
+
+  std::vector<int> power_rows_;  // by hour class: reserved power at the meter
+  std::vector<int> mean_rows_;   // by hour class: mean power at the meter; empty without supplies
   std::optional<int> capital_row_;
-  std::vector<int> rack_rows_;    // GPUs of powered racks
-  std::vector<int> stock_rows_;   // powered - bought <= owned
-  std::vector<int> demand_rows_;  // by service
-  /// By rack kind: nothing where it is placed freely, else a row and a share by service.
-  std::vector<std::vector<std::pair<int, double>>> placement_rows_;
-  std::vector<int> gpus_;
-  std::vector<int> idle_;
+  std::vector<std::vector<int>> rack_rows_;    // by rack kind and hour class: GPUs
+  std::vector<int> stock_rows_;                // powered - bought <= owned
+  std::vector<std::vector<int>> demand_rows_;  // by service and hour class
+  /// By rack kind: nothing where it is placed freely, else by service a share and rows by hour.
+  std::vector<std::vector<std::pair<double, std::vector<int>>>> placement_rows_;
+
+  struct HallRows {
+    std::vector<int> it;        // by hour class: parts = column `it`; empty where not needed
+    std::vector<int> full;      // by hour class: parts = column `full`
+    int reserved = -1;          // parts at their caps = usable design, or = column `reserved`
+    std::vector<int> capacity;  // reserved IT power <= usable stated design; one, or by hour class
+    int positions = -1;
+  };
+
+  std::vector<HallRows> hall_rows_;
+  std::vector<HallColumns> halls_;
+  std::vector<int> swing_rows_;  // by group and hour class
+
+  std::vector<int> gpus_;  // by candidate and hour class
   std::vector<int> powered_;
   std::vector<int> bought_;
+  std::vector<int> swings_;  // by group and hour class: MW of board swing at the node's inlet
+  std::vector<SupplyColumns> supplies_;
+  std::vector<int> retrofits_;
   std::vector<int> excess_;
   std::vector<int> unmet_;
 };

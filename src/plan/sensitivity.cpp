@@ -61,13 +61,17 @@ class Solver {
   [[nodiscard]] std::optional<Totals> totals_of(const Site& site, const OptionSet& options) const {
     const auto set = build_candidates(site, catalog_, options);
     SolverUse use;
-    PlanModel model{site, set, use};
-    const auto solution = model.program().solve_relaxed();
+    const auto managed = managed_draw(site, set);
+    if (is_refused(managed)) {
+      return std::nullopt;
+    }
+    PlanModel model{site, set, managed, use};
+    const auto solution = model.solve_relaxed();
     if (!solution) {
       return std::nullopt;
     }
     Plan plan;
-    take_answer(site, set, model, *solution, false, plan);
+    take_answer(site, set, managed, model, *solution, false, plan);
     return plan.totals;
   }
 
@@ -120,6 +124,9 @@ void add_money_changes(Solver& solver, std::vector<Sensitivity>& changes) {
   for (const double ratio : {1 + kStep, 1 - kStep}) {
     changes.push_back(solver.with("prices.energy", percent(ratio), [&](Site& changed) {
       changed.energy_price = changed.energy_price * ratio;
+      for (auto& hour : changed.year) {
+        hour.energy_price = hour.energy_price * ratio;
+      }
     }));
     changes.push_back(solver.with("prices of tokens", percent(ratio), [&](Site& changed) {
       for (auto& service : changed.services) {

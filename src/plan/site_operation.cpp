@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 
 #include "site_tables.hpp"
 
+#include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::plan {
@@ -50,17 +52,17 @@ Placement read_placement(const ConfigTable& table, const catalog::Catalog& catal
                          const Site& site) {
   Placement placement;
   placement.system = catalog.system(table.text("system"), table.where("system")).id;
-  const auto plant = table.optional_text("cooling_plant");
+  const auto hall = table.optional_text("hall");
   const auto rack = std::find_if(site.racks.begin(), site.racks.end(), [&](const RackStock& r) {
-    return r.system == placement.system &&
-           (!plant ||
-            catalog.cooling_plant(*plant, table.where("cooling_plant")).id == r.cooling_plant);
+    return r.system == placement.system && (!hall || *hall == r.hall);
   });
   if (rack == site.racks.end()) {
-    table.fail("system", "'" + placement.system + "' has no [[rack]] here",
+    table.fail("system",
+               "'" + placement.system + "' has no [[rack]] " +
+                   (hall ? "in hall '" + printable(*hall) + "'" : "here"),
                "name a system of the site's racks");
   }
-  placement.cooling_plant = rack->cooling_plant;
+  placement.hall = rack->hall;
   placement.service = table.text("service");
   const bool known =
       std::any_of(site.services.begin(), site.services.end(),
@@ -82,7 +84,7 @@ std::vector<Placement> read_placements(const ConfigTable& document, const catalo
   for (const auto& table : document.tables("placement")) {
     const auto placement = read_placement(table, catalog, site);
     const bool twice = std::any_of(placements.begin(), placements.end(), [&](const Placement& p) {
-      return p.system == placement.system && p.cooling_plant == placement.cooling_plant &&
+      return p.system == placement.system && p.hall == placement.hall &&
              p.service == placement.service;
     });
     if (twice) {
@@ -90,7 +92,7 @@ std::vector<Placement> read_placements(const ConfigTable& document, const catalo
                  "'" + placement.service + "' is placed twice on '" + placement.system + "'",
                  "add the shares up in one [[placement]]");
     }
-    double& sum = shares[{placement.system, placement.cooling_plant}];
+    double& sum = shares[{placement.system, placement.hall}];
     sum += placement.gpu_share_ratio;
     if (sum > 1.0 + kRounding) {
       table.fail("gpu_share_ratio",
@@ -100,6 +102,42 @@ std::vector<Placement> read_placements(const ConfigTable& document, const catalo
     placements.push_back(placement);
   }
   return placements;
+}
+
+constexpr std::array<std::string_view, 3> kPolicies{"nameplate", "static", "managed"};
+
+Provisioning read_provisioning(const ConfigTable& table) {
+  Provisioning provisioning;
+  const auto policy = table.text("policy");
+  const auto at = std::find(kPolicies.begin(), kPolicies.end(), policy);
+  if (at == kPolicies.end()) {
+    table.fail("policy", "is '" + printable(policy) + "'", "use nameplate, static or managed");
+  }
+  provisioning.policy = static_cast<ProvisioningPolicy>(at - kPolicies.begin());
+  const auto belongs_to = [&](std::string_view key, ProvisioningPolicy owner) {
+    if (table.has(key) && provisioning.policy != owner) {
+      table.fail(key, "means nothing under policy '" + policy + "'",
+                 "remove it or use policy = \"" + std::string{to_string(owner)} + "\"");
+    }
+  };
+  belongs_to("gpu_cap_ratio", ProvisioningPolicy::fixed);
+  for (const auto* key : {"excursion_probability", "node_correlation", "service_correlation"}) {
+    belongs_to(key, ProvisioningPolicy::managed);
+  }
+  if (provisioning.policy == ProvisioningPolicy::fixed) {
+    provisioning.gpu_cap_ratio = table.number("gpu_cap_ratio", {0.1, 1.0});
+  }
+  if (provisioning.policy == ProvisioningPolicy::managed) {
+    provisioning.excursion_probability = table.number("excursion_probability", {1e-9, 0.5});
+    auto& correlation = provisioning.correlation;
+    correlation.node_correlation = table.optional_number("node_correlation", kRatio).value_or(1);
+    correlation.service_correlation =
+        table.optional_number("service_correlation", kRatio).value_or(1);
+    provisioning.profiles =
+        std::make_shared<const PowerProfiles>(load_power_profiles(data_dir() / "power"));
+  }
+  table.reject_unknown_keys();
+  return provisioning;
 }
 
 void read_horizon(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
@@ -122,7 +160,7 @@ void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Si
   baseline.site =
       file == "self" ? file : (std::filesystem::path{site.file}.parent_path() / file).string();
   if (file != "self") {
-    for (const auto* key : {"deployments", "placement", "availability_ratio"}) {
+    for (const auto* key : {"deployments", "placement", "availability_ratio", "provisioning"}) {
       if (table.has(key)) {
         table.fail(key, "is given beside a baseline of its own file",
                    "write it in that file, or use site = \"self\"");
@@ -131,6 +169,9 @@ void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Si
   }
   if (const auto rules = table.optional_table("deployments")) {
     baseline.rules = read_rules(*rules);
+  }
+  if (const auto provisioning = table.optional_table("provisioning")) {
+    baseline.provisioning = read_provisioning(*provisioning);
   }
   baseline.placements = read_placements(table, catalog, site);
   baseline.availability_ratio = table.optional_number("availability_ratio", {0.01, 1.0});
@@ -142,6 +183,17 @@ bool names(const std::optional<std::vector<std::string>>& words, std::string_vie
 }
 
 }  // namespace
+
+std::string_view to_string(ProvisioningPolicy policy) {
+  return kPolicies[static_cast<std::size_t>(policy)];
+}
+
+bool Provisioning::same_as(const Provisioning& other) const {
+  return policy == other.policy && gpu_cap_ratio == other.gpu_cap_ratio &&
+         excursion_probability == other.excursion_probability &&
+         correlation.node_correlation == other.correlation.node_correlation &&
+         correlation.service_correlation == other.correlation.service_correlation;
+}
 
 bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
   const auto dated = [&](const inference::MeasuredPoint* row) {
@@ -159,6 +211,9 @@ bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
 void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
   if (const auto rules = document.optional_table("deployments")) {
     site.rules = read_rules(*rules);
+  }
+  if (const auto provisioning = document.optional_table("provisioning")) {
+    site.provisioning = read_provisioning(*provisioning);
   }
   site.placements = read_placements(document, catalog, site);
   read_horizon(document, catalog, site);

@@ -1,6 +1,7 @@
-// Readers of the site file's tables that say how the site is run: [deployments], [[placement]],
-// [finance], [baseline].
+// Readers of the tables of a site file. Each throws Error(bad_input) with the key's place.
 #pragma once
+
+#include <string_view>
 
 #include "perwatt/base/config.hpp"
 #include "perwatt/catalog/catalog.hpp"
@@ -8,7 +9,28 @@
 
 namespace perwatt::plan {
 
-/// REQUIRES: services and racks of `site` are read.
+/// A power up to a terawatt; beyond it is a slip of the unit.
+[[nodiscard]] Watts read_power(const ConfigTable& table, std::string_view key);
+
+/// [[hall]].
+void read_halls(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
+
+/// The hall that a rack or load names by `hall`, or the one of its `cooling_plant` (else
+/// `default_plant`), added to the site when it is not there yet.
+const Hall& stand_in_hall(const ConfigTable& table, std::string_view default_plant,
+                          const catalog::Catalog& catalog, Site& site);
+
+/// [[retrofit]]. REQUIRES: the halls are read.
+void read_retrofits(const ConfigTable& document, Site& site);
+
+/// [[supply]].
+void read_supplies(const ConfigTable& document, Site& site);
+
+/// [year]: the hour classes and the mean energy price. REQUIRES: [prices] is read.
+void read_year(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
+
+/// [provisioning], [deployments], [[placement]], [finance], [baseline]. REQUIRES: services, halls
+/// and racks are read.
 void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
 
 }  // namespace perwatt::plan

@@ -15,7 +15,7 @@ constexpr double kObjectiveRounding = 1e-10;  // relative; less between two opti
 
 /// Profit gained by a change of the relaxation, or nothing when the changed one is infeasible.
 std::optional<UsdPerSecond> step_value(PlanModel& model, double from_usd_per_hour) {
-  const auto changed = model.program().solve_relaxed();
+  const auto changed = model.solve_relaxed();
   if (!changed) {
     return std::nullopt;
   }
@@ -53,27 +53,33 @@ Plan solve_plan(const Site& site, const CandidateSet& set) {
   Plan plan;
   plan.unserved = explain_unserved(site, set);
   if (nothing_can_serve(site, set)) {
-    explain_infeasible(site, set, plan);
+    explain_infeasible(site, set, {}, plan);
     return plan;
   }
-  PlanModel model{site, set, plan.solver};
-  const auto relaxed = model.program().solve_relaxed();
-  const auto whole = relaxed ? model.program().solve_integer() : std::nullopt;
+  const auto managed = managed_draw(site, set);
+  if (is_refused(managed)) {
+    refuse_provisioning(site, managed, plan);
+    return plan;
+  }
+  PlanModel model{site, set, managed, plan.solver};
+  const auto relaxed = model.solve_relaxed();
+  const auto whole = relaxed ? model.solve_integer() : std::nullopt;
   if (!whole) {
-    explain_infeasible(site, set, plan);
+    explain_infeasible(site, set, managed, plan);
     return plan;
   }
-  // The program leaves out what no choice changes: the energy of the other loads.
-  const double fixed_cost = in_usd_per_hour(set.load_parts.total().value * site.energy_price);
-  plan.relaxed_profit = usd_per_hour(relaxed->objective - fixed_cost);
-  plan.rack_gap_ratio =
-      relative_gap(relaxed->objective - fixed_cost, whole->objective - fixed_cost);
-  plan.proven_gap_ratio = relative_gap(whole->bound - fixed_cost, whole->objective - fixed_cost);
+  plan.relaxed_profit = usd_per_hour(relaxed->objective) - model.constant_cost();
+  const double constant = in_usd_per_hour(model.constant_cost());
+  plan.rack_gap_ratio = relative_gap(relaxed->objective - constant, whole->objective - constant);
+  plan.proven_gap_ratio = relative_gap(whole->bound - constant, whole->objective - constant);
   for (std::size_t c = 0; c < set.candidates.size(); ++c) {
-    plan.reduced_cost_usd_per_hour.push_back(
-        relaxed->reduced_costs[static_cast<std::size_t>(model.gpus_column(c))]);
+    double cost = 0;
+    for (std::size_t h = 0; h < model.hours(); ++h) {
+      cost += relaxed->reduced_costs[static_cast<std::size_t>(model.gpus_column(c, h))];
+    }
+    plan.reduced_cost_usd_per_hour.push_back(cost);
   }
-  take_answer(site, set, model, *whole, true, plan);
+  take_answer(site, set, managed, model, *whole, true, plan);
   find_duals(site, set, model, relaxed->objective, plan);
   return plan;
 }

@@ -270,6 +270,14 @@ SITES = [
 ]
 
 CATALOGS = [
+    figure("rejection-unknown", 'medium = "liquid"', 'medium = "liquid"\nrejection = "river"\nhas_chiller = true', "mine.toml:10", "river", "evaporative"),
+    figure("pue-and-physics", 'medium = "liquid"', 'medium = "liquid"\nrejection = "dry"\nhas_chiller = true', "mine.toml:12", "pue"),
+    figure("chiller-without-rejection", 'medium = "liquid"', 'medium = "liquid"\nhas_chiller = true', "mine.toml:10", "has_chiller"),
+    figure("physics-figure-of-constant-plant", 'pue = {', 'approach_kelvin = { value = 10, source = "mine", tag = "measured" }\npue = {',
+           "mine.toml:10", "approach_kelvin"),
+    figure("physics-without-figures", 'pue = { value = 1.08, source = "mine", tag = "measured" }\n'
+           'distribution_loss_ratio = { value = 0.04, source = "mine", tag = "assumed" }', 'rejection = "dry"\nhas_chiller = false',
+           "supply_min_celsius"),
     figure("source-unknown", 'tdp_watts = { value = 700, source = "mine"', 'tdp_watts = { value = 700, source = "yours"', "mine.toml:25", "yours"),
     figure("alias-clash", '"X-One"', '"H200"', "mine.toml:", "H200", "h200"),
     figure("id-clash-with-alias", 'id = "x1"\naliases = ["X-One"]', 'id = "h200_sxm"', "mine.toml:", "h200_sxm"),
@@ -389,7 +397,49 @@ IMPORTS = [
                 "absent/out.csv", exit=4, output="absent/out.csv"),
 ]
 
+
+
+def weather(name, header, row_of, *mentions, count=8760, exit=3, id="here"):
+    """import weather of a year whose row i is row_of(i)."""
+    text = header + "\n" + "".join(f"{row_of(i)}\n" for i in range(count))
+    return Case(f"weather/{name}", ["import", "weather", "year.csv", "--id", id, "--out", "here.csv"],
+                {"year.csv": text}, list(mentions), exit)
+
+
+HOURS = "hour_of_year,dry_bulb_c,relative_humidity_percent"
+
+
+def one_row(at, row):
+    return lambda i: row if i == at else f"{i},20,50"
+
+
+WEATHER = [
+    weather("short", HOURS, lambda i: f"{i},20,50", "year.csv", "8700", "8760", count=8700),
+    weather("empty", HOURS, lambda i: "", "year.csv", "0 rows", count=0),
+    weather("gap", HOURS, lambda i: f"{i if i < 50 else i + 1},20,50", "year.csv:52", "hour_of_year", "'51'"),
+    weather("hour-twice", HOURS, one_row(51, "50,20,50"), "year.csv:53", "hour_of_year", "'50'"),
+    weather("hour-text", HOURS, one_row(0, "first,20,50"), "year.csv:2", "hour_of_year", "first"),
+    weather("no-hour", "dry_bulb_c,relative_humidity_percent", lambda i: "20,50", "year.csv:1", "hour_of_year"),
+    weather("no-humidity", "hour_of_year,dry_bulb_c", lambda i: f"{i},20", "year.csv:1", "dew_point_c"),
+    weather("no-dry-bulb", "hour_of_year,temperature,relative_humidity_percent", lambda i: f"{i},20,50", "year.csv:1", "dry_bulb_c"),
+    weather("kelvin", HOURS, lambda i: f"{i},293,50", "year.csv:2", "dry_bulb_c", "293", "60"),
+    weather("hotter-than-60", HOURS, one_row(8759, "8759,60.1,50"), "year.csv:8761", "dry_bulb_c", "60.1"),
+    weather("colder-than-60", HOURS, one_row(3, "3,-60.1,50"), "year.csv:5", "dry_bulb_c", "-60.1"),
+    weather("humidity-ratio-above-100", HOURS, one_row(3, "3,20,120"), "year.csv:5", "relative_humidity_percent", "120"),
+    weather("humidity-empty", HOURS, one_row(3, "3,20,"), "year.csv:5", "relative_humidity_percent"),
+    weather("dew-point-above-dry-bulb", "hour_of_year,dry_bulb_c,dew_point_c", lambda i: f"{i},20,25", "year.csv:2", "dew_point_c", "25"),
+    weather("month-wrong", "month,day,hour_of_day,dry_bulb_c,dew_point_c", lambda i: f"2,1,{i % 24 + 1},20,5", "year.csv:2", "month", "'2'"),
+    weather("id-upper-case", HOURS, lambda i: f"{i},20,50", "here.csv:1", "HERE", id="HERE"),
+    Case("weather/missing-file", ["import", "weather", "absent.csv", "--id", "x"], {}, ["absent.csv"]),
+    Case("catalog/csv-is-no-climate", ["catalog", "list", "--catalog", "mine"], {"mine/points.csv": "a,b\n1,2\n"}, ["mine/points.csv:1", "import weather"]),
+    Case("catalog/climate-hours", ["catalog", "list", "--catalog", "mine"],
+         {"mine/x.csv": "# perwatt climate\n# id: x\n# name: X\n# source: s\nfirst_hour,last_hour,hours,dry_bulb_c,wet_bulb_c,"
+                        "max_dry_bulb_c,max_wet_bulb_c,relative_humidity_percent\n1,24,100,20,15,21,16,50\n"}, ["mine/x.csv", "100", "8760"]),
+    Case("catalog/show-unknown-climate", ["catalog", "show", "phenix-az"], {}, ["phenix-az", "phoenix-az"]),
+]
+
 USAGES = [
+    usage("weather-without-id", "import", "weather", "year.csv", mentions=["--id"]),
     usage("nothing"),
     usage("verb-unknown", "plann", "site.toml", mentions=["plann"]),
     usage("flag-unknown", "plan", "site.toml", "--reprot", "x.html", mentions=["--reprot"]),
@@ -454,6 +504,8 @@ ACCEPTED = [
     points("byte-order-mark", b"\xef\xbb\xbf" + "".join(POINTS[:3]).encode(), exit=0),
     points("crlf", "".join(POINTS[:3]).replace("\n", "\r\n"), exit=0),
     points("header-only", POINTS[0], exit=0),
+    weather("sixty-degrees", HOURS, lambda i: f"{i},60,5", exit=0),
+    weather("leap-year", HOURS, lambda i: f"{i + 1},20,50", count=8784, exit=0),
 ]
 
-ALL = SITES + CATALOGS + TABLES + IMPORTS + USAGES + IMPOSSIBLE
+ALL = SITES + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE

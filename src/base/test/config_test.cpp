@@ -43,6 +43,7 @@ on = true
 envelope = "100MW"
 rate = "50tok/s"
 limit = "2s"
+supply = "45 °C"
 names = ["a", "b"]
 axis = [0, 0.5, 1]
 )");
@@ -54,6 +55,7 @@ axis = [0, 0.5, 1]
   EXPECT_EQ(table.power("envelope"), megawatts(100));
   EXPECT_EQ(table.optional_rate("rate"), tokens_per_second(50));
   EXPECT_EQ(table.optional_duration("limit"), seconds(2));
+  EXPECT_EQ(table.optional_temperature("supply"), celsius(45));
   EXPECT_THAT(table.texts("names"), ElementsAre("a", "b"));
   EXPECT_THAT(table.numbers("axis", kRatio), ElementsAre(0, 0.5, 1));
   EXPECT_THAT(table.unread_keys(), IsEmpty());
@@ -68,6 +70,7 @@ TEST(Config, AnAbsentOptionalKeyIsNothing) {
   EXPECT_EQ(table.optional_flag("k"), std::nullopt);
   EXPECT_EQ(table.optional_rate("k"), std::nullopt);
   EXPECT_EQ(table.optional_duration("k"), std::nullopt);
+  EXPECT_EQ(table.optional_temperature("k"), std::nullopt);
   EXPECT_FALSE(table.optional_table("k"));
   EXPECT_THAT(table.tables("k"), IsEmpty());
   EXPECT_THAT(table.texts("k"), IsEmpty());
@@ -156,6 +159,10 @@ const std::vector<GetterCase> kGetterCases = {
      false},
     {"duration_negative", [](const auto& t) { (void)t.optional_duration("k"); }, "\"-2s\"",
      "'-2s' is negative", "2s", false},
+    {"temperature_number", [](const auto& t) { (void)t.optional_temperature("k"); }, "45", "is 45",
+     "45C", false},
+    {"temperature_hot", [](const auto& t) { (void)t.optional_temperature("k"); }, "\"95C\"",
+     "'95C' is out of range", "between -60 and 90", false},
     {"texts_text", [](const auto& t) { (void)t.texts("k"); }, "\"a\"", "'a'", "array of strings",
      false},
     {"texts_element", [](const auto& t) { (void)t.texts("k"); }, "[\"a\", 3]", "holds 3",

@@ -40,6 +40,15 @@ TEST(Csv, AHeaderAloneIsATableWithoutRows) {
   EXPECT_TRUE(CsvTable::parse("a,b\r\n", "t.csv").rows().empty());
 }
 
+TEST(Csv, LinesCountFromTheLineTheTableStartsAt) {
+  const auto table = CsvTable::parse("a,b\n1,2\n", "t.csv", 5);
+  EXPECT_EQ(table.where(table.rows()[0], 1), "t.csv:6: b");
+  EXPECT_TRUE(error_of([&] { static_cast<void>(table.require("c")); }).starts_with("t.csv:5: "));
+  EXPECT_TRUE(error_of([] {
+                static_cast<void>(CsvTable::parse("a,b\n1\n", "t.csv", 5));
+              }).starts_with("t.csv:6: "));
+}
+
 TEST(Csv, TheLastLineNeedsNoLineEnd) {
   EXPECT_THAT(CsvTable::parse("a,b\n1,2", "t").rows()[0].fields, ElementsAre("1", "2"));
   EXPECT_THAT(CsvTable::parse("a,b\n1,", "t").rows()[0].fields, ElementsAre("1", ""));

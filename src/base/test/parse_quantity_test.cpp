@@ -143,5 +143,27 @@ RC_GTEST_PROP(ParseQuantityProperty, AnyTextIsReadOrRefusedWithAnError, (const s
   }
 }
 
+TEST(ParseCelsius, TakesTemperaturesWithTheirUnit) {
+  EXPECT_EQ(parse_celsius("45C", ""), celsius(45));
+  EXPECT_EQ(parse_celsius("45 °C", ""), celsius(45));
+  EXPECT_EQ(parse_celsius("-12.5C", ""), celsius(-12.5));
+  EXPECT_EQ(parse_celsius("-60C", ""), celsius(-60));
+  EXPECT_EQ(parse_celsius("90 °C", ""), celsius(90));
+}
+
+TEST(ParseCelsius, RefusesBareNumbersOtherUnitsAndTheImpossible) {
+  for (const auto* text : {"45", "45K", "113F", "45c", "C", "", "nanC", "infC", "-60.1C", "90.1C",
+                           "45 ° C", "1e400C"}) {
+    EXPECT_THROW(static_cast<void>(parse_celsius(text, "there")), Error) << text;
+  }
+  try {
+    static_cast<void>(parse_celsius("45", "site.toml:3: supply"));
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string{error.what()},
+              "site.toml:3: supply: '45' has no unit; write a temperature with its unit (C, °C), "
+              "for example \"45C\"");
+  }
+}
+
 }  // namespace
 }  // namespace perwatt

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "perwatt/base/celsius.hpp"
 #include "perwatt/base/tag.hpp"
 
 namespace perwatt {
@@ -146,6 +147,21 @@ RC_GTEST_PROP(UnitsProperty, ConversionsRoundTrip, ()) {
   RC_ASSERT(std::abs(in_usd_per_kwh(usd_per_kwh(v)) - v) <= close);
   RC_ASSERT(std::abs(in_usd_per_million_tokens(usd_per_million_tokens(v)) - v) <= close);
 }
+
+static_assert(!std::is_convertible_v<double, Celsius>);
+static_assert(!std::is_convertible_v<Celsius, double>);
+
+template <class T>
+concept CanBeAdded = requires(T a, T b) {
+  a + b;
+};
+
+static_assert(!CanBeAdded<Celsius>);  // 20 °C and 20 °C are not 40 °C
+static_assert(celsius(20) < celsius(20.5));
+static_assert(in_kelvin(celsius(0)) == 273.15);
+static_assert(kelvins_between(celsius(45), celsius(32)) == 13);
+static_assert(warmer_by(celsius(45), -13) == celsius(32));
+static_assert(in_celsius(Celsius{}) == 0);
 
 }  // namespace
 }  // namespace perwatt

@@ -35,7 +35,7 @@ TEST(ShippedCatalog, HoldsEveryKindOfEntry) {
   const auto& catalog = shipped();
   EXPECT_EQ(catalog.accelerators().size(), 14U);
   EXPECT_EQ(catalog.systems().size(), 18U);
-  EXPECT_EQ(catalog.cooling_plants().size(), 2U);
+  EXPECT_EQ(catalog.cooling_plants().size(), 7U);
   EXPECT_EQ(catalog.models().size(), 63U);
   EXPECT_EQ(catalog.price_tables().size(), 4U);
   EXPECT_EQ(catalog.token_prices().size(), 8U);

@@ -301,8 +301,8 @@ TEST(CoolingPlant, TheMeterReadsItTimesPue) {
 }
 
 RC_GTEST_PROP(CoolingPlantProperty, MeterAndItAreInversesAndPartsSum, ()) {
-  const auto& plants = shipped().cooling_plants();
-  const CoolingPlant plant{plants[*rc::gen::inRange<std::size_t>(0, plants.size())]};
+  const CoolingPlant plant{
+      shipped().cooling_plant(*rc::gen::element<std::string>("air", "liquid"), "")};
   const ItPower it{watts(*rc::gen::inRange(0, 2'000'000'000) / 7.0)};
   const ItPower more{it.value + watts(1)};
   const auto close = [](Watts a, Watts b) {

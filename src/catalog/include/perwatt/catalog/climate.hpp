@@ -74,8 +74,8 @@ struct ClimateHour {
 
 /// Joint classes of a year: eight blocks of three hours; in each the hours are cut at the limits of
 /// the supply classes 25, 32, 40 and 45 °C (less 10 K dry bulb, less 8 K wet bulb) and then halved
-/// at the median of the wider spread until at most 16 are left. Deterministic. REQUIRES: 8,760 or
-/// 8,784 hours.
+/// at the median of the wider spread (dry bulb times 1.5) until at most 14 are left. Deterministic.
+/// REQUIRES: 8,760 or 8,784 hours.
 [[nodiscard]] Climate climate_from_hours(std::string id, std::string name, std::string source,
                                          std::span<const ClimateHour> hours);
 

@@ -40,6 +40,11 @@ struct PlantPower {
   double water_litres_per_second = 0;  // evaporated and blown down
 
   [[nodiscard]] MeterPower total() const { return {it + cooling + distribution}; }
+
+  PlantPower& operator+=(const PlantPower& more);
+
+  /// The same `share` of every part: for means over weather and time.
+  [[nodiscard]] PlantPower operator*(double share) const;
 };
 
 /// A cooling plant of the catalog at one supply temperature.

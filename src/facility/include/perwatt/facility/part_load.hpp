@@ -20,6 +20,9 @@ struct PartLoadCurve {
   std::vector<double> meter_ratio;
 };
 
+/// The curve at `load_ratio`, within its ends.
+[[nodiscard]] double meter_ratio_at(const PartLoadCurve& curve, double load_ratio);
+
 /// Mean over the classes, weighted by their hours, at the classes' mean weather: what costs energy.
 /// REQUIRES: at least one class.
 [[nodiscard]] PartLoadCurve mean_part_load(const CoolingPlant& plant,

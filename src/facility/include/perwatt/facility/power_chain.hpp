@@ -35,6 +35,9 @@ class PowerChain {
   /// What must be reserved for one node: every GPU board at its TDP, CPUs at their maximum.
   [[nodiscard]] NodePower provisioned_node() const;
 
+  /// The same with every GPU board capped at `gpu_cap` <= tdp().
+  [[nodiscard]] NodePower provisioned_node_at(Watts gpu_cap) const;
+
   /// IT power of one GPU's share of a node, every GPU of the node at `per_gpu`.
   [[nodiscard]] ItPower it_per_gpu(Watts per_gpu) const;
 

@@ -12,20 +12,34 @@
 #include "perwatt/base/units.hpp"
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/curve/power_curve.hpp"
+#include "perwatt/facility/cooling_plant.hpp"
 #include "perwatt/facility/power_chain.hpp"
 #include "perwatt/plan/option.hpp"
 #include "perwatt/plan/site.hpp"
 
 namespace perwatt::plan {
 
+/// A hall of the site with its plant.
+struct HallKind {
+  const Hall* hall = nullptr;
+  facility::CoolingPlant plant;
+  facility::ItPower load_it;  // of the loads beside the racks that stand in it
+  double meter_over_it = 0;   // mean over the year at full load; the PUE where that is constant
+  double usable_ratio = 1;    // of the design IT power that the warmest hour leaves
+  double leakage_ratio = 1;   // GPU power at this supply temperature over the reference
+};
+
 /// A rack kind of the site with its constants.
 struct RackKind {
   const RackStock* stock = nullptr;
   const catalog::System* system = nullptr;
+  std::size_t hall = 0;  // index into the halls
   const catalog::CoolingPlant* plant = nullptr;
   facility::PowerChain chain;
   int gpus_per_rack = 0;
-  facility::MeterPower provisioned_per_rack;  // every GPU at its cap
+  Watts gpu_cap;                              // of every board: TDP, or less by policy
+  facility::ItPower provisioned_it_per_rack;  // every GPU at its cap
+  facility::MeterPower provisioned_per_rack;  // the same at the meter in the warmest hour
   Watts idle_gpu;                             // board without work
   Tag idle_tag = Tag::measured;
   facility::ItPower idle_it_per_gpu;
@@ -40,9 +54,11 @@ struct Candidate {
   bool ttft_known = true;  // false only where the SLO has a TTFT limit and the row has no TTFT
   inference::GpuPower gpu_power;
   facility::ItPower it_per_gpu;         // while serving
-  facility::MeterPower meter_per_gpu;   // time average, idle share of availability included
+  facility::ItPower mean_it_per_gpu;    // time average, idle share of availability included
+  facility::MeterPower meter_per_gpu;   // the same at the meter, at the hall's yearly mean
   TokensPerSecond mean_output_per_gpu;  // time average
-  UsdPerSecond margin_per_gpu;          // revenue - energy, time average
+  UsdPerSecond revenue_per_gpu;         // time average
+  UsdPerSecond margin_per_gpu;          // revenue - energy at yearly means, time average
 };
 
 /// Why measured rows did not become columns.
@@ -63,9 +79,9 @@ struct ServiceReach {
 };
 
 struct CandidateSet {
+  std::vector<HallKind> halls;
   std::vector<RackKind> racks;
-  facility::ItPower load_it;        // of the loads beside the GPU racks
-  facility::PlantPower load_parts;  // the same at the meter, by part
+  facility::ItPower load_it;  // of the loads beside the GPU racks
   std::vector<Candidate> candidates;
   std::vector<Excluded> excluded;   // by service
   std::vector<ServiceReach> reach;  // by service

@@ -20,15 +20,46 @@ enum class PlanStatus { optimal, infeasible };
 /// GPUs given to one column.
 struct Assignment {
   std::size_t candidate = 0;  // index into CandidateSet::candidates
-  double gpus = 0;
-  double replicas = 0;  // gpus / GPUs of the deployment; a fraction runs part of the time
+  double gpus = 0;            // mean over the year
+  double replicas = 0;        // gpus / GPUs of the deployment; a fraction runs part of the time
+  std::vector<double> gpus_by_hour;  // by hour class
 };
 
 struct RackUse {
   double powered = 0;  // whole racks
   double bought = 0;
-  double serving_gpus = 0;
+  double serving_gpus = 0;  // mean over the year
   double idle_gpus = 0;
+};
+
+/// What one hour class looks like in the plan; means over its hours.
+struct HourUse {
+  Watts it;
+  Watts meter;     // what the site draws, supplies of its own included
+  Watts reserved;  // at the meter, in its warmest hour
+  Watts supplied;  // generated and discharged, less charged
+  TokensPerSecond output;
+  UsdPerSecond energy_cost;
+};
+
+/// What one hall looks like in the plan; means over the year.
+struct HallUse {
+  double racks = 0;
+  double retrofitted_positions = 0;  // moved in, less moved out
+  Watts design_it;                   // what the plant is built for; reserved IT for a constant PUE
+  Watts reserved_it;                 // largest over the hour classes
+  facility::PlantPower power;
+  Watts worst_meter;  // reserved at the meter in the warmest hour
+};
+
+/// What is known of passing the envelope.
+struct ExcursionCheck {
+  double samples_effective = 0;
+  double out_of_sample_ratio = 0;    // share of scenarios not planned with that pass it
+  Watts expected_excess;             // mean draw above it that throttling takes away
+  TokensPerSecond throttled_output;  // output tokens/s that this costs
+  UsdPerSecond throttled_revenue;    // and their price; not taken off the profit
+  Tag tag = Tag::derived;
 };
 
 /// Time averages of the whole site.
@@ -42,8 +73,11 @@ struct Totals {
   Watts meter;
   Watts meter_low;  // GPU boards at the low end of their 90 % interval
   Watts meter_high;
-  Watts meter_peak;   // every GPU of a powered rack at its cap
-  Watts provisioned;  // what the policy reserves: nameplate
+  Watts meter_peak;   // reserved at the meter in the warmest hour
+  Watts provisioned;  // the same: what the policy keeps for the plan
+  std::optional<double> carbon_grams_per_second;
+  double water_litres_per_second = 0;
+  Watts supplied;  // mean of the supplies beside the grid
   UsdPerSecond revenue;
   UsdPerSecond energy_cost;
   UsdPerSecond capital_cost;
@@ -92,6 +126,9 @@ struct Plan {
   std::vector<Remedy> remedies;    // smallest change first
   std::vector<Assignment> assignments;
   std::vector<RackUse> racks;
+  std::vector<HourUse> hours;  // by hour class
+  std::vector<HallUse> halls;
+  std::optional<ExcursionCheck> excursion;      // under managed provisioning
   std::vector<TokensPerSecond> served;          // output, by service
   std::vector<std::optional<Remedy>> unserved;  // by service: why it has no column, if so
   Totals totals;

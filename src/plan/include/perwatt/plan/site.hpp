@@ -3,15 +3,20 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "perwatt/base/celsius.hpp"
 #include "perwatt/base/units.hpp"
 #include "perwatt/catalog/catalog.hpp"
+#include "perwatt/facility/part_load.hpp"
 #include "perwatt/facility/tco.hpp"
 #include "perwatt/inference/deployment.hpp"
+#include "perwatt/plan/power_profile.hpp"
+#include "perwatt/plan/scenarios.hpp"
 
 namespace perwatt::plan {
 
@@ -32,9 +37,9 @@ struct DeploymentRules {
 /// A share of the GPUs of a rack kind that is kept for a service. A rack kind with any placement
 /// serves only the services it names, each up to its share.
 struct Placement {
-  std::string system;         // catalog id
-  std::string cooling_plant;  // catalog id
-  std::string service;        // Service::id
+  std::string system;   // catalog id
+  std::string hall;     // Hall::id
+  std::string service;  // Service::id
   double gpu_share_ratio = 0;
 
   bool operator==(const Placement&) const = default;
@@ -55,10 +60,76 @@ struct Service {
   std::string defined_at;
 };
 
+/// How a hall's meter power follows its load, by hour class; relative to the design IT power.
+struct HallCurves {
+  std::vector<facility::PartLoadCurve> mean;   // what costs energy
+  std::vector<facility::PartLoadCurve> worst;  // at the warmest hour, what the meter must carry
+};
+
+/// A room with one cooling plant. A rack or load that names no hall stands in one without limits
+/// that is named after its cooling plant.
+struct Hall {
+  std::string id;
+  std::string cooling_plant;            // catalog id
+  std::optional<Celsius> supply;        // in place of the plant's; nothing for a constant PUE
+  std::optional<int> positions;         // of racks
+  std::optional<Watts> it_capacity;     // the plant is built for this; else it grows with the racks
+  std::optional<Watts> max_rack_power;  // provisioned IT power one position carries
+  std::shared_ptr<const HallCurves> curves;  // null for a constant PUE
+  std::string defined_at;
+};
+
+/// Positions of one hall that may be turned into positions of another.
+struct Retrofit {
+  std::string from;  // Hall::id
+  std::string to;
+  int max_positions = 0;
+  UsdPerSecond capital_per_position;
+};
+
+/// A source of power beside the grid.
+struct PowerSupply {
+  std::string name;
+  Watts power;  // at the meter
+  bool is_battery = false;
+  UsdPerJoule energy_price;              // generation: fuel and wear
+  double carbon_grams_per_kwh = 0;       // generation
+  std::optional<double> hours_per_year;  // generation: full-load hours
+  Joules energy;                         // battery: usable, one cycle a day
+  double round_trip_ratio = 1;           // battery
+};
+
+/// Hours of the year that are planned alike.
+struct HourClass {
+  std::string name;
+  double year_ratio = 1;     // share of the year
+  UsdPerJoule energy_price;  // at the meter, carbon price included
+  std::optional<double> carbon_grams_per_kwh;
+  double demand_ratio = 1;  // of every service's demand and commitment
+  std::vector<catalog::ClimateClass> weather;
+};
+
+enum class ProvisioningPolicy { nameplate, fixed, managed };
+
+[[nodiscard]] std::string_view to_string(ProvisioningPolicy policy);
+
+/// What is reserved behind the envelope.
+struct Provisioning {
+  ProvisioningPolicy policy = ProvisioningPolicy::nameplate;
+  double gpu_cap_ratio = 1;                       // static: cap of every board over its TDP
+  double excursion_probability = 0;               // managed
+  CorrelationModel correlation;                   // managed
+  std::shared_ptr<const PowerProfiles> profiles;  // managed
+
+  /// Alike but for where the profiles are kept.
+  [[nodiscard]] bool same_as(const Provisioning& other) const;
+};
+
 /// Racks of one system: how many there are and how many more may be had.
 struct RackStock {
   std::string system;         // catalog id
-  std::string cooling_plant;  // catalog id
+  std::string hall;           // Hall::id
+  std::string cooling_plant;  // catalog id, the hall's
   int owned = 0;              // paid for: no capital in the plan
   int max_buy = 0;
   std::optional<UsdPerSecond> capital_per_gpu;  // of bought racks, in place of the price table
@@ -69,7 +140,8 @@ struct RackStock {
 struct SiteLoad {
   std::string name;
   Watts it_power;
-  std::string cooling_plant;  // catalog id
+  std::string hall;           // Hall::id
+  std::string cooling_plant;  // catalog id, the hall's
 };
 
 /// What the site runs today, where it differs from the plan's site. Purchases never belong to it.
@@ -78,6 +150,7 @@ struct Baseline {
   std::optional<DeploymentRules> rules;
   std::vector<Placement> placements;
   std::optional<double> availability_ratio;
+  std::optional<Provisioning> provisioning;
 };
 
 /// What money costs and how long it is looked at. Before taxes.
@@ -99,12 +172,22 @@ struct Site {
   std::vector<SiteLoad> loads;
   std::string price_table;  // catalog id
   facility::PriceBasis price_basis = facility::PriceBasis::tco_hyperscaler;
-  UsdPerJoule energy_price;
+  std::optional<UsdPerJoule> stated_energy_price;  // nothing: the hours have their own
+  UsdPerJoule energy_price;                        // mean over the year, carbon price included
+  std::vector<Hall> halls;                         // every rack and load stands in one of them
+  std::vector<Retrofit> retrofits;
+  std::vector<PowerSupply> supplies;
+  std::string climate;          // catalog id or file; empty: no weather
+  std::vector<HourClass> year;  // at least one; year_ratio sums to 1
+  Provisioning provisioning;
   DeploymentRules rules;
   std::vector<Placement> placements;
   Horizon horizon;
   Baseline baseline;
 };
+
+/// Computes the curves of the site's physical halls anew.
+void equip_halls(Site& site, const catalog::Catalog& catalog);
 
 /// Parses `text`; `name` is the file's path for messages and for resolving [baseline] site. Throws
 /// Error(bad_input) with file, line, key, value and remedy.

@@ -1,0 +1,47 @@
+// Managed provisioning: which deployments' draw moves together, and how much of it must be
+// reserved. docs/model/provisioning.md.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "perwatt/inference/measured_point.hpp"
+#include "perwatt/plan/candidate.hpp"
+#include "perwatt/plan/excursion.hpp"
+#include "perwatt/plan/site.hpp"
+
+namespace perwatt::plan {
+
+/// Deployments of one service on one rack kind in one serving mode: they move as one.
+struct DrawGroup {
+  std::size_t service = 0;
+  std::size_t rack = 0;
+  inference::Serving serving = inference::Serving::aggregated;
+
+  bool operator==(const DrawGroup&) const = default;
+};
+
+struct ManagedDraw {
+  std::vector<DrawGroup> groups;        // empty under any other policy
+  std::optional<ExcursionLimit> limit;  // nothing: the data cannot support the probability
+  std::optional<ScenarioSet> others;    // scenarios that the limit was not made from
+  double samples_effective = 0;
+  Tag tag = Tag::derived;  // weakest among the profiles
+
+  /// REQUIRES: `candidate` is of the set the groups were made from.
+  [[nodiscard]] std::size_t group_of(const Candidate& candidate) const;
+};
+
+[[nodiscard]] ManagedDraw managed_draw(const Site& site, const CandidateSet& set);
+
+/// Whether the data cannot support the probability that is asked for.
+[[nodiscard]] inline bool is_refused(const ManagedDraw& managed) {
+  return !managed.groups.empty() && !managed.limit;
+}
+
+/// IT power of one GPU that moves with the profile: the mean board power times what a watt of the
+/// board is at the node's inlet, at most.
+[[nodiscard]] Watts swing_per_gpu(const RackKind& rack, const Candidate& candidate);
+
+}  // namespace perwatt::plan
