@@ -20,6 +20,7 @@ void add_plan_verb(CLI::App& app);
 void add_frontier_verb(CLI::App& app);
 void add_catalog_verb(CLI::App& app);
 void add_import_verb(CLI::App& app);
+void add_report_verb(CLI::App& app);
 
 /// Runs a parser of a flag's value: what is wrong with the command line is a usage error.
 template <class Parse>
