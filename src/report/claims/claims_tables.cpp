@@ -25,7 +25,7 @@ Table claims_table(std::span<const ClaimResult> results) {
               "Published claims",
               "Each verdict is computed from the figures of its claim and a tolerance that stands "
               "for the rounding of the claim. Rules: docs/model/claims.md.",
-              {{"claim"},
+              {{"claim", Align::prose},
                {"says", Align::prose},
                {"who", Align::prose},
                {"claimed", Align::right},

@@ -41,7 +41,7 @@ std::string energy_price_text(UsdPerJoule price) {
 }
 
 const char* whole_text(CostWhole whole) {
-  return whole == CostWhole::all_in ? "of the all-in cost" : "of operating cost";
+  return whole == CostWhole::all_in ? "the all-in cost" : "operating cost";
 }
 
 /// all-in kW x price over the hourly price with its energy repriced.
@@ -64,8 +64,9 @@ void add_published_shares(const EnergyShare& kind, const ClaimContext& context) 
       const auto& table = catalog.price_table(table_id, context.comparison.where);
       for (const auto price : kind.energy_prices) {
         const auto label = id + ", table " + table.id + ", at " + energy_price_text(price);
-        auto& figure = context.add("energy in " + label, "the all-in cost of " + label);
-        figure.boundary = std::string{"percent "} + whole_text(kind.of) + ", " +
+        auto& figure =
+            context.add("energy in the all-in cost of " + label, "the all-in cost of " + label);
+        figure.boundary = std::string{"percent of "} + whole_text(kind.of) + ", " +
                           std::string{to_string(kind.column)};
         figure.price_table = table.id;
         if (const auto share = published_share(table, id, kind, price)) {
@@ -94,9 +95,10 @@ void add_bottom_up_shares(const EnergyShare& kind, const ClaimContext& context) 
                                      static_cast<double>(system.gpus_per_node)};
     for (const auto price : kind.energy_prices) {
       const auto label = system.id + " bottom up at " + energy_price_text(price);
-      auto& figure = context.add("energy in " + label,
-                                 std::string{whole_text(kind.of)}.substr(3) + " of " + label);
-      figure.boundary = std::string{"percent "} + whole_text(kind.of) + ", every board at its cap";
+      const auto whole_name = std::string{whole_text(kind.of)} + " of " + label;
+      auto& figure = context.add("energy in " + whole_name, whole_name);
+      figure.boundary =
+          std::string{"percent of "} + whole_text(kind.of) + ", every board at its cap";
       const auto cost = facility::bottom_up_cost_per_gpu(system, catalog.finance(), reserved,
                                                          plant.meter_for(reserved), price);
       const auto whole =

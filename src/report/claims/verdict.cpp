@@ -187,7 +187,8 @@ std::string claimed_text(const ClaimResult& result) {
   if (!target) {
     return "-";
   }
-  return perwatt::significant(target->value, 4) + (result.claim.unit.empty() ? "" : ' ' + result.claim.unit);
+  return perwatt::significant(target->value, 4) +
+         (result.claim.unit.empty() ? "" : ' ' + result.claim.unit);
 }
 
 std::string target_text(const ClaimFigure& figure) {
@@ -210,15 +211,17 @@ std::string value_text(const ClaimFigure& figure) {
 }
 
 std::string computed_text(const ClaimResult& result) {
+  // A failed check decides the verdict; readings stand for the claim; checks that hold come last.
+  const auto rank = [](const ClaimFigure& figure) {
+    return figure.is_check ? (does_hold(figure) ? 0 : 3) : (does_hold(figure) ? 2 : 1);
+  };
   const ClaimFigure* best = nullptr;
   for (const auto& figure : result.figures) {
     if (!is_judged(figure)) {
       continue;
     }
-    const bool is_better =
-        best == nullptr || (does_hold(figure) && !does_hold(*best)) ||
-        (does_hold(figure) == does_hold(*best) && distance(figure) < distance(*best));
-    if (is_better) {
+    if (best == nullptr || rank(figure) > rank(*best) ||
+        (rank(figure) == rank(*best) && distance(figure) < distance(*best))) {
       best = &figure;
     }
   }

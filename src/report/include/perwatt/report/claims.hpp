@@ -110,8 +110,8 @@ struct ClaimData {
 /// The value with its unit, or why there is none.
 [[nodiscard]] std::string value_text(const ClaimFigure& figure);
 
-/// What perwatt computes in one line: the figure that holds and is nearest to the claim, else the
-/// nearest judged one, else that there is none.
+/// What perwatt computes in one line: the failed check, else the figure that holds and is nearest to
+/// the claim, else the nearest judged one, else that there is none.
 [[nodiscard]] std::string computed_text(const ClaimResult& result);
 
 /// Documents: self-contained HTML, Markdown, and CSV with one row per figure.
