@@ -25,6 +25,7 @@ Json target_json(const std::optional<report::ClaimTarget>& target) {
 
 Json figure_json(const report::ClaimFigure& figure) {
   return {{"figure", figure.label},
+          {"formula", text_or_null(figure.formula)},
           {"against", figure.against},
           {"value", figure.value ? Json(*figure.value) : Json(nullptr)},
           {"unit", figure.unit},

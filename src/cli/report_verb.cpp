@@ -98,7 +98,7 @@ void print_curves(const report::ClaimResult& result) {
   std::vector<std::string> header{"tok/s/user"};
   std::size_t longest = 0;
   for (const auto& curve : result.curves) {
-    header.push_back(curve.against);
+    header.push_back(curve.label);
     longest = std::max(longest, curve.points.size());
   }
   TextTable table{header, {}};
@@ -113,8 +113,7 @@ void print_curves(const report::ClaimResult& result) {
     }
     table.add(row);
   }
-  fmt::print("\nratio of {} over interactivity, against\n{}", result.curves.front().label,
-             table.text());
+  fmt::print("\nratio over interactivity\n{}", table.text());
 }
 
 void print_one(const report::ClaimResult& result) {
@@ -129,7 +128,7 @@ void print_one(const report::ClaimResult& result) {
   }
   TextTable table{{"figure", "value", "claimed", "holds", "price table", "tag"}, {0, 2, 3, 4, 5}};
   for (const auto& figure : result.figures) {
-    table.add({figure.label, figure.value ? report::value_text(figure) : "-",
+    table.add({report::label_text(figure), figure.value ? report::value_text(figure) : "-",
                report::target_text(figure), figure.holds ? (*figure.holds ? "yes" : "no") : "-",
                figure.price_table.empty() ? "-" : figure.price_table,
                figure.value ? std::string{to_string(figure.tag)} : "-"});

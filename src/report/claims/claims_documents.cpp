@@ -1,3 +1,6 @@
+#include <set>
+#include <utility>
+
 #include "../html_page.hpp"
 #include "../text.hpp"
 #include "claims_tables.hpp"
@@ -34,9 +37,13 @@ Json field(const char* name, const char* type, const char* title) {
 /// The curves of one claim with its value as a rule.
 Chart curve_chart(const ClaimResult& result) {
   Json values = Json::array();
+  std::set<std::string> drawn;  // two comparisons may judge one curve
   for (const auto& curve : result.curves) {
+    if (!drawn.insert(curve.label).second) {
+      continue;
+    }
     for (const auto& point : curve.points) {
-      values.push_back({{"against", curve.label + ", " + curve.against},
+      values.push_back({{"against", curve.label},
                         {"interactivity", in_tokens_per_second(point.interactivity)},
                         {"ratio", point.ratio}});
     }
@@ -106,7 +113,7 @@ std::string claims_csv(std::span<const ClaimResult> results) {
     for (const auto& figure : result.figures) {
       const auto& target = figure.target;
       text += csv_line({result.claim.id, result.claim.made_by, result.claim.date,
-                        to_string(result.verdict), figure.label, optional_text(figure.value),
+                        to_string(result.verdict), label_text(figure), optional_text(figure.value),
                         figure.unit, target ? std::string{to_string(target->relation)} : "",
                         target ? shortest(target->value) : "",
                         target ? shortest(target->tolerance_ratio) : "",

@@ -59,7 +59,7 @@ Table figures_table(const ClaimResult& result) {
                {"rests on", Align::prose}},
               {}};
   for (const auto& figure : result.figures) {
-    table.add({figure.label, figure.value ? value_text(figure) : "-", target_text(figure),
+    table.add({label_text(figure), figure.value ? value_text(figure) : "-", target_text(figure),
                holds_text(figure), figure.boundary, figure.price_table,
                figure.value ? std::string{to_string(figure.tag)} : "",
                figure.value ? figure.rests_on : figure.missing});
@@ -76,7 +76,7 @@ Table curve_table(const ClaimResult& result) {
   std::map<double, std::vector<std::string>> rows;
   for (std::size_t c = 0; c < result.curves.size(); ++c) {
     const auto& curve = result.curves[c];
-    table.columns.push_back({curve.label + ", " + curve.against, Align::right});
+    table.columns.push_back({curve.label, Align::right});
     for (const auto& point : curve.points) {
       auto& row = rows[in_tokens_per_second(point.interactivity)];
       row.resize(result.curves.size(), "-");

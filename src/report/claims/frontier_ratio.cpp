@@ -164,7 +164,8 @@ void add_pair(const FrontierRatio& kind, const ClaimContext& context, const Side
   }
   if (factor) {
     auto curve = curve_of(pair, context.comparison.target);
-    curve.label = sides.numerator + " / " + sides.denominator;
+    curve.label = sides.numerator + " / " + against +
+                  (kind.line == RateReading::rows ? ", best measured rows" : "");
     curve.against = against;
     curve.boundary = basis_text(kind);
     if (!curve.points.empty()) {

@@ -191,7 +191,8 @@ void evaluate(const Arithmetic& kind, const ClaimContext& context) {
   for (const auto& step : kind.steps) {
     const double value = evaluate_expression(step.expression, values, step.where);
     values[step.name] = value;
-    auto& figure = context.add(step.name + " = " + step.expression, step.against);
+    auto& figure = context.add(step.name, step.against);
+    figure.formula = step.expression;
     figure.unit = step.unit;
     figure.boundary = kind.is_of_claimant ? "arithmetic on the claimant's own numbers"
                                           : "arithmetic on published numbers";

@@ -149,7 +149,8 @@ std::string why_text(const ClaimResult& result) {
         missing.push_back(figure.missing);
       }
     } else if (!is_judged(figure)) {
-      others.push_back(figure.label + ": " + value_text(figure));
+      others.push_back((figure.formula.empty() ? figure.label : figure.against) + ": " +
+                       value_text(figure));
     } else if (does_hold(figure)) {
       if (figure.is_check) {
         ++checks;
@@ -189,6 +190,10 @@ std::string claimed_text(const ClaimResult& result) {
   }
   return perwatt::significant(target->value, 4) +
          (result.claim.unit.empty() ? "" : ' ' + result.claim.unit);
+}
+
+std::string label_text(const ClaimFigure& figure) {
+  return figure.formula.empty() ? figure.label : figure.label + " = " + figure.formula;
 }
 
 std::string target_text(const ClaimFigure& figure) {

@@ -186,9 +186,8 @@ TEST(ClaimCases, AChangedExpectationIsSeen) {
 TEST(ClaimCases, NscaleIsDecomposedExactlyBothWays) {
   const auto result = result_of(shipped_text("nscale-49-percent-more-tokens"));
   const auto value = [&](const std::string& name) {
-    const auto at =
-        std::find_if(result.figures.begin(), result.figures.end(),
-                     [&](const auto& each) { return each.label.starts_with(name + " = "); });
+    const auto at = std::find_if(result.figures.begin(), result.figures.end(),
+                                 [&](const auto& each) { return each.label == name; });
     return *at->value;
   };
   EXPECT_NEAR(value("gpu_ratio"), 1.371, 5e-4);

@@ -19,6 +19,7 @@ namespace perwatt::report {
 /// One computed value of a claim.
 struct ClaimFigure {
   std::string label;
+  std::string formula;          // of arithmetic, else empty
   std::string against;          // "h100, table 2026-04"
   std::optional<double> value;  // nothing: see `missing`
   std::string unit;
@@ -47,7 +48,7 @@ struct ClaimCurve {
     TokensPerSecond to;
   };
 
-  std::string label;    // "gb300 / h100"
+  std::string label;    // "gb300 / h100, table 2026-04"
   std::string against;  // as in the figures
   std::string boundary;
   std::vector<Point> points;    // by rising interactivity
@@ -104,14 +105,17 @@ struct ClaimData {
 /// "50 x", or "-" where the claim has no number.
 [[nodiscard]] std::string claimed_text(const ClaimResult& result);
 
+/// The label, with the formula of arithmetic: "gpu_ratio = gpus_managed / gpus_static".
+[[nodiscard]] std::string label_text(const ClaimFigure& figure);
+
 /// "at least 50 x", "" when not judged.
 [[nodiscard]] std::string target_text(const ClaimFigure& figure);
 
 /// The value with its unit, or why there is none.
 [[nodiscard]] std::string value_text(const ClaimFigure& figure);
 
-/// What perwatt computes in one line: the failed check, else the figure that holds and is nearest to
-/// the claim, else the nearest judged one, else that there is none.
+/// What perwatt computes in one line: the failed check, else the figure that holds and is nearest
+/// to the claim, else the nearest judged one, else that there is none.
 [[nodiscard]] std::string computed_text(const ClaimResult& result);
 
 /// Documents: self-contained HTML, Markdown, and CSV with one row per figure.
