@@ -273,7 +273,13 @@ std::optional<ClaimTarget> comparison_target(const ConfigTable& table, const Cla
 }
 
 Comparison read_comparison(const ConfigTable& table, const ClaimCase& claim) {
-  Comparison comparison{read_kind(table, claim), std::nullopt, {}, table.where("kind")};
+  Comparison comparison{read_kind(table, claim), std::nullopt, {}, table.where("kind"), {}};
+  for (const auto* key : {"numerator", "denominator", "denominators", "accelerators", "systems",
+                          "model", "price_tables", "table", "column"}) {
+    if (table.has(key)) {
+      comparison.places[key] = table.where(key);
+    }
+  }
   const bool has_own_targets = std::holds_alternative<Arithmetic>(comparison.kind);
   if (!has_own_targets && !std::holds_alternative<NoData>(comparison.kind)) {
     comparison.target = comparison_target(table, claim);
@@ -320,6 +326,11 @@ ClaimCase read_claim(const ConfigTable& table) {
 
 std::string_view to_string(Relation relation) {
   return kRelations[static_cast<std::size_t>(relation)];
+}
+
+const std::string& Comparison::place(std::string_view key) const {
+  const auto at = places.find(key);
+  return at == places.end() ? where : at->second;
 }
 
 bool holds(double figure, const ClaimTarget& target) {

@@ -178,31 +178,31 @@ void add_pair(const FrontierRatio& kind, const ClaimContext& context, const Side
 
 void evaluate(const FrontierRatio& kind, const ClaimContext& context) {
   const auto& catalog = *context.data.catalog;
-  const auto& where = context.comparison.where;
-  const auto served = canonical_served(catalog, kind.served, where);
-  const auto numerator = canonical_side(catalog, kind.numerator, where);
+  const auto& comparison = context.comparison;
+  const auto served = canonical_served(catalog, kind.served, comparison.place("model"));
+  const auto numerator = canonical_side(catalog, kind.numerator, comparison.place("numerator"));
   const auto line_of = [&](const std::string& side) {
     return RateLine{inference::rows_of(context.data.points, served.model, served.workload, side)};
   };
   const auto over = line_of(numerator);
   for (const auto& name : kind.denominators) {
-    const auto denominator = canonical_side(catalog, name, where);
+    const auto denominator = canonical_side(catalog, name, comparison.place("denominators"));
     const Sides sides{numerator, denominator, over, line_of(denominator), served};
     if (kind.basis == RatioBasis::gpu) {
       add_pair(kind, context, sides, nullptr);
       continue;
     }
     for (const auto& table : kind.price_tables) {
-      add_pair(kind, context, sides, &catalog.price_table(table, where));
+      add_pair(kind, context, sides, &catalog.price_table(table, comparison.place("price_tables")));
     }
   }
 }
 
 void evaluate(const NoData& kind, const ClaimContext& context) {
   const auto& catalog = *context.data.catalog;
-  const auto served = canonical_served(catalog, kind.served, context.comparison.where);
+  const auto served = canonical_served(catalog, kind.served, context.comparison.place("model"));
   for (const auto& name : kind.sides) {
-    const auto side = canonical_side(catalog, name, context.comparison.where);
+    const auto side = canonical_side(catalog, name, context.comparison.place("accelerators"));
     const auto rows = inference::rows_of(context.data.points, served.model, served.workload, side);
     auto& figure = context.add("rows of " + side + ", " + served_text(served), side);
     figure.boundary = "measured points";

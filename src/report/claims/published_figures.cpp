@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "../text.hpp"
@@ -9,6 +10,7 @@
 #include "expression.hpp"
 
 #include "perwatt/base/csv.hpp"
+#include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/facility/power_chain.hpp"
@@ -59,9 +61,9 @@ std::optional<double> published_share(const catalog::PriceTable& table, const st
 void add_published_shares(const EnergyShare& kind, const ClaimContext& context) {
   const auto& catalog = *context.data.catalog;
   for (const auto& name : kind.accelerators) {
-    const auto id = catalog.accelerator(name, context.comparison.where).id;
+    const auto id = catalog.accelerator(name, context.comparison.place("accelerators")).id;
     for (const auto& table_id : kind.price_tables) {
-      const auto& table = catalog.price_table(table_id, context.comparison.where);
+      const auto& table = catalog.price_table(table_id, context.comparison.place("price_tables"));
       for (const auto price : kind.energy_prices) {
         const auto label = id + ", table " + table.id + ", at " + energy_price_text(price);
         auto& figure =
@@ -87,7 +89,7 @@ void add_published_shares(const EnergyShare& kind, const ClaimContext& context) 
 void add_bottom_up_shares(const EnergyShare& kind, const ClaimContext& context) {
   const auto& catalog = *context.data.catalog;
   for (const auto& name : kind.systems) {
-    const auto& system = catalog.system(name, context.comparison.where);
+    const auto& system = catalog.system(name, context.comparison.place("systems"));
     const facility::PowerChain chain{catalog, system};
     const facility::CoolingPlant plant{
         catalog.cooling_plant(system.cooling_plant, system.defined_at)};
@@ -142,8 +144,10 @@ std::string inputs_text(const Arithmetic& kind) {
 
 void evaluate(const DenseRate& kind, const ClaimContext& context) {
   const auto& catalog = *context.data.catalog;
-  const auto numerator = canonical_side(catalog, kind.numerator, context.comparison.where);
-  const auto denominator = canonical_side(catalog, kind.denominator, context.comparison.where);
+  const auto numerator =
+      canonical_side(catalog, kind.numerator, context.comparison.place("numerator"));
+  const auto denominator =
+      canonical_side(catalog, kind.denominator, context.comparison.place("denominator"));
   const auto over = dense_peak(catalog, numerator);
   const auto under = dense_peak(catalog, denominator);
   auto& figure = context.add(numerator + " / " + denominator + ", dense peak",
@@ -167,9 +171,20 @@ void evaluate(const EnergyShare& kind, const ClaimContext& context) {
 }
 
 void evaluate(const TableCount& kind, const ClaimContext& context) {
+  const auto& comparison = context.comparison;
   const auto file = context.data.tables / kind.file;
-  const auto table = CsvTable::parse(read_file(file), file.string());
-  const auto column = table.require(kind.column);
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) {
+    throw_bad_input("the data folder has no table claims/" + printable(kind.file),
+                    comparison.place("table"), "name a file of data/claims");
+  }
+  const auto table = CsvTable::parse(read_file(file), kind.file);
+  const auto found = table.find(kind.column);
+  if (!found) {
+    throw_bad_input(kind.file + " has no column '" + printable(kind.column) + "'",
+                    comparison.place("column"), suggestion(kind.column, table.columns()));
+  }
+  const auto column = *found;
   const auto count = std::count_if(table.rows().begin(), table.rows().end(), [&](const auto& row) {
     return row.fields[column].find(kind.contains) != std::string::npos;
   });

@@ -95,10 +95,9 @@ std::vector<Rows> groups_of(const Rows& rows, bool same_configuration) {
 
 void evaluate(const SoftwareOverTime& kind, const ClaimContext& context) {
   const auto& catalog = *context.data.catalog;
-  const auto& where = context.comparison.where;
-  const auto served = canonical_served(catalog, kind.served, where);
+  const auto served = canonical_served(catalog, kind.served, context.comparison.place("model"));
   for (const auto& name : kind.sides) {
-    const auto side = canonical_side(catalog, name, where);
+    const auto side = canonical_side(catalog, name, context.comparison.place("accelerators"));
     const auto rows = inference::rows_of(context.data.points, served.model, served.workload, side);
     for (const auto at : kind.interactivities) {
       std::optional<Gain> gain;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -127,6 +128,10 @@ struct Comparison {
   std::optional<ClaimTarget> target;  // nothing: shown, not judged
   std::vector<double> expect;         // figures that have a value, in order; for tests only
   std::string where;
+  std::map<std::string, std::string, std::less<>> places;  // of the keys that are there
+
+  /// "file:line: comparison[1].key".
+  [[nodiscard]] const std::string& place(std::string_view key) const;
 };
 
 struct ClaimCase {
