@@ -204,8 +204,8 @@ void add_report_verb(CLI::App& app) {
       "Examples:\n"
       "  perwatt report claims\n"
       "  perwatt report claims --only nscale-49-percent-more-tokens\n"
-      "  perwatt report claims --json\n"
-      "  perwatt report claims --out claims.html");
+      "  perwatt report claims --only gb300-35x-cost --json\n"
+      "  perwatt report claims --only green500-nine-of-ten --out claims.html");
   claims->callback([options] { run(*options); });
 }
 

@@ -172,7 +172,8 @@ std::string why_text(const ClaimResult& result) {
               sentence("Does not hold: ", missed) + sentence("Along the curve it holds ", ranges) +
               sentence("No value: ", missing);
   if (checks > 0) {
-    text += std::to_string(checks) + " checks of its own numbers against each other hold. ";
+    text += std::to_string(checks) + (checks == 1 ? " check" : " checks") +
+            " of its own numbers against each other " + (checks == 1 ? "holds. " : "hold. ");
   }
   if (held.empty() && missed.empty() && failed_checks.empty()) {
     text += sentence("Not judged: ", others);
