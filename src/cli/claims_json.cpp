@@ -31,6 +31,7 @@ Json figure_json(const report::ClaimFigure& figure) {
           {"unit", figure.unit},
           {"target", target_json(figure.target)},
           {"holds", figure.holds ? Json(*figure.holds) : Json(nullptr)},
+          {"is_lower_bound", figure.is_lower_bound},
           {"is_check", figure.is_check},
           {"is_of_claimant", figure.is_of_claimant},
           {"boundary", figure.boundary},

@@ -116,6 +116,13 @@ void print_curves(const report::ClaimResult& result) {
   fmt::print("\nratio over interactivity\n{}", table.text());
 }
 
+const char* holds_text(const report::ClaimFigure& figure) {
+  if (figure.is_lower_bound) {
+    return "bound";
+  }
+  return !figure.holds ? "-" : *figure.holds ? "yes" : "no";
+}
+
 void print_one(const report::ClaimResult& result) {
   const auto& claim = result.claim;
   fmt::print("{}: {}\n\n", claim.id, to_string(result.verdict));
@@ -129,7 +136,7 @@ void print_one(const report::ClaimResult& result) {
   TextTable table{{"figure", "value", "claimed", "holds", "price table", "tag"}, {0, 2, 3, 4, 5}};
   for (const auto& figure : result.figures) {
     table.add({report::label_text(figure), figure.value ? report::value_text(figure) : "-",
-               report::target_text(figure), figure.holds ? (*figure.holds ? "yes" : "no") : "-",
+               report::target_text(figure), holds_text(figure),
                figure.price_table.empty() ? "-" : figure.price_table,
                figure.value ? std::string{to_string(figure.tag)} : "-"});
   }

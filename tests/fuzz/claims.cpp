@@ -20,8 +20,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& figure : result.figures) {
       fuzz::demand(figure.value ? std::isfinite(*figure.value) : !figure.missing.empty(),
                    "a figure without a finite value or a reason");
-      fuzz::demand(figure.holds.has_value() == (figure.value && figure.target),
-                   "a figure that is not judged as its target asks");
+      fuzz::demand(
+          figure.holds.has_value() == (figure.value && figure.target && !figure.is_lower_bound),
+          "a figure that is not judged as its target asks");
     }
     fuzz::demand_one_line(to_string(result.verdict));
   });

@@ -491,6 +491,7 @@ CLAIMS = [
     claim("table-unknown", '"2026-04"', '"2026-05"', "price_tables", "2026-05"),
     claim("basis-unknown", "provisioned_mw", "megawatt", "basis", "megawatt"),
     claim("interactivity-no-unit", '"50tok/s"', '"50"', "interactivity", "50"),
+    claim("incomplete-one", 'basis = ', 'incomplete_between = ["69tok/s"]\nbasis = ', "incomplete_between"),
     claim("lengths-missing", "isl_tokens = 8192\n", "", "isl_tokens"),
     claim("expression-name", '"gpus / 72"', '"gpu / 72"', "expression", "gpu", "gpus"),
     claim("expression-open", '"gpus / 72"', '"(gpus / 72"', "expression", "parenthesis"),

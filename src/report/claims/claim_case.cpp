@@ -98,6 +98,16 @@ FrontierRatio read_frontier_ratio(const ConfigTable& table) {
   ratio.denominators = required_texts(table, "denominators");
   ratio.served = read_served(table);
   ratio.interactivities = read_interactivities(table);
+  if (table.has("incomplete_between")) {
+    const auto bounds = table.texts("incomplete_between");
+    if (bounds.size() != 2) {
+      table.fail("incomplete_between", "does not name two interactivities",
+                 "write incomplete_between = [\"69tok/s\", \"237tok/s\"]");
+    }
+    const auto where = table.where("incomplete_between");
+    ratio.incomplete = InteractivityRange{parse_tokens_per_second(bounds[0], where),
+                                          parse_tokens_per_second(bounds[1], where)};
+  }
   ratio.basis = static_cast<RatioBasis>(word(table, "basis", kBases));
   ratio.line = static_cast<RateReading>(word(table, "line", kLines));
   if (ratio.basis != RatioBasis::gpu) {

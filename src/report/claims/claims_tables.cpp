@@ -12,6 +12,9 @@ namespace perwatt::report {
 namespace {
 
 std::string holds_text(const ClaimFigure& figure) {
+  if (figure.is_lower_bound) {
+    return "unknown: a lower bound";
+  }
   if (!figure.holds) {
     return figure.value ? "not judged" : "no value";
   }

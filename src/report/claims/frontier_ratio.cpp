@@ -124,6 +124,12 @@ void fill(ClaimFigure& figure, const Pair& pair, TokensPerSecond at) {
   figure.tag = weaker(over->tag, under->tag);
   figure.rests_on = line_text(*over) + "; over " + line_text(*under);
   set_value(figure, *pair.ratio_at(at));
+  const auto& gap = pair.kind.incomplete;
+  if (gap && at >= gap->from && at <= gap->to && figure.holds == false &&
+      figure.target->relation == Relation::at_least) {
+    figure.holds.reset();
+    figure.is_lower_bound = true;
+  }
 }
 
 /// The sides of a ratio with their lines.

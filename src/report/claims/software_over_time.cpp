@@ -85,6 +85,7 @@ std::vector<Rows> groups_of(const Rows& rows, bool same_configuration) {
     groups[configuration_key(*row)].push_back(row);
   }
   std::vector<Rows> result;
+  result.reserve(groups.size());
   for (auto& [key, group] : groups) {
     result.push_back(std::move(group));
   }

@@ -92,9 +92,10 @@ Verdict verdict_of(std::span<const ClaimFigure> figures, bool method_is_publishe
     return {VerdictKind::not_reproducible, VerdictReason::inconsistent, {}, false};
   }
   if (!any(is_judged)) {
-    const auto reason = any([](const auto& f) { return !f.value; }) ? VerdictReason::no_data
-                        : !method_is_published                      ? VerdictReason::no_method
-                                                                    : VerdictReason::not_compared;
+    const auto reason = any([](const auto& f) { return !f.value || f.is_lower_bound; })
+                            ? VerdictReason::no_data
+                        : !method_is_published ? VerdictReason::no_method
+                                               : VerdictReason::not_compared;
     return {VerdictKind::not_reproducible, reason, {}, false};
   }
   const auto is_reading = [](const auto& f) { return f.target && !f.is_check; };
@@ -142,12 +143,15 @@ std::string why_text(const ClaimResult& result) {
   std::vector<std::string> failed_checks;
   std::vector<std::string> missing;
   std::vector<std::string> others;
+  std::vector<std::string> lower_bounds;
   std::size_t checks = 0;
   for (const auto& figure : result.figures) {
     if (!figure.value) {
       if (std::find(missing.begin(), missing.end(), figure.missing) == missing.end()) {
         missing.push_back(figure.missing);
       }
+    } else if (figure.is_lower_bound) {
+      lower_bounds.push_back(compared_text(figure, result.claim.target));
     } else if (!is_judged(figure)) {
       others.push_back((figure.formula.empty() ? figure.label : figure.against) + ": " +
                        value_text(figure));
@@ -169,8 +173,9 @@ std::string why_text(const ClaimResult& result) {
     }
   }
   auto text = sentence("Inconsistent: ", failed_checks) + sentence("Holds: ", held) +
-              sentence("Does not hold: ", missed) + sentence("Along the curve it holds ", ranges) +
-              sentence("No value: ", missing);
+              sentence("Does not hold: ", missed) +
+              sentence("Below the claim, but only a lower bound for want of rows: ", lower_bounds) +
+              sentence("Along the curve it holds ", ranges) + sentence("No value: ", missing);
   if (checks > 0) {
     text += std::to_string(checks) + (checks == 1 ? " check" : " checks") +
             " of its own numbers against each other " + (checks == 1 ? "holds. " : "hold. ");

@@ -273,6 +273,18 @@ TEST(ClaimMutations, DataThatAppearEndANoDataCase) {
   EXPECT_THAT(drifts(result_of(shipped_text("rubin-2x-4x-5x-deepseek-r1"))), IsEmpty());
 }
 
+TEST(ClaimMutations, ALowerBoundSupportsButNeverRefutes) {
+  const auto text = shipped_text("inferencex-v2-100x");
+  const auto result = result_of(text);
+  EXPECT_EQ(to_string(result.verdict), "not reproducible: no data");
+  EXPECT_TRUE(result.figures[0].is_lower_bound);
+  EXPECT_FALSE(result.figures[0].holds);
+  EXPECT_EQ(verdict_text(text, scaled("gb300", 10)), "supported only against h100:fp8");
+  EXPECT_EQ(verdict_text(shipped_text("gb300-65x-throughput", "\"50tok/s\", \"100tok/s\"",
+                                      "\"50tok/s\", \"60tok/s\"")),
+            "supported only against h100 at 50 tok/s/user; h100 at 60 tok/s/user");
+}
+
 // ---- figures ----------------------------------------------------------------------------------
 
 TEST(ClaimFigures, CurveAndRangeAgreeWithTheFigures) {

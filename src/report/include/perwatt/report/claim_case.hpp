@@ -41,6 +41,11 @@ struct Served {
   inference::Workload workload;
 };
 
+struct InteractivityRange {
+  TokensPerSecond from;
+  TokensPerSecond to;
+};
+
 /// Total tokens/s of one accelerator over that of others at equal interactivity. Sides are
 /// "gb300" or "gb300:fp4".
 struct FrontierRatio {
@@ -51,6 +56,8 @@ struct FrontierRatio {
   RatioBasis basis = RatioBasis::gpu;
   RateReading line = RateReading::pooled;
   std::vector<std::string> price_tables;  // empty on the basis gpu
+  // Where public rows of the numerator are not among the points: the ratio is a lower bound.
+  std::optional<InteractivityRange> incomplete;
   facility::PriceBasis column = facility::PriceBasis::tco_hyperscaler;
 };
 

@@ -31,6 +31,7 @@ struct ClaimFigure {
   std::optional<bool> holds;     // nothing: not judged
   std::string missing;           // why there is no value
   bool is_of_claimant = false;   // rests on the claimant's own numbers only
+  bool is_lower_bound = false;   // below its target, but rows are missing: not judged
   bool is_check = false;         // of the claimant's numbers against each other
   std::optional<double> expect;  // what the case file expects; for tests
   std::string where;             // in the case file
