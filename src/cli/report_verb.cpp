@@ -80,6 +80,7 @@ void print_summary(const std::vector<report::ClaimResult>& results) {
     auto verdict = result.verdict;
     verdict.against.resize(std::min<std::size_t>(verdict.against.size(), 1));
     const auto more = result.verdict.against.size() - verdict.against.size();
+    verdict.by_own_numbers = verdict.by_own_numbers && more == 0;
     table.add({result.claim.id, result.claim.made_by, report::claimed_text(result),
                to_string(verdict) + (more > 0 ? " and " + std::to_string(more) + " more" : "")});
   }
