@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
     perwatt::cli::add_frontier_verb(app);
     perwatt::cli::add_catalog_verb(app);
     perwatt::cli::add_import_verb(app);
+    perwatt::cli::add_report_verb(app);
     refuse_unknown_verb(app, argc, argv);
     try {
       app.parse(argc, argv);

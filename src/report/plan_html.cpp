@@ -1,11 +1,10 @@
-// The plan as one HTML file: no request leaves the page, and a content security policy holds it to
-// that.
+// The plan as one HTML file.
 #include <algorithm>
 #include <iterator>
 
-#include "chart_libraries.hpp"
 #include "charts.hpp"
 #include "figures.hpp"
+#include "html_page.hpp"
 #include "plan_summary.hpp"
 #include "plan_tables.hpp"
 #include "provenance.hpp"
@@ -16,24 +15,10 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr std::string_view kPolicy =
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src data:; base-uri 'none'; form-action 'none'";
-
 /// Keys of the figures on top, in order.
 constexpr const char* kCards[] = {"output", "per_provisioned_mw", "per_drawn_mw", "joules_facility",
                                   "profit", "energy_share",       "provisioned",  "meter",
                                   "mw_up"};
-
-std::string head(const PlanReport& report) {
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<meta name=\"generator\" content=\"perwatt {}\">\n<title>{}</title>\n"
-      "<style>\n{}</style>\n</head>\n<body>\n<main>\n",
-      kPolicy, html_escaped(report.version), html_escaped(title_text(report)), report_style());
-}
 
 std::string header(const PlanReport& report) {
   auto html = fmt::format("<header>\n<h1>{}</h1>\n", html_escaped(title_text(report)));
@@ -74,16 +59,6 @@ std::string cards(const PlanReport& report) {
   return html + "</div>\n";
 }
 
-std::string chart_section(Chart chart) {
-  chart.spec["description"] = chart.title;
-  return fmt::format(
-      "<section>\n<h2>{}</h2>\n<p class=\"note\">{}</p>\n"
-      "<figure class=\"chart\" id=\"{}\" role=\"img\" aria-label=\"{}\"></figure>\n"
-      "<script type=\"application/json\" data-chart=\"{}\">{}</script>\n</section>\n",
-      html_escaped(chart.title), html_escaped(chart.note), chart.id, html_escaped(chart.title),
-      chart.id, script_escaped(chart.spec.dump(-1, ' ', false, Json::error_handler_t::replace)));
-}
-
 std::string chart_sections(const PlanReport& report) {
   const RackNames racks{*report.solved.set};
   std::string html;
@@ -96,26 +71,10 @@ std::string chart_sections(const PlanReport& report) {
   return html;
 }
 
-std::string foot(const PlanReport& report) {
-  std::string html = fmt::format(
-      "<footer>\n<p>Made by perwatt {}. Charts are drawn by Vega, Vega-Lite and Vega-Embed, "
-      "inlined "
-      "in this file; it loads nothing.</p>\n<details><summary>Licences of the chart libraries"
-      "</summary><pre>{}</pre></details>\n</footer>\n</main>\n",
-      html_escaped(report.version), html_escaped(chart_licences()));
-  for (const auto script :
-       {vega_script(), vega_lite_script(), vega_embed_script(), render_charts_script()}) {
-    html += "<script>";
-    html += script;
-    html += "</script>\n";
-  }
-  return html + "</body>\n</html>\n";
-}
-
 }  // namespace
 
 std::string plan_html(const PlanReport& report) {
-  auto html = head(report) + header(report);
+  auto html = page_head(title_text(report), report.version) + header(report);
   const auto results = result_tables(report);
   const bool optimal = report.solved.plan->status == plan::PlanStatus::optimal;
   // A feasible plan shows its charts after the headline figures, an infeasible one after the
@@ -136,7 +95,7 @@ std::string plan_html(const PlanReport& report) {
   for (const auto& table : provenance_tables(report)) {
     html += to_html(table);
   }
-  return html + foot(report);
+  return html + page_foot(report.version);
 }
 
 }  // namespace perwatt::report

@@ -495,6 +495,105 @@ IMPOSSIBLE = [
     impossible("envelope-of-a-watt", ('"20MW"', '"1W"'), mentions=["site.envelope"]),
 ]
 
+CLAIM = """\
+[claim]
+id = "faster"
+statement = "faster"
+made_by = "us"
+source = "our page"
+date = "2026-11"
+unit = "x"
+value = 50
+
+[[comparison]]
+kind = "frontier_ratio"
+numerator = "gb300"
+denominators = ["h100"]
+model = "deepseek-r1"
+isl_tokens = 8192
+osl_tokens = 1024
+interactivity = ["50tok/s"]
+basis = "provisioned_mw"
+price_tables = ["2026-04"]
+
+[[comparison]]
+kind = "arithmetic"
+
+[[comparison.input]]
+name = "gpus"
+value = 192
+
+[[comparison.step]]
+name = "racks"
+expression = "gpus / 72"
+at_least = 2
+
+[[comparison]]
+kind = "energy_share"
+accelerators = ["h100"]
+price_tables = ["2026-08"]
+energy_usd_per_kwh = [0.1]
+
+[[comparison]]
+kind = "table_count"
+table = "green500_nov2025_top10.csv"
+column = "accelerator"
+contains = "NVIDIA"
+"""
+
+
+def claim_file(name, content, *mentions, exit=3):
+    return Case(f"claims/{name}", ["report", "claims", "--cases", "mine", "--only", "faster"],
+                {"mine/a.toml": content}, ["mine/a.toml", *mentions], exit)
+
+
+def claim(name, old, new, *mentions):
+    return claim_file(name, edited(CLAIM, (old, new)), *mentions)
+
+
+CLAIMS = [
+    claim_file("empty", "", "claim"),
+    claim_file("no-comparison", CLAIM.split("[[comparison]]")[0], "comparison"),
+    claim_file("broken-toml", CLAIM + "x = ", "mine/a.toml:44"),
+    claim_file("key-unknown", CLAIM.replace("made_by", "made_for"), "made_by"),
+    claim_file("key-misspelt", CLAIM.replace("price_tables = [\"2026-04\"]", "price_tables = [\"2026-04\"]\ntolerence_ratio = 0.1"), "tolerence_ratio", "tolerance_ratio"),
+    claim("id-with-blank", '"faster"', '"so fast"', "id", "so fast"),
+    claim("date-text", '"2026-11"', '"soon"', "date", "soon"),
+    claim("value-text", "value = 50", 'value = "50x"', "value", "50x"),
+    claim("value-nan", "value = 50", "value = nan", "value"),
+    claim("tolerance-percent", "value = 50", "value = 50\ntolerance_ratio = 5", "tolerance_ratio", "5"),
+    claim("kind-unknown", "frontier_ratio", "frontier", "kind", "frontier"),
+    claim("accelerator-unknown", '["h100"]', '["h101"]', "denominators", "h101", "h100"),
+    claim("accelerators-empty", '["h100"]', "[]", "denominators"),
+    claim("model-unknown", "deepseek-r1", "deepseek-r9", "model", "deepseek-r9"),
+    claim("table-unknown", '"2026-04"', '"2026-05"', "price_tables", "2026-05"),
+    claim("basis-unknown", "provisioned_mw", "megawatt", "basis", "megawatt"),
+    claim("interactivity-no-unit", '"50tok/s"', '"50"', "interactivity", "50"),
+    claim("incomplete-one", 'basis = ', 'incomplete_between = ["69tok/s"]\nbasis = ', "incomplete_between"),
+    claim("lengths-missing", "isl_tokens = 8192\n", "", "isl_tokens"),
+    claim("expression-name", '"gpus / 72"', '"gpu / 72"', "expression", "gpu", "gpus"),
+    claim("expression-open", '"gpus / 72"', '"(gpus / 72"', "expression", "parenthesis"),
+    claim("expression-zero", '"gpus / 72"', '"72 / (gpus - 192)"', "expression", "zero"),
+    claim("expression-power", '"gpus / 72"', '"gpus ^ 2"', "expression", "^"),
+    claim("expression-deep", '"gpus / 72"', '"' + "(" * 5000 + '"', "expression", "nests"),
+    claim("name-twice", '"racks"', '"gpus"', "name", "gpus"),
+    claim("name-with-hyphen", '"racks"', '"all-racks"', "name", "all-racks"),
+    claim("two-targets", "at_least = 2", "at_least = 2\nequals = 2", "equals", "at_least"),
+    claim("check-without-target", "at_least = 2", "check = true", "check"),
+    claim("multiple-of-zero", "at_least = 2", "multiple_of = 0", "multiple_of", "0"),
+    claim("price-negative", "[0.1]", "[-0.1]", "energy_usd_per_kwh", "-0.1"),
+    claim("price-empty", "[0.1]", "[]", "energy_usd_per_kwh"),
+    claim("table-in-folder", '"green500', '"../green500', "table", "../green500"),
+    Case("claims/count-table-absent", ["report", "claims", "--cases", "mine"], {"mine/a.toml": edited(CLAIM, ("green500_nov2025", "green500_nov2035"))}, ["mine/a.toml", "table", "green500_nov2035"]),
+    Case("claims/count-column-absent", ["report", "claims", "--cases", "mine"], {"mine/a.toml": edited(CLAIM, ('"accelerator"', '"gpu"'))}, ["mine/a.toml", "column", "gpu"]),
+    Case("claims/id-twice", ["report", "claims", "--cases", "mine"], {"mine/a.toml": CLAIM, "mine/b.toml": CLAIM}, ["mine/b.toml", "faster", "mine/a.toml"]),
+    Case("claims/folder-missing", ["report", "claims", "--cases", "absent"], {}, ["absent"]),
+    Case("claims/folder-empty", ["report", "claims", "--cases", "empty"], {}, ["empty"], folders=["empty"]),
+    Case("claims/only-unknown", ["report", "claims", "--cases", "mine", "--only", "fast"], {"mine/a.toml": CLAIM}, ["--only", "fast", "faster"]),
+    Case("claims/out-folder-missing", ["report", "claims", "--cases", "mine", "--out", "absent/x.csv"], {"mine/a.toml": CLAIM}, ["absent/x.csv"], 4),
+    Case("claims/no-points-is-an-answer", ["report", "claims", "--cases", "mine"], {"mine/a.toml": CLAIM.replace("8192", "8191")}, ["No value:"], 0),
+]
+
 # Unusual but right: exit 0 and the same answer as the plain file.
 ACCEPTED = [
     site("byte-order-mark", b"\xef\xbb\xbf" + SITE.encode(), exit=0),
@@ -508,4 +607,4 @@ ACCEPTED = [
     weather("leap-year", HOURS, lambda i: f"{i + 1},20,50", count=8784, exit=0),
 ]
 
-ALL = SITES + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE
+ALL = SITES + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS

@@ -2,6 +2,7 @@
 """Opens reports in headless Chromium: every chart must have marks, the console must stay silent, the
 page must load nothing and must not be blank. Reports that are broken on purpose must be found."""
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -145,6 +146,12 @@ def main():
             write_report(options.perwatt, site, page)
             wanted = charts_of(site, ("cost", "sankey", "frontier", "power"))
             faults += faults_of(page, browser, wanted, scratch)
+        page = Path(scratch) / "claims.html"
+        claims = json.loads(subprocess.run([options.perwatt, "report", "claims", "--json", "--out", str(page)], check=True,
+                                           capture_output=True, timeout=120).stdout)["claims"]
+        wanted = [f"chart-{claim['id']}" for claim in claims if claim["curves"]]
+        assert wanted
+        faults += faults_of(page, browser, wanted, scratch)
         small = Path(scratch) / "infeasible.toml"
         small.write_text(INFEASIBLE)
         page = small.with_suffix(".html")
