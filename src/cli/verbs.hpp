@@ -25,7 +25,6 @@ void add_report_verb(CLI::App& app);
 /// import weather: under the import verb.
 void add_import_weather(CLI::App& import_verb);
 
-
 /// Runs a parser of a flag's value: what is wrong with the command line is a usage error.
 template <class Parse>
 auto parse_flag(Parse parse) {

@@ -81,7 +81,7 @@ CoolingPlant::CoolingPlant(const catalog::CoolingPlant& plant, std::optional<Cel
 void CoolingPlant::require_constant() const {
   if (!is_constant()) {
     throw_bad_input("cooling plant '" + plant_->id + "' has no constant PUE", plant_->defined_at,
-                    "use a plant with pue (air, liquid), or one that knows the weather");
+                    "its power depends on the weather: use a plant with pue here (air, liquid)");
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 using Function = std::function<double(double)>;
 
-/// A convex function on [0, end], and how many of its classes it is made of.
+/// A convex function on [0, end].
 struct ConvexLoad {
   Function value;
   double end = 1;
@@ -51,10 +51,11 @@ double largest_gap(const Function& f, double a, double fa, double b, double fb) 
 
 /// The end of the longest chord from `a` that stays within the tolerance, nearly: the gap grows
 /// with the square of the length.
-double chord_end(const Function& f, double a, double fa, double end, double guess) {
+double chord_end(const Function& f, double a, double fa, double end, double guess,
+                 double tolerance) {
   constexpr double kAim = 0.9;
   constexpr int kTries = 30;
-  const double allowed = kPartLoadTolerance * fa;
+  const double allowed = tolerance * fa;
   double length = std::min(guess, end - a);
   double fits = 0;
   for (int i = 0; i < kTries; ++i) {
@@ -76,12 +77,12 @@ double chord_end(const Function& f, double a, double fa, double end, double gues
   return fits > 0 ? fits : a + length;
 }
 
-PartLoadCurve chords_above(const ConvexLoad& load) {
+PartLoadCurve chords_above(const ConvexLoad& load, double tolerance) {
   PartLoadCurve curve{{0}, {load.value(0)}};
   double guess = 0.05;
   while (curve.load_ratio.back() < load.end) {
     const double a = curve.load_ratio.back();
-    const double b = chord_end(load.value, a, curve.meter_ratio.back(), load.end, guess);
+    const double b = chord_end(load.value, a, curve.meter_ratio.back(), load.end, guess, tolerance);
     guess = b - a;
     curve.load_ratio.push_back(b);
     curve.meter_ratio.push_back(load.value(b));
@@ -116,7 +117,7 @@ double meter_ratio_at(const PartLoadCurve& curve, double load_ratio) {
 }
 
 PartLoadCurve mean_part_load(const CoolingPlant& plant,
-                             std::span<const catalog::ClimateClass> classes) {
+                             std::span<const catalog::ClimateClass> classes, double tolerance) {
   if (plant.is_constant()) {
     return constant_curve(plant);
   }
@@ -135,11 +136,11 @@ PartLoadCurve mean_part_load(const CoolingPlant& plant,
     }
     return sum / hours;
   };
-  return chords_above({mean, smallest_limit(model, outdoors)});
+  return chords_above({mean, smallest_limit(model, outdoors)}, tolerance);
 }
 
 PartLoadCurve worst_part_load(const CoolingPlant& plant,
-                              std::span<const catalog::ClimateClass> classes) {
+                              std::span<const catalog::ClimateClass> classes, double tolerance) {
   if (plant.is_constant()) {
     return constant_curve(plant);
   }
@@ -156,7 +157,7 @@ PartLoadCurve worst_part_load(const CoolingPlant& plant,
     }
     return most;
   };
-  return chords_above({worst, smallest_limit(model, outdoors)});
+  return chords_above({worst, smallest_limit(model, outdoors)}, tolerance);
 }
 
 double mean_water_litres_per_joule(const CoolingPlant& plant,

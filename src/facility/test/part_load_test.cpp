@@ -137,6 +137,18 @@ TEST(PartLoad, CurvesAreShortEnoughForALinearProgram) {
   }
 }
 
+TEST(PartLoad, AWiderToleranceGivesFewerChords) {
+  const CoolingPlant plant{shipped_plant("liquid-dry")};
+  const auto& classes = shipped_plants().climate("phoenix-az", "").classes;
+  const auto fine = mean_part_load(plant, classes);
+  const auto coarse = mean_part_load(plant, classes, 1e-3);
+  EXPECT_LT(coarse.load_ratio.size(), fine.load_ratio.size() / 4);
+  for (double load = 0; load <= 1; load += 0.01) {
+    EXPECT_LE(on_curve(coarse, load), on_curve(fine, load) * (1 + 1.001e-3));
+    EXPECT_GE(on_curve(coarse, load), on_curve(fine, load) * (1 - 1.001e-5));
+  }
+}
+
 TEST(PartLoad, WaterIsTheMeanOverTheHours) {
   const CoolingPlant plant{shipped_plant("liquid-evaporative")};
   const auto& classes = shipped_plants().climate("seattle-wa", "").classes;

@@ -10,7 +10,8 @@
 
 namespace perwatt::facility {
 
-/// The curves lie on or above the truth by at most this share of it.
+/// The curves lie on or above the truth by at most this share of it, unless told otherwise. The
+/// number of points grows with the inverse root of the tolerance: 60 to 100 at 1e-5.
 inline constexpr double kPartLoadTolerance = 1e-5;
 
 /// Both relative to design IT power; convex and rising. load_ratio starts at 0 and ends at 1, or
@@ -24,14 +25,16 @@ struct PartLoadCurve {
 [[nodiscard]] double meter_ratio_at(const PartLoadCurve& curve, double load_ratio);
 
 /// Mean over the classes, weighted by their hours, at the classes' mean weather: what costs energy.
-/// REQUIRES: at least one class.
+/// REQUIRES: at least one class, tolerance of 1e-9 or more.
 [[nodiscard]] PartLoadCurve mean_part_load(const CoolingPlant& plant,
-                                           std::span<const catalog::ClimateClass> classes);
+                                           std::span<const catalog::ClimateClass> classes,
+                                           double tolerance = kPartLoadTolerance);
 
 /// Largest over the classes at the warmest hour of each: what must fit the meter's limit. REQUIRES:
-/// at least one class.
+/// as above.
 [[nodiscard]] PartLoadCurve worst_part_load(const CoolingPlant& plant,
-                                            std::span<const catalog::ClimateClass> classes);
+                                            std::span<const catalog::ClimateClass> classes,
+                                            double tolerance = kPartLoadTolerance);
 
 /// Litres of water per second and design IT watt, mean over the classes, at `load_ratio` of design.
 /// REQUIRES: at least one class, and that the plant carries the load in each.
