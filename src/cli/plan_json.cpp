@@ -4,6 +4,8 @@
 #include <set>
 #include <string>
 
+#include "site_json.hpp"
+
 namespace perwatt::cli {
 
 namespace {
@@ -34,9 +36,8 @@ void add_totals(const SolvedSite& solved, Json& json) {
                                {"mean_low", in_watts(totals.meter_low)},
                                {"mean_high", in_watts(totals.meter_high)},
                                {"peak", in_watts(totals.meter_peak)},
-                               {"peak_basis", "every GPU of a powered rack at its cap"}};
+                               {"peak_basis", "what the policy reserves, in the warmest hour"}};
   json["provisioned_power_watts"] = in_watts(totals.provisioned);
-  json["provisioning_policy"] = "nameplate";
   json["it_power_watts"] = in_watts(totals.it);
   json["gpu_power_watts"] = in_watts(totals.gpu);
   json["tokens_per_s"] = {
@@ -120,12 +121,14 @@ Json deployment_json(const SolvedSite& solved, const plan::Assignment& assignmen
             {"system", rack.system->id},
             {"accelerator", row.accelerator},
             {"cooling_plant", rack.plant->id},
+            {"hall", rack.stock->hall},
             {"precision", row.precision},
             {"engine", row.engine},
             {"spec_decode", row.spec_decode},
             {"serving", to_string(row.serving)},
             {"layout", layout_json(row.layout)},
             {"gpus", assignment.gpus},
+            {"gpus_by_hour_class", assignment.gpus_by_hour},
             {"replicas", assignment.replicas},
             {"concurrency", point.concurrency ? Json(*point.concurrency) : Json(nullptr)},
             {"interactivity_tokens_per_s", point.interactivity.in_base()},
@@ -142,7 +145,7 @@ Json deployment_json(const SolvedSite& solved, const plan::Assignment& assignmen
             {"gpu_power_high_watts", in_watts(candidate.gpu_power.high)},
             {"gpu_power_tag", to_string(candidate.gpu_power.tag)},
             {"gpu_power_basis", candidate.gpu_power.basis},
-            {"gpu_cap_watts", in_watts(rack.chain.tdp())},
+            {"gpu_cap_watts", in_watts(rack.gpu_cap)},
             {"it_power_watts_per_gpu", in_watts(candidate.it_per_gpu.value)},
             {"mean_facility_power_watts_per_gpu", in_watts(candidate.meter_per_gpu.value)},
             {"margin_usd_per_hour_per_gpu", in_usd_per_hour(candidate.margin_per_gpu)},
@@ -204,8 +207,8 @@ Json gpu_cost_json(const SolvedSite& solved, const catalog::Catalog& catalog,
   }
   const double gpus = rack.system->gpus_per_node;
   const facility::ItPower provisioned{rack.chain.provisioned_node().it_total().value / gpus};
-  const auto at_cap =
-      facility::CoolingPlant{*rack.plant}.meter_for(rack.chain.it_per_gpu(rack.chain.tdp()));
+  const facility::MeterPower at_cap{rack.chain.it_per_gpu(rack.gpu_cap).value *
+                                    solved.set->halls[rack.hall].meter_over_it};
   const auto cost = facility::bottom_up_cost_per_gpu(*rack.system, catalog.finance(), provisioned,
                                                      at_cap, solved.site->energy_price);
   if (!cost) {
@@ -229,6 +232,7 @@ Json racks_json(const SolvedSite& solved, const catalog::Catalog& catalog) {
     racks.push_back(
         {{"system", rack.system->id},
          {"cooling_plant", rack.plant->id},
+         {"hall", rack.stock->hall},
          {"owned", rack.stock->owned},
          {"max_buy", rack.stock->max_buy},
          {"powered", use.powered},
@@ -399,6 +403,7 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
                                   {"relative_change_ratio", remedy.relative_change}});
     }
     add_unknown_totals(json);
+    add_provisioning(solved, json);
     json["services"] = services_json(solved);
     json["deployments"] = Json::array();
     json["sources"] = sources_json(solved, catalog);
@@ -414,6 +419,7 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
     json["deployments"].push_back(deployment_json(solved, assignment));
   }
   json["racks"] = racks_json(solved, catalog);
+  add_site_use(solved, json);
   json["power_flow"] = flow_json(solved);
   json["duals"] = duals_json(solved);
   json["power_curves"] = power_curves_json(solved);

@@ -1,5 +1,7 @@
 #include "plan_text.hpp"
 
+#include <algorithm>
+
 #include "table.hpp"
 #include <fmt/format.h>
 
@@ -112,8 +114,7 @@ std::string deployments_table(const SolvedSite& solved) {
          significant(in_tokens_per_second(point.output_per_gpu) * assignment.gpus *
                          solved.site->availability_ratio,
                      5),
-         significant(in_watts(candidate.gpu_power.mean), 3),
-         significant(in_watts(rack.chain.tdp()), 4),
+         significant(in_watts(candidate.gpu_power.mean), 3), significant(in_watts(rack.gpu_cap), 4),
          significant(in_joules_per_token(candidate.meter_per_gpu.value /
                                          (point.output_per_gpu * solved.site->availability_ratio)),
                      3),
@@ -123,14 +124,14 @@ std::string deployments_table(const SolvedSite& solved) {
 }
 
 std::string racks_table(const SolvedSite& solved) {
-  TextTable table{{"racks", "cooling", "owned", "bought", "powered", "GPUs serving", "GPUs idle",
+  TextTable table{{"racks", "hall", "owned", "bought", "powered", "GPUs serving", "GPUs idle",
                    "one more owned rack"},
                   {0, 1}};
   for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
     const auto& rack = solved.set->racks[k];
     const auto& use = solved.plan->racks[k];
     const auto& value = solved.plan->duals.per_rack[k];
-    table.add({rack.system->id, rack.plant->id, std::to_string(rack.stock->owned),
+    table.add({rack.system->id, rack.stock->hall, std::to_string(rack.stock->owned),
                significant(use.bought, 7), significant(use.powered, 7),
                significant(use.serving_gpus, 6), significant(use.idle_gpus, 6),
                value ? money_text(*value) : "-"});
@@ -163,6 +164,65 @@ std::string services_table(const SolvedSite& solved) {
   return text;
 }
 
+/// Halls and hour classes where there is more to say than one constant PUE.
+std::string site_text(const SolvedSite& solved) {
+  const auto& site = *solved.site;
+  const auto& plan = *solved.plan;
+  std::string text;
+  const bool physical = std::any_of(site.halls.begin(), site.halls.end(),
+                                    [](const plan::Hall& hall) { return hall.curves != nullptr; });
+  if (physical) {
+    TextTable halls{{"hall", "plant", "supply C", "racks", "IT MW", "PUE mean", "PUE worst",
+                     "fans kW", "pumps kW", "chiller kW", "UPS etc. kW", "water m3/h"},
+                    {0, 1}};
+    for (std::size_t p = 0; p < plan.halls.size(); ++p) {
+      const auto& use = plan.halls[p];
+      const auto& power = use.power;
+      const auto supply = solved.set->halls[p].plant.supply();
+      const auto ratio = [](Watts a, Watts b) {
+        return b > Watts{} ? significant(a / b, 4) : std::string{"-"};
+      };
+      halls.add({solved.set->halls[p].hall->id, solved.set->halls[p].hall->cooling_plant,
+                 supply ? significant(in_celsius(*supply), 3) : "-", significant(use.racks, 6),
+                 significant(in_megawatts(power.it), 4), ratio(power.total().value, power.it),
+                 ratio(use.worst_meter, use.reserved_it), significant(in_kilowatts(power.fans), 3),
+                 significant(in_kilowatts(power.pumps), 3),
+                 significant(in_kilowatts(power.chiller), 3),
+                 significant(in_kilowatts(power.distribution), 3),
+                 significant(power.water_litres_per_second * 3.6, 3)});
+    }
+    text += '\n' + halls.text();
+  }
+  if (site.year.size() > 1) {
+    TextTable hours{{"hour class", "h/year", "USD/kWh", "demand", "output tok/s", "IT MW",
+                     "meter MW", "reserved MW", "supplied MW"},
+                    {0}};
+    for (std::size_t h = 0; h < site.year.size(); ++h) {
+      const auto& hour = site.year[h];
+      const auto& use = plan.hours[h];
+      hours.add({hour.name, significant(hour.year_ratio * 8760, 4),
+                 significant(in_usd_per_kwh(hour.energy_price), 3),
+                 significant(100 * hour.demand_ratio, 3) + " %",
+                 significant(in_tokens_per_second(use.output), 5),
+                 significant(in_megawatts(use.it), 4), significant(in_megawatts(use.meter), 4),
+                 significant(in_megawatts(use.reserved), 4),
+                 significant(in_megawatts(use.supplied), 3)});
+    }
+    text += '\n' + hours.text();
+  }
+  if (plan.excursion) {
+    const auto& check = *plan.excursion;
+    text += fmt::format(
+        "\nmanaged provisioning: the envelope is passed with a probability of at most {} % ({} "
+        "independent samples, 95 % confidence); of scenarios not planned with {} % pass it, and "
+        "throttling them costs {}\n",
+        significant(100 * site.provisioning.excursion_probability, 3),
+        significant(check.samples_effective, 3), significant(100 * check.out_of_sample_ratio, 3),
+        money_text(check.throttled_revenue));
+  }
+  return text;
+}
+
 std::string duals_text(const plan::Duals& duals) {
   const auto text = [](const std::optional<UsdPerSecond>& value) {
     return value ? money_text(*value) : std::string{"unknown (infeasible)"};
@@ -187,7 +247,7 @@ std::string plan_text(const SolvedSite& solved, const std::optional<SolvedSite>&
     text += "baseline: " + infeasible_text(*baseline);
   }
   text += '\n' + services_table(solved) + '\n' + deployments_table(solved) + '\n' +
-          racks_table(solved) + '\n' + duals_text(solved.plan->duals);
+          racks_table(solved) + site_text(solved) + '\n' + duals_text(solved.plan->duals);
   return text;
 }
 

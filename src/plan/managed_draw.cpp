@@ -21,7 +21,7 @@ std::size_t ManagedDraw::group_of(const Candidate& candidate) const {
                                   groups.begin());
 }
 
-ManagedDraw managed_draw(const Site& site, const CandidateSet& set) {
+ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_others) {
   ManagedDraw managed;
   const auto& provisioning = site.provisioning;
   if (provisioning.policy != ProvisioningPolicy::managed) {

@@ -33,7 +33,9 @@ struct ManagedDraw {
   [[nodiscard]] std::size_t group_of(const Candidate& candidate) const;
 };
 
-[[nodiscard]] ManagedDraw managed_draw(const Site& site, const CandidateSet& set);
+/// `with_others`: draws the scenarios for the check out of sample, too.
+[[nodiscard]] ManagedDraw managed_draw(const Site& site, const CandidateSet& set,
+                                       bool with_others = false);
 
 /// Whether the data cannot support the probability that is asked for.
 [[nodiscard]] inline bool is_refused(const ManagedDraw& managed) {

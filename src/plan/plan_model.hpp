@@ -75,15 +75,6 @@ class PlanModel {
     return supplies_[supply * hours() + hour];
   }
 
-  /// MW of IT power reserved in a hall, and with all deployments serving. REQUIRES: managed.
-  [[nodiscard]] int reserved_column(std::size_t hall, std::size_t hour) const {
-    return halls_[hall].reserved[hour];
-  }
-
-  [[nodiscard]] int full_column(std::size_t hall, std::size_t hour) const {
-    return halls_[hall].full[hour];
-  }
-
   /// Positions moved by one retrofit.
   [[nodiscard]] int retrofit_column(std::size_t retrofit) const { return retrofits_[retrofit]; }
 

@@ -56,7 +56,7 @@ Plan solve_plan(const Site& site, const CandidateSet& set) {
     explain_infeasible(site, set, {}, plan);
     return plan;
   }
-  const auto managed = managed_draw(site, set);
+  const auto managed = managed_draw(site, set, true);
   if (is_refused(managed)) {
     refuse_provisioning(site, managed, plan);
     return plan;

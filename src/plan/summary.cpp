@@ -192,10 +192,43 @@ class Summary {
     return it;
   }
 
+  /// IT power of a hall with every deployment serving.
+  [[nodiscard]] Watts full_it(std::size_t p, std::size_t h) const {
+    Watts full = set_.halls[p].load_it.value;
+    for (const auto& assignment : plan_.assignments) {
+      const auto& candidate = set_.candidates[assignment.candidate];
+      if (set_.racks[candidate.rack].hall == p) {
+        full += candidate.it_per_gpu.value * assignment.gpus_by_hour[h];
+      }
+    }
+    for (std::size_t k = 0; k < set_.racks.size(); ++k) {
+      if (set_.racks[k].hall == p) {
+        full += set_.racks[k].idle_it_per_gpu.value * idle_[k * hours_ + h];
+      }
+    }
+    return full;
+  }
+
+  /// MW by group that move with the profiles, in one hall or in all.
+  [[nodiscard]] std::vector<double> swing_in(std::size_t h, std::optional<std::size_t> p) const {
+    std::vector<double> swing(managed_.groups.size(), 0.0);
+    for (const auto& assignment : plan_.assignments) {
+      const auto& candidate = set_.candidates[assignment.candidate];
+      const auto& rack = set_.racks[candidate.rack];
+      if (!p || rack.hall == *p) {
+        swing[managed_.group_of(candidate)] +=
+            in_megawatts(swing_per_gpu(rack, candidate)) * assignment.gpus_by_hour[h];
+      }
+    }
+    return swing;
+  }
+
   /// What the policy reserves in a hall and hour class, at the IT boundary.
   [[nodiscard]] Watts reserved_it(std::size_t p, std::size_t h) const {
     if (managed_.limit) {
-      return megawatts(at(solution_, model_.reserved_column(p, h)));
+      // The column may hold more where nothing presses on it.
+      const std::vector<double> mean(managed_.groups.size(), 0.0);
+      return full_it(p, h) + megawatts(managed_.limit->tail_mean(mean, swing_in(h, p)));
     }
     Watts reserved = set_.halls[p].load_it.value;
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
@@ -370,31 +403,24 @@ class Summary {
 
   /// How often scenarios that the plan did not see pass what is reserved, in the worst hour class.
   void check_excursion() {
-    if (!managed_.limit) {
+    if (!managed_.others) {
       return;
     }
     ExcursionCheck check;
     check.samples_effective = managed_.samples_effective;
     check.tag = managed_.tag;
+    const ExcursionLimit others{*managed_.others, 1.0};
     const std::vector<double> mean(managed_.groups.size(), 0.0);
     for (std::size_t h = 0; h < hours_; ++h) {
-      // All halls together, at what their reserve leaves for the swing.
-      std::vector<double> swing(managed_.groups.size(), 0.0);
-      double room = 0;
+      Watts room;  // what all halls together reserve for the swing
       for (std::size_t p = 0; p < set_.halls.size(); ++p) {
-        room += in_megawatts(reserved_it(p, h)) - at(solution_, model_.full_column(p, h));
+        room += reserved_it(p, h) - full_it(p, h);
       }
-      for (const auto& assignment : plan_.assignments) {
-        const auto& candidate = set_.candidates[assignment.candidate];
-        swing[managed_.group_of(candidate)] +=
-            in_megawatts(swing_per_gpu(set_.racks[candidate.rack], candidate)) *
-            assignment.gpus_by_hour[h];
-      }
-      const ExcursionLimit others{*managed_.others, 1.0};
-      check.out_of_sample_ratio =
-          std::max(check.out_of_sample_ratio, others.excursion_ratio(mean, swing, room));
-      check.expected_excess +=
-          megawatts(others.expected_excess(mean, swing, room)) * site_.year[h].year_ratio;
+      const auto swing = swing_in(h, std::nullopt);
+      check.out_of_sample_ratio = std::max(check.out_of_sample_ratio,
+                                           others.excursion_ratio(mean, swing, in_megawatts(room)));
+      check.expected_excess += megawatts(others.expected_excess(mean, swing, in_megawatts(room))) *
+                               site_.year[h].year_ratio;
     }
     const auto& totals = plan_.totals;
     if (totals.it > Watts{}) {  // throttled at the mean tokens per IT joule

@@ -1,0 +1,115 @@
+#include "site_json.hpp"
+
+#include <string>
+
+namespace perwatt::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr double kHoursPerYear = 8760;
+constexpr double kLitresPerCubicMetre = 1000;
+
+Json hours_json(const plan::SolvedSite& solved) {
+  Json classes = Json::array();
+  for (std::size_t h = 0; h < solved.site->year.size(); ++h) {
+    const auto& hour = solved.site->year[h];
+    const auto& use = solved.plan->hours[h];
+    classes.push_back(
+        {{"name", hour.name},
+         {"hours_per_year", hour.year_ratio * kHoursPerYear},
+         {"energy_usd_per_kwh", in_usd_per_kwh(hour.energy_price)},
+         {"carbon_grams_per_kwh",
+          hour.carbon_grams_per_kwh ? Json(*hour.carbon_grams_per_kwh) : Json(nullptr)},
+         {"demand_ratio", hour.demand_ratio},
+         {"output_tokens_per_s", in_tokens_per_second(use.output)},
+         {"it_power_watts", in_watts(use.it)},
+         {"meter_power_watts", in_watts(use.meter)},
+         {"reserved_power_watts", in_watts(use.reserved)},
+         {"headroom_watts", in_watts(solved.site->envelope - use.reserved)},
+         {"supplied_power_watts", in_watts(use.supplied)},
+         {"pue_ratio", use.it > Watts{} ? Json(use.meter / use.it) : Json(nullptr)},
+         {"energy_usd_per_hour", in_usd_per_hour(use.energy_cost)}});
+  }
+  return classes;
+}
+
+Json halls_json(const plan::SolvedSite& solved) {
+  Json halls = Json::array();
+  for (std::size_t p = 0; p < solved.set->halls.size(); ++p) {
+    const auto& kind = solved.set->halls[p];
+    const auto& hall = *kind.hall;
+    const auto& use = solved.plan->halls[p];
+    const auto& power = use.power;
+    const auto supply = kind.plant.supply();
+    halls.push_back(
+        {{"id", hall.id},
+         {"cooling_plant", hall.cooling_plant},
+         {"supply_temperature_c", supply ? Json(in_celsius(*supply)) : Json(nullptr)},
+         {"racks", use.racks},
+         {"positions", hall.positions ? Json(*hall.positions) : Json(nullptr)},
+         {"retrofitted_positions", use.retrofitted_positions},
+         {"design_it_power_watts", in_watts(use.design_it)},
+         {"reserved_it_power_watts", in_watts(use.reserved_it)},
+         {"usable_ratio", kind.usable_ratio},
+         {"gpu_power_leakage_ratio", kind.leakage_ratio},
+         {"it_power_watts", in_watts(power.it)},
+         {"meter_power_watts", in_watts(power.total().value)},
+         {"worst_hour_meter_power_watts", in_watts(use.worst_meter)},
+         {"pue_ratio", power.it > Watts{} ? Json(power.total().value / power.it) : Json(nullptr)},
+         {"fans_watts", in_watts(power.fans)},
+         {"pumps_watts", in_watts(power.pumps)},
+         {"chiller_watts", in_watts(power.chiller)},
+         {"other_cooling_watts", in_watts(power.other)},
+         {"ups_watts", in_watts(power.ups)},
+         {"transformer_watts", in_watts(power.transformer)},
+         {"busway_watts", in_watts(power.busway)},
+         {"water_cubic_metres_per_hour",
+          power.water_litres_per_second * kSecondsPerHour / kLitresPerCubicMetre}});
+  }
+  return halls;
+}
+
+}  // namespace
+
+void add_provisioning(const plan::SolvedSite& solved, Json& json) {
+  const auto& provisioning = solved.site->provisioning;
+  const bool managed = provisioning.policy == plan::ProvisioningPolicy::managed;
+  Json item{{"policy", to_string(provisioning.policy)},
+            {"gpu_cap_ratio", provisioning.gpu_cap_ratio},
+            {"excursion_probability",
+             managed ? Json(provisioning.excursion_probability) : Json(nullptr)}};
+  const auto& check = solved.plan->excursion;
+  item["samples_effective"] = check ? Json(check->samples_effective) : Json(nullptr);
+  item["out_of_sample_excursion_ratio"] = check ? Json(check->out_of_sample_ratio) : Json(nullptr);
+  if (check) {
+    item["node_correlation"] = provisioning.correlation.node_correlation;
+    item["service_correlation"] = provisioning.correlation.service_correlation;
+    item["expected_excess_watts"] = in_watts(check->expected_excess);
+    item["throttled_output_tokens_per_s"] = in_tokens_per_second(check->throttled_output);
+    item["throttled_usd_per_hour"] = in_usd_per_hour(check->throttled_revenue);
+    item["tag"] = to_string(check->tag);
+  } else {
+    item["reason"] = managed ? "infeasible: see infeasible_because"
+                             : "every board is reserved at its cap: no excursion is possible";
+  }
+  json["provisioning"] = std::move(item);
+}
+
+void add_site_use(const plan::SolvedSite& solved, Json& json) {
+  const auto& totals = solved.plan->totals;
+  add_provisioning(solved, json);
+  json["climate"] = solved.site->climate.empty() ? Json(nullptr) : Json(solved.site->climate);
+  json["hour_classes"] = hours_json(solved);
+  json["halls"] = halls_json(solved);
+  json["supplied_power_watts"] = in_watts(totals.supplied);
+  json["carbon_kilograms_per_hour"] =
+      totals.carbon_grams_per_second
+          ? Json(*totals.carbon_grams_per_second * kSecondsPerHour / 1000)
+          : Json(nullptr);
+  json["water_cubic_metres_per_hour"] =
+      totals.water_litres_per_second * kSecondsPerHour / kLitresPerCubicMetre;
+}
+
+}  // namespace perwatt::cli
