@@ -45,7 +45,10 @@ ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_ot
   if (const auto share =
           tail_share(managed.samples_effective, provisioning.excursion_probability)) {
     managed.limit.emplace(std::move(scenarios), *share);
-    managed.others = draw_scenarios(profiles, provisioning.correlation, kOtherScenarios, kSeed + 1);
+    if (with_others) {
+      managed.others =
+          draw_scenarios(profiles, provisioning.correlation, kOtherScenarios, kSeed + 1);
+    }
   }
   return managed;
 }
