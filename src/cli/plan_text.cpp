@@ -1,6 +1,7 @@
 #include "plan_text.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "table.hpp"
 #include <fmt/format.h>
@@ -121,6 +122,33 @@ std::string deployments_table(const SolvedSite& solved) {
          fmt::format("{} / {}", to_string(point.tag), to_string(candidate.gpu_power.tag))});
   }
   return table.text();
+}
+
+/// Which systems' GPU power was measured and which is an estimate.
+std::string power_basis_text(const SolvedSite& solved) {
+  std::map<std::string, Tag> weakest;
+  for (const auto& assignment : solved.plan->assignments) {
+    const auto& candidate = solved.set->candidates[assignment.candidate];
+    const auto& id = solved.set->racks[candidate.rack].system->id;
+    const auto at = weakest.emplace(id, candidate.gpu_power.tag).first;
+    at->second = weaker(at->second, candidate.gpu_power.tag);
+  }
+  std::string measured;
+  std::string estimated;
+  for (const auto& [id, tag] : weakest) {
+    auto& list = tag >= Tag::modelled ? estimated : measured;
+    list += (list.empty() ? "" : ", ") + id;
+  }
+  std::string text;
+  if (!measured.empty()) {
+    text += "GPU power measured or derived from measured rows: " + measured + "\n";
+  }
+  if (!estimated.empty()) {
+    text +=
+        "GPU power estimated from measured relatives, for at least one deployment: " + estimated +
+        "\n";
+  }
+  return text;
 }
 
 std::string racks_table(const SolvedSite& solved) {
@@ -246,9 +274,39 @@ std::string plan_text(const SolvedSite& solved, const std::optional<SolvedSite>&
   if (baseline && baseline->plan->status == plan::PlanStatus::infeasible) {
     text += "baseline: " + infeasible_text(*baseline);
   }
-  text += '\n' + services_table(solved) + '\n' + deployments_table(solved) + '\n' +
-          racks_table(solved) + site_text(solved) + '\n' + duals_text(solved.plan->duals);
+  text += '\n' + services_table(solved) + '\n' + deployments_table(solved) +
+          power_basis_text(solved) + '\n' + racks_table(solved) + site_text(solved) + '\n' +
+          duals_text(solved.plan->duals);
   return text;
+}
+
+std::string phases_text(const SolvedSite& solved, std::span<const plan::Phase> phases) {
+  TextTable table{{"from month", "envelope", "racks bought", "output tok/s", "meter MW",
+                   "reserved MW", "profit USD/h"},
+                  {1, 2}};
+  for (const auto& phase : phases) {
+    if (phase.status != plan::PlanStatus::optimal) {
+      table.add({shortest(phase.after_months), power_text(phase.envelope),
+                 "infeasible: " + phase.infeasible_because, "", "", "", ""});
+      continue;
+    }
+    std::string bought;
+    for (std::size_t k = 0; k < phase.racks.size(); ++k) {
+      if (phase.racks[k].bought > 0) {
+        bought +=
+            fmt::format("{}{} {}", bought.empty() ? "" : ", ",
+                        significant(phase.racks[k].bought, 7), solved.set->racks[k].system->id);
+      }
+    }
+    const auto& totals = phase.totals;
+    table.add({shortest(phase.after_months), power_text(phase.envelope),
+               bought.empty() ? "none" : bought,
+               significant(in_tokens_per_second(totals.output), 5),
+               significant(in_megawatts(totals.meter), 4),
+               significant(in_megawatts(totals.provisioned), 4),
+               significant(in_usd_per_hour(totals.profit()), 5)});
+  }
+  return table.text();
 }
 
 std::string candidates_csv(const SolvedSite& solved) {

@@ -4,6 +4,7 @@
 #include "plan_json.hpp"
 #include "plan_text.hpp"
 #include "progress.hpp"
+#include "site_json.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 
@@ -138,6 +139,10 @@ void run(const PlanOptions& options) {
   const auto sensitivities =
       optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator)}
               : std::nullopt;
+  const auto phases = plan::plan_phases(
+      planned->site, catalog,
+      plan::find_options(planned->site.services, plan::accelerators_of(planned->site, catalog),
+                         points, estimator));
   if (!options.report_file.empty()) {
     write_report(options.report_file,
                  {planned->solved(), baseline, &catalog,
@@ -151,9 +156,13 @@ void run(const PlanOptions& options) {
     if (sensitivities) {
       add_sensitivities(*sensitivities, json);
     }
+    add_phases(planned->solved(), phases, json);
     fmt::print("{}\n", json.dump(2));
   } else {
     fmt::print("{}", plan_text(planned->solved(), baseline));
+    if (!phases.empty()) {
+      fmt::print("\n{}", phases_text(planned->solved(), phases));
+    }
     if (levers) {
       fmt::print("\n{}", attribution_text(*levers));
     }

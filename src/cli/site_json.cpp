@@ -71,6 +71,28 @@ Json halls_json(const plan::SolvedSite& solved) {
   return halls;
 }
 
+/// What faults, restarts and checkpoints cost: the share of time in which assigned GPUs do not
+/// serve.
+Json unavailable_json(const plan::SolvedSite& solved) {
+  const double lost = 1.0 - solved.site->availability_ratio;
+  Watts meter;
+  TokensPerSecond output;
+  for (const auto& assignment : solved.plan->assignments) {
+    const auto& candidate = solved.set->candidates[assignment.candidate];
+    const auto& rack = solved.set->racks[candidate.rack];
+    meter += rack.idle_it_per_gpu.value *
+             (assignment.gpus * lost * solved.set->halls[rack.hall].meter_over_it);
+    output += candidate.point.output_per_gpu * (assignment.gpus * lost);
+  }
+  return {{"time_ratio", lost},
+          {"meter_power_watts", in_watts(meter)},
+          {"output_tokens_per_s_not_served", in_tokens_per_second(output)},
+          {"joules_per_output_token",
+           solved.plan->totals.output > TokensPerSecond{}
+               ? Json(in_joules_per_token(meter / solved.plan->totals.output))
+               : Json(nullptr)}};
+}
+
 }  // namespace
 
 void add_provisioning(const plan::SolvedSite& solved, Json& json) {
@@ -103,6 +125,7 @@ void add_site_use(const plan::SolvedSite& solved, Json& json) {
   json["climate"] = solved.site->climate.empty() ? Json(nullptr) : Json(solved.site->climate);
   json["hour_classes"] = hours_json(solved);
   json["halls"] = halls_json(solved);
+  json["unavailable"] = unavailable_json(solved);
   json["supplied_power_watts"] = in_watts(totals.supplied);
   json["carbon_kilograms_per_hour"] =
       totals.carbon_grams_per_second
@@ -110,6 +133,32 @@ void add_site_use(const plan::SolvedSite& solved, Json& json) {
           : Json(nullptr);
   json["water_cubic_metres_per_hour"] =
       totals.water_litres_per_second * kSecondsPerHour / kLitresPerCubicMetre;
+}
+
+void add_phases(const plan::SolvedSite& solved, std::span<const plan::Phase> phases, Json& json) {
+  json["deliveries"] = Json::array();
+  for (const auto& phase : phases) {
+    Json item{{"after_months", phase.after_months}, {"envelope_watts", in_watts(phase.envelope)}};
+    const bool optimal = phase.status == plan::PlanStatus::optimal;
+    item["status"] = optimal ? "optimal" : "infeasible";
+    if (!optimal) {
+      item["infeasible_because"] = phase.infeasible_because;
+      json["deliveries"].push_back(std::move(item));
+      continue;
+    }
+    const auto& totals = phase.totals;
+    item["output_tokens_per_s"] = in_tokens_per_second(totals.output);
+    item["meter_power_watts"] = in_watts(totals.meter);
+    item["provisioned_power_watts"] = in_watts(totals.provisioned);
+    item["profit_usd_per_hour"] = in_usd_per_hour(totals.profit());
+    for (std::size_t k = 0; k < phase.racks.size(); ++k) {
+      item["racks"].push_back({{"system", solved.set->racks[k].system->id},
+                               {"hall", solved.set->racks[k].stock->hall},
+                               {"bought", phase.racks[k].bought},
+                               {"powered", phase.racks[k].powered}});
+    }
+    json["deliveries"].push_back(std::move(item));
+  }
 }
 
 }  // namespace perwatt::cli

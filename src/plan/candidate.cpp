@@ -113,7 +113,8 @@ void price_candidate(const Site& site, const HallKind& hall, const RackKind& rac
   candidate.meter_per_gpu.value = candidate.mean_it_per_gpu.value * hall.meter_over_it;
   const auto& point = candidate.point;
   candidate.mean_output_per_gpu = point.output_per_gpu * available;
-  UsdPerSecond revenue = point.output_per_gpu * service.output_price;
+  UsdPerSecond revenue = point.output_per_gpu * service.output_price +
+                         candidate.it_per_gpu.value * service.it_energy_price;
   if (const auto input = point.input_per_gpu()) {
     revenue += *input * service.input_price;
   }

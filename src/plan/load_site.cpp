@@ -35,7 +35,31 @@ inference::Workload read_workload(const ConfigTable& table) {
   return workload;
 }
 
+/// Billing by energy has one price and no token prices.
+void read_energy_billing(const ConfigTable& table, Service& service) {
+  for (const auto* key :
+       {"price_usd_per_million_output_tokens", "price_usd_per_million_input_tokens"}) {
+    if (table.has(key)) {
+      table.fail(key, "is given beside billing = \"per_joule\"", "remove it, or bill per_token");
+    }
+  }
+  service.it_energy_price = usd_per_kwh(table.number("price_usd_per_it_kwh", {0.0, 1e4}));
+  service.price_source = "site file";
+}
+
 void read_prices(const ConfigTable& table, const catalog::Catalog& catalog, Service& service) {
+  const auto billing = table.optional_text("billing").value_or("per_token");
+  if (billing == "per_joule") {
+    read_energy_billing(table, service);
+    return;
+  }
+  if (billing != "per_token") {
+    table.fail("billing", "is '" + printable(billing) + "'", "use per_token or per_joule");
+  }
+  if (table.has("price_usd_per_it_kwh")) {
+    table.fail("price_usd_per_it_kwh", "is given while tokens are billed",
+               "remove it, or use billing = \"per_joule\"");
+  }
   const auto output = table.optional_number("price_usd_per_million_output_tokens", kPriceRange);
   const auto input = table.optional_number("price_usd_per_million_input_tokens", kPriceRange);
   const auto* listed = catalog.token_price(service.model);
@@ -208,6 +232,7 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
   for (const auto& table : document.tables("load")) {
     site.loads.push_back(read_load(table, catalog, site));
   }
+  read_deliveries(document, catalog, site);
   read_retrofits(document, site);
   read_supplies(document, site);
   read_year(document, catalog, site);

@@ -173,7 +173,8 @@ void PlanModel::add_rack(std::size_t k) {
   if (capital_row_) {
     bought.emplace_back(*capital_row_, capital);
   }
-  bought_.push_back(program_.add_column(-earn_ * capital, 0, rack.stock->max_buy, bought));
+  bought_.push_back(
+      program_.add_column(-earn_ * capital, rack.stock->min_buy, rack.stock->max_buy, bought));
 }
 
 void PlanModel::add_retrofits() {

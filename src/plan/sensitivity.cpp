@@ -132,6 +132,7 @@ void add_money_changes(Solver& solver, std::vector<Sensitivity>& changes) {
       for (auto& service : changed.services) {
         service.output_price = service.output_price * ratio;
         service.input_price = service.input_price * ratio;
+        service.it_energy_price = service.it_energy_price * ratio;
       }
     }));
     changes.push_back(solver.with("demand", percent(ratio), [&](Site& changed) {

@@ -26,6 +26,9 @@ void read_retrofits(const ConfigTable& document, Site& site);
 /// [[supply]].
 void read_supplies(const ConfigTable& document, Site& site);
 
+/// [[delivery]]. REQUIRES: the racks are read.
+void read_deliveries(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
+
 /// [year]: the hour classes and the mean energy price. REQUIRES: [prices] is read.
 void read_year(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
 

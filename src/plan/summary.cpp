@@ -107,7 +107,6 @@ class Summary {
     auto& totals = plan_.totals;
     for (const auto& assignment : plan_.assignments) {
       const auto& candidate = set_.candidates[assignment.candidate];
-      const auto& service = site_.services[candidate.service];
       const double serving = assignment.gpus * site_.availability_ratio;
       const auto interval = inference::rate_interval(candidate.point);
       const TokensPerSecond output = candidate.point.output_per_gpu * serving;
@@ -115,17 +114,15 @@ class Summary {
       totals.output_low += output * interval.low_factor;
       totals.output_high += output * interval.high_factor;
       plan_.served[candidate.service] += output;
-      totals.revenue += output * service.output_price;
+      totals.revenue += candidate.revenue_per_gpu * assignment.gpus;
       for (std::size_t h = 0; h < hours_; ++h) {
         plan_.hours[h].output += candidate.mean_output_per_gpu * assignment.gpus_by_hour[h];
       }
-      if (const auto input = candidate.point.input_per_gpu()) {
-        totals.revenue += *input * serving * service.input_price;
-        if (totals.input) {
-          *totals.input += *input * serving;
-        }
-      } else {
+      const auto input = candidate.point.input_per_gpu();
+      if (!input) {
         totals.input.reset();
+      } else if (totals.input) {
+        *totals.input += *input * serving;
       }
     }
   }

@@ -56,7 +56,8 @@ struct Service {
   std::optional<TokensPerSecond> committed_output;  // at least this much must be served
   UsdPerToken output_price;
   UsdPerToken input_price;
-  std::string price_source;  // "site file" or the id of the catalog source
+  UsdPerJoule it_energy_price;  // billed by the IT energy of serving; token prices are 0 then
+  std::string price_source;     // "site file" or the id of the catalog source
   std::string defined_at;
 };
 
@@ -132,6 +133,7 @@ struct RackStock {
   std::string cooling_plant;  // catalog id, the hall's
   int owned = 0;              // paid for: no capital in the plan
   int max_buy = 0;
+  int min_buy = 0;  // bought in an earlier phase of the delivery schedule
   std::optional<UsdPerSecond> capital_per_gpu;  // of bought racks, in place of the price table
   std::string defined_at;
 };
@@ -151,6 +153,13 @@ struct Baseline {
   std::vector<Placement> placements;
   std::optional<double> availability_ratio;
   std::optional<Provisioning> provisioning;
+};
+
+/// What the site may use from a month on: megawatts and racks arrive in steps.
+struct Delivery {
+  double after_months = 0;
+  Watts envelope;
+  std::vector<int> max_buy;  // by rack kind, all deliveries so far
 };
 
 /// What money costs and how long it is looked at. Before taxes.
@@ -182,6 +191,7 @@ struct Site {
   Provisioning provisioning;
   DeploymentRules rules;
   std::vector<Placement> placements;
+  std::vector<Delivery> deliveries;  // by rising month; before the first: nothing to plan
   Horizon horizon;
   Baseline baseline;
 };
