@@ -20,7 +20,7 @@ struct Option {
   std::size_t service = 0;  // index into Site::services
   inference::OperatingPoint point;
   bool ttft_known = true;  // false only where the SLO has a TTFT limit and the row has no TTFT
-  std::optional<inference::GpuPower> gpu_power;
+  std::optional<inference::GpuPower> gpu_power;  // not looked for where the TTFT rules it out
 };
 
 struct OptionSet {
