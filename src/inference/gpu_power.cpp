@@ -78,13 +78,6 @@ std::optional<PowerFeatures> features_of(const MeasuredPoint& row, TokensPerSeco
   return features;
 }
 
-double squared_distance(const PowerFeatures& a, const PowerFeatures& b) {
-  const auto square = [](double x) { return x * x; };
-  return square(a.log_compute_ratio - b.log_compute_ratio) +
-         square(a.log_batch_per_gpu - b.log_batch_per_gpu) +
-         square(a.log_weight_bandwidth_ratio - b.log_weight_bandwidth_ratio);
-}
-
 /// The interactivity of a row; where it has none, by Little's law from its requests in flight.
 std::optional<TokensPerSecond> interactivity_of(const MeasuredPoint& row) {
   if (row.interactivity) {
@@ -121,8 +114,11 @@ GpuPowerEstimator::GpuPowerEstimator(std::span<const MeasuredPoint> points,
     const auto features = features_of(row, *row.output_per_gpu, row.total_per_gpu, *interactivity,
                                       *accelerator, *model);
     if (features) {
-      relatives_.push_back({*features, std::log(*row.gpu_power / accelerator->tdp.value), &row,
-                            accelerator, index_or_add(precisions_, row.precision),
+      columns_.log_compute_ratio.push_back(features->log_compute_ratio);
+      columns_.log_batch_per_gpu.push_back(features->log_batch_per_gpu);
+      columns_.log_weight_bandwidth_ratio.push_back(features->log_weight_bandwidth_ratio);
+      relatives_.push_back({std::log(*row.gpu_power / accelerator->tdp.value), &row, accelerator,
+                            index_or_add(precisions_, row.precision),
                             index_or_add(engine_families_, engine_family(row.engine))});
     }
   }
@@ -145,10 +141,24 @@ std::optional<GpuPowerEstimator::Query> GpuPowerEstimator::query_of(
 std::vector<GpuPowerEstimator::Neighbour> GpuPowerEstimator::nearest(const Query& query,
                                                                      const OperatingPoint& point,
                                                                      Excluded excluded) const {
+  // All distances first, in a loop without branches; few of them get into the list.
+  const std::size_t count = relatives_.size();
+  std::vector<double> distances(count);
+  const auto [x, y, z] = query.features;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double dx = columns_.log_compute_ratio[i] - x;
+    const double dy = columns_.log_batch_per_gpu[i] - y;
+    const double dz = columns_.log_weight_bandwidth_ratio[i] - z;
+    distances[i] = dx * dx + dy * dy + dz * dz;
+  }
   std::vector<Neighbour> found;
   found.reserve(kNeighbours + 1);
-  for (const auto& relative : relatives_) {
-    const double distance = squared_distance(query.features, relative.features) +
+  for (std::size_t i = 0; i < count; ++i) {
+    if (found.size() == kNeighbours && distances[i] >= found.back().distance) {
+      continue;
+    }
+    const auto& relative = relatives_[i];
+    const double distance = distances[i] +
                             (relative.accelerator == query.accelerator ? 0.0 : kOtherAccelerator) +
                             (relative.precision == query.precision ? 0.0 : kOtherPrecision) +
                             (relative.engine_family == query.engine_family ? 0.0 : kOtherEngine);

@@ -52,7 +52,6 @@ class GpuPowerEstimator {
 
  private:
   struct Relative {
-    PowerFeatures features;
     double log_share_of_tdp;
     const MeasuredPoint* point;
     const catalog::Accelerator* accelerator;
@@ -80,6 +79,15 @@ class GpuPowerEstimator {
   std::vector<std::string> precisions_;
   std::vector<std::string> engine_families_;
   std::vector<Relative> relatives_;
+
+  /// Their features, column by column.
+  struct Columns {
+    std::vector<double> log_compute_ratio;
+    std::vector<double> log_batch_per_gpu;
+    std::vector<double> log_weight_bandwidth_ratio;
+  };
+
+  Columns columns_;
 };
 
 }  // namespace perwatt::inference
