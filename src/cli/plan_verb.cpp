@@ -153,9 +153,14 @@ void run(const PlanOptions& options) {
     }
     fmt::print("{}\n", json.dump(2));
   } else {
-    fmt::print("{}", plan_text(planned->solved(), baseline));
+    // --only asks for the levers alone, unless there is no plan to speak of.
+    const bool is_short = optimal && levers && !options.only.empty() &&
+                          compared->plan.status == plan::PlanStatus::optimal;
+    if (!is_short) {
+      fmt::print("{}", plan_text(planned->solved(), baseline));
+    }
     if (levers) {
-      fmt::print("\n{}", attribution_text(*levers));
+      fmt::print("{}{}", is_short ? planned->site.name + ", " : "\n", attribution_text(*levers));
     }
     if (sensitivities) {
       fmt::print("\n{}", sensitivities_text(*sensitivities));

@@ -46,9 +46,9 @@ double factor(double low, double high, double normal) {
   return std::exp(width * normal);
 }
 
-/// The profit of a plan whose deployments turn out to run and draw differently. What is more than
+/// The worth of a plan whose deployments turn out to run and draw differently. What is more than
 /// the demand is not sold.
-UsdPerSecond profit_at(const Site& site, const CandidateSet& set, const Plan& plan,
+Worth worth_at(const Site& site, const CandidateSet& set, const Plan& plan,
                        const DeploymentDraws& draws, std::size_t resample) {
   std::vector<TokensPerSecond> output(site.services.size());
   std::vector<UsdPerSecond> revenue(site.services.size());
@@ -72,14 +72,25 @@ UsdPerSecond profit_at(const Site& site, const CandidateSet& set, const Plan& pl
                  power.mean * factor(power.low / power.mean, power.high / power.mean, draw.power));
     more_it += (rack.chain.it_per_gpu(board).value - candidate.it_per_gpu.value) * serving;
   }
-  UsdPerSecond profit = UsdPerSecond{} - plan.totals.energy_cost - plan.totals.capital_cost;
-  for (std::size_t s = 0; s < output.size(); ++s) {
-    const double sold = std::min(1.0, site.services[s].demand_output / output[s]);
-    profit += output[s] > TokensPerSecond{} ? revenue[s] * sold : UsdPerSecond{};
-  }
+  const auto& totals = plan.totals;
   // Meter over IT and the mean energy price as in the plan.
-  return plan.totals.it > Watts{} ? profit - plan.totals.energy_cost * (more_it / plan.totals.it)
-                                  : profit;
+  const double power_ratio = totals.it > Watts{} ? 1.0 + more_it / totals.it : 1.0;
+  Worth worth{UsdPerSecond{} - totals.energy_cost * power_ratio - totals.capital_cost,
+              totals.capital_cost,
+              {},
+              totals.meter * power_ratio,
+              {}};
+  for (std::size_t s = 0; s < output.size(); ++s) {
+    if (output[s] > TokensPerSecond{}) {
+      const double sold = std::min(1.0, site.services[s].demand_output / output[s]);
+      worth.profit += revenue[s] * sold;
+      worth.output += output[s] * sold;
+    }
+  }
+  if (worth.output > TokensPerSecond{}) {
+    worth.joules_per_output_token = worth.meter / worth.output;
+  }
+  return worth;
 }
 
 }  // namespace
@@ -114,8 +125,14 @@ std::optional<Coalition> solve_coalition(const Site& site, const catalog::Catalo
   coalition.worth = {
       totals.profit() - penalty, totals.capital_cost, totals.output, totals.meter,
       totals.output > TokensPerSecond{} ? totals.meter / totals.output : JoulesPerToken{}};
+  for (const auto& assignment : plan.assignments) {
+    const auto& candidate = set.candidates[assignment.candidate];
+    const auto& row = *candidate.point.point;
+    coalition.answerers.insert({candidate.service, row.model, row.precision});
+  }
   for (std::size_t r = 0; r < resamples; ++r) {
-    coalition.resampled_profit.push_back(profit_at(site, set, plan, draws, r) - penalty);
+    coalition.resampled.push_back(worth_at(site, set, plan, draws, r));
+    coalition.resampled.back().profit -= penalty;
   }
   return coalition;
 }

@@ -25,9 +25,31 @@ std::optional<std::vector<std::string>> read_words(const ConfigTable& table, std
   return words;
 }
 
-DeploymentRules read_rules(const ConfigTable& table) {
+/// Precisions, each for all models or as "model:precision" for one; the model becomes its catalog id.
+std::optional<std::vector<std::string>> read_precisions(const ConfigTable& table,
+                                                        const catalog::Catalog& catalog) {
+  auto words = read_words(table, "precisions");
+  if (!words) {
+    return words;
+  }
+  for (auto& word : *words) {
+    const auto colon = word.rfind(':');
+    const bool of_one_model = colon != std::string::npos;
+    if (!catalog::is_precision(of_one_model ? word.substr(colon + 1) : word)) {
+      table.fail("precisions", "names '" + printable(word) + "'",
+                 "use bf16, fp8, fp4 or mxfp4, alone or as \"<model>:fp8\"");
+    }
+    if (of_one_model) {
+      word = catalog.model(word.substr(0, colon), table.where("precisions")).id +
+             word.substr(colon);
+    }
+  }
+  return words;
+}
+
+DeploymentRules read_rules(const ConfigTable& table, const catalog::Catalog& catalog) {
   DeploymentRules rules;
-  rules.precisions = read_words(table, "precisions");
+  rules.precisions = read_precisions(table, catalog);
   rules.engines = read_words(table, "engines");
   rules.spec_decode = read_words(table, "spec_decode");
   rules.serving = read_words(table, "serving");
@@ -130,7 +152,7 @@ void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Si
     }
   }
   if (const auto rules = table.optional_table("deployments")) {
-    baseline.rules = read_rules(*rules);
+    baseline.rules = read_rules(*rules, catalog);
   }
   baseline.placements = read_placements(table, catalog, site);
   baseline.availability_ratio = table.optional_number("availability_ratio", {0.01, 1.0});
@@ -148,7 +170,9 @@ bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
     return row == nullptr || not_after.empty() || (!row->date.empty() && row->date <= not_after);
   };
   const auto& row = *point.point;
-  return names(precisions, row.precision) && names(engines, row.engine) &&
+  return (names(precisions, row.precision) ||
+          names(precisions, row.model + ':' + row.precision)) &&
+         names(engines, row.engine) &&
          names(spec_decode, row.spec_decode) && names(serving, to_string(row.serving)) &&
          dated(point.point) && dated(point.other) &&
          (!max_concurrency_per_gpu ||
@@ -158,13 +182,14 @@ bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
 
 void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
   if (const auto rules = document.optional_table("deployments")) {
-    site.rules = read_rules(*rules);
+    site.rules = read_rules(*rules, catalog);
   }
   site.placements = read_placements(document, catalog, site);
   read_horizon(document, catalog, site);
   if (const auto baseline = document.optional_table("baseline")) {
     read_baseline(*baseline, catalog, site);
   }
+  read_quality(document, site);
 }
 
 }  // namespace perwatt::plan
