@@ -116,8 +116,8 @@ void add_joules_per_answer(const plan::Candidate& candidate, Json& json) {
   auto length = row.mean_output_tokens;
   if (length && point.other != nullptr) {
     const auto& other = point.other->mean_output_tokens;
-    length = other ? std::optional{*length + point.share_of_other * (*other - *length)}
-                   : std::nullopt;
+    length =
+        other ? std::optional{*length + point.share_of_other * (*other - *length)} : std::nullopt;
   }
   const auto of = [&](double count) { return in_joules_per_token(per_token) * count; };
   json["mean_output_tokens"] = length ? Json(*length) : Json(nullptr);

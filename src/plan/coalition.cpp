@@ -49,7 +49,7 @@ double factor(double low, double high, double normal) {
 /// The worth of a plan whose deployments turn out to run and draw differently. What is more than
 /// the demand is not sold.
 Worth worth_at(const Site& site, const CandidateSet& set, const Plan& plan,
-                       const DeploymentDraws& draws, std::size_t resample) {
+               const DeploymentDraws& draws, std::size_t resample) {
   std::vector<TokensPerSecond> output(site.services.size());
   std::vector<UsdPerSecond> revenue(site.services.size());
   Watts more_it;

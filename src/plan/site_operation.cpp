@@ -25,7 +25,8 @@ std::optional<std::vector<std::string>> read_words(const ConfigTable& table, std
   return words;
 }
 
-/// Precisions, each for all models or as "model:precision" for one; the model becomes its catalog id.
+/// Precisions, each for all models or as "model:precision" for one; the model becomes its catalog
+/// id.
 std::optional<std::vector<std::string>> read_precisions(const ConfigTable& table,
                                                         const catalog::Catalog& catalog) {
   auto words = read_words(table, "precisions");
@@ -40,8 +41,8 @@ std::optional<std::vector<std::string>> read_precisions(const ConfigTable& table
                  "use bf16, fp8, fp4 or mxfp4, alone or as \"<model>:fp8\"");
     }
     if (of_one_model) {
-      word = catalog.model(word.substr(0, colon), table.where("precisions")).id +
-             word.substr(colon);
+      word =
+          catalog.model(word.substr(0, colon), table.where("precisions")).id + word.substr(colon);
     }
   }
   return words;
@@ -170,11 +171,9 @@ bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
     return row == nullptr || not_after.empty() || (!row->date.empty() && row->date <= not_after);
   };
   const auto& row = *point.point;
-  return (names(precisions, row.precision) ||
-          names(precisions, row.model + ':' + row.precision)) &&
-         names(engines, row.engine) &&
-         names(spec_decode, row.spec_decode) && names(serving, to_string(row.serving)) &&
-         dated(point.point) && dated(point.other) &&
+  return (names(precisions, row.precision) || names(precisions, row.model + ':' + row.precision)) &&
+         names(engines, row.engine) && names(spec_decode, row.spec_decode) &&
+         names(serving, to_string(row.serving)) && dated(point.point) && dated(point.other) &&
          (!max_concurrency_per_gpu ||
           (point.concurrency &&
            *point.concurrency <= *max_concurrency_per_gpu * row.layout.num_gpus));

@@ -247,7 +247,37 @@ class Game:
         return total / len(orders)
 
 
-# ---- random sites --------------------------------------------------------------------------------
+# ---- sites --------------------------------------------------------------------------------
+
+BASE = """{
+  "site": {"envelope": "1MW"}, "prices": {"table": "2026-08", "energy_usd_per_kwh": 0.08},
+  "service": [{"id": "chat", "model": "deepseek-r1", "isl_tokens": 1024, "osl_tokens": 1024,
+               "min_interactivity": "30tok/s", "demand_output_tokens_per_s": 1000000,
+               "price_usd_per_million_output_tokens": 2.0}],
+  "rack": [{"system": "hgx-h200-air", "owned": 3}], "load": [],
+  "baseline": {"site": "self", "deployments": {"spec_decode": ["none"], "max_concurrency_per_gpu": 8}}}"""
+
+
+def changed(**tables):
+    site = json.loads(BASE)
+    for name, content in tables.items():
+        site[name] = content
+    return site
+
+
+def directed_sites():
+    """Sites that each need one clause of the definition: the union of rules, the best subset, two levers for a rack."""
+    bulk = dict(changed()["service"][0], id="bulk", model="gpt-oss-120b", osl_tokens=1024, demand_output_tokens_per_s=1e5)
+    none = {"spec_decode": ["none"]}
+    return [
+        changed(service=[*changed()["service"], bulk], deployments={"precisions": ["gpt-oss-120b:fp4"]},
+                baseline={"site": "self", "deployments": {"precisions": ["fp8"], **none}}),
+        changed(site={"envelope": "1MW", "availability_ratio": 0.6},
+                baseline={"site": "self", "availability_ratio": 0.95, "deployments": none}),
+        changed(rack=[{"system": "hgx-h200-air", "owned": 1},
+                      {"system": "gb200-nvl72", "max_buy": 2, "capital_usd_per_gpu_hour": 0.5}],
+                baseline={"site": "self", "deployments": none})]
+
 
 HOPPER = ["hgx-h100-air", "hgx-h200-air"]
 NEWER = ["hgx-b200-air", "hgx-b200-liquid", "gb200-nvl72", "gb300-nvl72", "hgx-h200-liquid", "mi355x-liquid",
@@ -305,13 +335,14 @@ def make_site(pick):
     pick.shuffle(racks)
     site["rack"] = racks
     baseline = {"site": "self"}
-    if pick.random() < 0.3:
-        baseline["availability_ratio"] = random_site.rounded(pick.uniform(0.6, 0.95), 2)
+    if pick.random() < 0.4:
+        baseline["availability_ratio"] = random_site.rounded(pick.uniform(0.6, 1.0), 2)
     baseline["deployments"] = random_rules(pick, pick.choice([1, 2, 2, 3, 4]))
     if pick.random() < 0.3:
         baseline["placement"] = random_placements(pick, site, [r for r in racks if r.get("owned")])
-    if pick.random() < 0.2:
-        site["deployments"] = random_rules(pick, 1)
+    if pick.random() < 0.4:  # of the keys that the baseline rules too
+        both = pick.sample(list(baseline["deployments"]), 1)
+        site["deployments"] = {key: random_rules(pick, 6)[key] for key in both}
     if pick.random() < 0.2:
         site["placement"] = random_placements(pick, site, racks)
     site["baseline"] = baseline
@@ -319,11 +350,13 @@ def make_site(pick):
 
 
 def site_of(seed):
-    """2 to 5 levers, every fifth site up to MOST_LEVERS: 2^levers plans are solved for each."""
+    """The directed ones first; 2 to 4 levers, every fourth site up to MOST_LEVERS (2^levers plans each)."""
+    if seed < len(directed_sites()):
+        return directed_sites()[seed]
     pick = random.Random(seed)
     while True:
         site = make_site(pick)
-        if 2 <= len(differing_levers(site)) <= (MOST_LEVERS if seed % 5 == 0 else 5):
+        if 2 <= len(differing_levers(site)) <= (MOST_LEVERS if seed % 4 == 0 else 4):
             return site
 
 
@@ -430,22 +463,6 @@ def check_site(binary, folder, seed, mutations=()):
 
 
 # ---- single cases --------------------------------------------------------------------------------
-
-BASE = """{
-  "site": {"envelope": "1MW"}, "prices": {"table": "2026-08", "energy_usd_per_kwh": 0.08},
-  "service": [{"id": "chat", "model": "deepseek-r1", "isl_tokens": 1024, "osl_tokens": 1024,
-               "min_interactivity": "30tok/s", "demand_output_tokens_per_s": 1000000,
-               "price_usd_per_million_output_tokens": 2.0}],
-  "rack": [{"system": "hgx-h200-air", "owned": 3}], "load": [],
-  "baseline": {"site": "self", "deployments": {"spec_decode": ["none"], "max_concurrency_per_gpu": 8}}}"""
-
-
-def changed(**tables):
-    site = json.loads(BASE)
-    for name, content in tables.items():
-        site[name] = content
-    return site
-
 
 def check_edited_point(binary, folder):
     """A row with another rate moves the parts of the lever that uses it, to what the reference says."""

@@ -34,7 +34,7 @@ struct LeverPart {
   Lever lever = Lever::placement;
   bool differs = false;  // false: baseline and plan have it alike, so every part is 0
   Worth part;            // its share of the change of each quantity; the shares sum to the change
-  Worth low;                // 90 % interval of each quantity over resampled rates and GPU power
+  Worth low;             // 90 % interval of each quantity over resampled rates and GPU power
   Worth high;
   UsdPerSecond standard_error;  // of a sampled value; 0 where it is exact
   Usd outlay;                   // purchase price of the capital in its part
@@ -55,10 +55,11 @@ struct Attribution {
   std::string unavailable_because;  // not empty: nothing below is filled in
   std::optional<LeverClass> only;
   Worth baseline;
-  Worth plan;                             // the optimum with all levers of `only` (or of any class)
-  Worth gain_low;                         // 90 % interval of plan - baseline, as of the parts
+  Worth plan;      // the optimum with all levers of `only` (or of any class)
+  Worth gain_low;  // 90 % interval of plan - baseline, as of the parts
   Worth gain_high;
-  /// The gain without the parts that do not count for quality. Nothing: see counted_unknown_because.
+  /// The gain without the parts that do not count for quality. Nothing: see
+  /// counted_unknown_because.
   std::optional<UsdPerSecond> counted_profit;
   std::string counted_unknown_because;
   std::vector<LeverPart> parts;           // every lever of the class, in the order of the enum
