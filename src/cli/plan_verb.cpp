@@ -123,6 +123,10 @@ void run(const PlanOptions& options) {
   const auto catalog = load_catalog(options.data);
   const auto site = plan::load_site(options.site_file, catalog);
   const auto base = baseline_site(site, options, catalog);
+  if (!options.only.empty() && !base) {
+    throw Error{ErrorCode::usage, "there is no baseline to pull levers from", "--only",
+                "give --baseline self or write [baseline] in the site file"};
+  }
   const auto points = load_points(options.data, catalog);
   const inference::GpuPowerEstimator estimator{points, catalog};
   const auto planned = solve(site, options, catalog, points, estimator);
@@ -194,7 +198,9 @@ void add_plan_verb(CLI::App& app) {
                    "Pull only the levers of one class: what can be had without the others")
       ->type_name("operations|model|facility|hardware")
       ->check(CLI::IsMember({"operations", "model", "facility", "hardware"}));
-  verb->add_option("--seed", options->seed, "Of the resampled intervals")->capture_default_str();
+  verb->add_option("--seed", options->seed, "Of the resampled intervals")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--allow-unknown-ttft", options->allow_unknown_ttft,
                  "Use deployments whose TTFT was not measured, marked, where a service limits it");
   verb->add_flag("--json", options->json, "Print JSON (docs/reference/plan-json.md)");

@@ -61,7 +61,9 @@ DeploymentRules read_rules(const ConfigTable& table, const catalog::Catalog& cat
     }
   }
   rules.not_after = table.optional_text("not_after").value_or("");
-  if (!rules.not_after.empty() && !is_iso_date(rules.not_after)) {
+  constexpr std::size_t kWholeDate = 10;  // a year or month alone would order before its own days
+  const bool is_day = rules.not_after.size() == kWholeDate && is_iso_date(rules.not_after);
+  if (table.has("not_after") && !is_day) {
     table.fail("not_after", "is '" + printable(rules.not_after) + "'", "use YYYY-MM-DD");
   }
   rules.max_concurrency_per_gpu = table.optional_number("max_concurrency_per_gpu", kPositive);
