@@ -113,6 +113,7 @@ void add_attribution(const plan::Attribution& attribution, Json& json) {
       {"counted_usd_per_hour", attribution.counted_profit
                                    ? Json(in_usd_per_hour(*attribution.counted_profit))
                                    : Json(nullptr)},
+      {"counted_basis", "the gain with the levers left alone whose quality does not count"},
       {"output_tokens_per_s",
        in_tokens_per_second(attribution.plan.output - attribution.baseline.output)},
       {"joules_per_output_token",

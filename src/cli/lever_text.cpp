@@ -46,8 +46,7 @@ std::string quality_line(const plan::QualityChange& change) {
   const auto& worst = *std::max_element(
       change.pairs.begin(), change.pairs.end(),
       [](const auto& a, const auto& b) { return a.loss_points() < b.loss_points(); });
-  return text + fmt::format(": {} benchmarks, the largest loss {} points ({} {} -> {} %, {})\n",
-                            change.pairs.size(), significant(worst.loss_points(), 2),
+  return text + fmt::format(": {} benchmarks, the worst {} {} -> {} % ({})\n", change.pairs.size(),
                             worst.from->benchmark, significant(worst.from->score_percent, 3),
                             significant(worst.to->score_percent, 3),
                             worst.same_source() ? worst.from->source
@@ -70,7 +69,7 @@ std::string quality_text(const plan::Attribution& attribution) {
   if (!attribution.counted_profit) {
     return text + "counted: unknown, " + attribution.counted_unknown_because + "\n";
   }
-  return any ? text + fmt::format("counted: {} USD/h\n",
+  return any ? text + fmt::format("counted: {} USD/h, without pulling what does not count\n",
                                   signed_figure(in_usd_per_hour(*attribution.counted_profit)))
              : text;
 }
@@ -102,8 +101,8 @@ std::string attribution_text(const plan::Attribution& attribution) {
   const std::string which =
       attribution.only ? std::string{to_string(*attribution.only)} + " levers alone" : "all levers";
   std::string text = fmt::format(
-      "{}: {} tok/s output ({} -> {}), {} USD/h profit, {} -> {} J per output token at the meter, "
-      "{} USD/h more capital\n",
+      "{}: {} tok/s output ({} -> {}), {} USD/h profit\n"
+      "{} -> {} J per output token at the meter, {} USD/h more capital\n",
       which, signed_figure(in_tokens_per_second(after.output - before.output)),
       significant(in_tokens_per_second(before.output), 4),
       significant(in_tokens_per_second(after.output), 4), signed_figure(in_usd_per_hour(total)),

@@ -150,9 +150,8 @@ class ExactGame {
 
   [[nodiscard]] bool is_solved() const { return !best_.empty(); }
 
-  [[nodiscard]] const Coalition& first() const { return *coalitions_.front(); }
-
-  [[nodiscard]] const Coalition& last() const { return *coalitions_[best_.back()]; }
+  /// The best of the mask's subsets.
+  [[nodiscard]] const Coalition* best(std::uint64_t mask) const { return coalitions_[best_[mask]]; }
 
   [[nodiscard]] std::vector<double> profits() const {
     return values([](const Coalition& c) { return c.worth.profit.in_base(); });
@@ -289,35 +288,77 @@ void add_parts(const Site& site, const catalog::Catalog& catalog, const std::vec
   }
 }
 
-/// Puts each change of quality beside the lever that stands for it, and takes what does not count
-/// off the gain.
-void add_quality(const Site& site, const std::vector<QualityChange>& changes,
+/// The changes that the lever stands for: another model, or another precision of the same.
+std::vector<QualityChange> changes_of(Lever lever, const std::vector<QualityChange>& changes) {
+  std::vector<QualityChange> own;
+  std::copy_if(changes.begin(), changes.end(), std::back_inserter(own),
+               [&](const QualityChange& change) {
+                 return change.is_other_model() == (lever == Lever::model);
+               });
+  return own;
+}
+
+constexpr std::array kQualityLevers{Lever::precision, Lever::model};
+
+/// The plan that a coalition of the game comes to, never null for what was solved before.
+using CoalitionOf = std::function<const Coalition*(std::uint64_t)>;
+
+/// Leaves levers alone until every change of quality that remains counts.
+void add_counted(const Site& site, const catalog::Catalog& catalog,
+                 const std::vector<Lever>& levers, const CoalitionOf& coalition_of,
                  Attribution& attribution) {
-  UsdPerSecond counted = attribution.plan.profit - attribution.baseline.profit;
-  for (const auto lever : {Lever::precision, Lever::model}) {
-    std::vector<QualityChange> own;
-    std::copy_if(changes.begin(), changes.end(), std::back_inserter(own),
-                 [&](const QualityChange& change) {
-                   return change.is_other_model() == (lever == Lever::model);
-                 });
-    const auto reason = not_counted_because(own, site.max_quality_loss_points);
-    const auto part = std::find_if(attribution.parts.begin(), attribution.parts.end(),
-                                   [&](const LeverPart& p) { return p.lever == lever; });
-    const bool is_player = part != attribution.parts.end() && part->differs;
-    if (part != attribution.parts.end()) {
-      part->quality = own;
-      part->not_counted_because = reason;
+  const Coalition& first = *coalition_of(0);
+  std::uint64_t mask = (std::uint64_t{1} << levers.size()) - 1;
+  for (bool is_settled = false; !is_settled;) {
+    const auto* coalition = coalition_of(mask);
+    if (coalition == nullptr) {
+      attribution.counted_unknown_because = kNoMixture;
+      return;
     }
-    if (!reason.empty() && !is_player) {
-      attribution.counted_unknown_because =
-          reason + "; it came with other levers, from whose parts it cannot be told apart";
-    } else if (!reason.empty()) {
-      counted -= part->part.profit;
+    const auto changes = quality_changes(site, catalog, first.answerers, coalition->answerers);
+    is_settled = true;
+    for (const auto lever : kQualityLevers) {
+      const auto own = changes_of(lever, changes);
+      const auto reason = not_counted_because(own, site.max_quality_loss_points);
+      if (reason.empty()) {
+        continue;
+      }
+      const auto at = std::find(levers.begin(), levers.end(), lever) - levers.begin();
+      const auto bit = std::uint64_t{1} << static_cast<std::uint64_t>(at);
+      if ((mask & bit) == 0) {
+        attribution.counted_unknown_because =
+            reason + "; it comes with other levers, from which it cannot be told apart";
+        return;
+      }
+      mask &= ~bit;
+      is_settled = false;
+    }
+    attribution.counted_profit = coalition->worth.profit - first.worth.profit;
+  }
+}
+
+/// Baseline, plan, the gain's interval and what its quality is. REQUIRES: the parts are there.
+void add_ends(const Site& site, const catalog::Catalog& catalog, const std::vector<Lever>& levers,
+              const CoalitionOf& coalition_of, Attribution& attribution) {
+  const Coalition& first = *coalition_of(0);
+  const Coalition& last = *coalition_of((std::uint64_t{1} << levers.size()) - 1);
+  attribution.baseline = first.worth;
+  attribution.plan = last.worth;
+  std::vector<Worth> gains;
+  for (std::size_t r = 0; r < kResamples; ++r) {
+    gains.push_back(difference(last.resampled[r], first.resampled[r]));
+  }
+  attribution.gain_low = quantile_of(gains, 0.05);
+  attribution.gain_high = quantile_of(gains, 0.95);
+  const auto changes = quality_changes(site, catalog, first.answerers, last.answerers);
+  for (auto& part : attribution.parts) {
+    if (std::find(kQualityLevers.begin(), kQualityLevers.end(), part.lever) !=
+        kQualityLevers.end()) {
+      part.quality = changes_of(part.lever, changes);
+      part.not_counted_because = not_counted_because(part.quality, site.max_quality_loss_points);
     }
   }
-  if (attribution.counted_unknown_because.empty()) {
-    attribution.counted_profit = counted;
-  }
+  add_counted(site, catalog, levers, coalition_of, attribution);
 }
 
 void add_interactions(const std::vector<Lever>& levers, const std::vector<double>& values,
@@ -337,20 +378,6 @@ Attribution unavailable(const AttributionQuery& query, std::string reason) {
   attribution.only = query.only;
   attribution.unavailable_because = std::move(reason);
   return attribution;
-}
-
-/// Baseline, plan, the gain's interval and what its quality is.
-void add_ends(const Site& site, const catalog::Catalog& catalog, const Coalition& first,
-              const Coalition& last, Attribution& attribution) {
-  attribution.baseline = first.worth;
-  attribution.plan = last.worth;
-  std::vector<Worth> gains;
-  for (std::size_t r = 0; r < kResamples; ++r) {
-    gains.push_back(difference(last.resampled[r], first.resampled[r]));
-  }
-  attribution.gain_low = quantile_of(gains, 0.05);
-  attribution.gain_high = quantile_of(gains, 0.95);
-  add_quality(site, quality_changes(site, catalog, first.answerers, last.answerers), attribution);
 }
 
 }  // namespace
@@ -375,7 +402,8 @@ Attribution attribute(const Site& baseline, const Site& plan, const catalog::Cat
       return unavailable(query, kNoMixture);
     }
     add_parts(plan, catalog, levers, exact.shares(levers.size()), attribution);
-    add_ends(plan, catalog, exact.first(), exact.last(), attribution);
+    add_ends(
+        plan, catalog, levers, [&](std::uint64_t mask) { return exact.best(mask); }, attribution);
     add_interactions(levers, exact.profits(), attribution);
   } else {
     attribution.is_exact = false;
@@ -383,7 +411,8 @@ Attribution attribute(const Site& baseline, const Site& plan, const catalog::Cat
     if (game.has_unsolved()) {
       return unavailable(query, kNoMixture);
     }
-    add_ends(plan, catalog, *game.solve(0), *game.solve(all), attribution);
+    add_ends(
+        plan, catalog, levers, [&](std::uint64_t mask) { return game.solve(mask); }, attribution);
   }
   attribution.plans_solved = game.solved();
   attribution.solver_seconds = game.solver_seconds();

@@ -268,6 +268,26 @@ TEST(Attribution, APrecisionWithScoresCountsAndOneThatLosesTooMuchDoesNot) {
   EXPECT_NEAR(usd(*strict.counted_profit), 0, 1e-9);
 }
 
+TEST(Attribution, WhatCountsIsWhatThePlanEarnsWithoutTheLeverThatDoesNot) {
+  // The other model runs in fp4 alone, so that both levers share its gain; without the model the
+  // plan of the precision is another one, with scores of its own.
+  auto narrow = row(150, 30, 470);
+  narrow.precision = "fp4";
+  auto other = row(300, 30, 400);
+  other.precision = "fp4";
+  other.model = "gpt-oss-120b";
+  const auto sites = self(base_text("[baseline]\nsite = \"self\"\n[baseline.deployments]\n"
+                                    "precisions = [\"fp8\"]\n",
+                                    "alternative_models = [\"gpt-oss-120b\"]\n"),
+                          {row(100, 30, 500), narrow, other});
+  const auto a = sites->attribution();
+  EXPECT_NE(part_of(a, Lever::model).not_counted_because, "");
+  EXPECT_GT(part_of(a, Lever::precision).part.profit, UsdPerSecond{});
+  Site without = sites->plan;
+  without.services[0].alternative_models.clear();
+  EXPECT_NEAR(usd(*a.counted_profit), usd(sites->profit_of(without) - a.baseline.profit), 1e-9);
+}
+
 TEST(Attribution, QualityThatCameWithNewHardwareIsNotTakenApart) {
   auto narrow = row(400, 30, 700);
   narrow.accelerator = "b200";

@@ -58,7 +58,7 @@ struct Attribution {
   Worth plan;      // the optimum with all levers of `only` (or of any class)
   Worth gain_low;  // 90 % interval of plan - baseline, as of the parts
   Worth gain_high;
-  /// The gain without the parts that do not count for quality. Nothing: see
+  /// The gain with the levers left alone whose quality does not count. Nothing: see
   /// counted_unknown_because.
   std::optional<UsdPerSecond> counted_profit;
   std::string counted_unknown_because;
