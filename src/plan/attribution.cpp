@@ -373,6 +373,17 @@ void add_interactions(const std::vector<Lever>& levers, const std::vector<double
   }
 }
 
+/// The order of tables in a file says nothing.
+Site with_services_ordered_like(const Site& plan, Site site) {
+  const auto place = [&](const Service& service) {
+    return std::find_if(plan.services.begin(), plan.services.end(),
+                        [&](const Service& other) { return other.id == service.id; });
+  };
+  std::stable_sort(site.services.begin(), site.services.end(),
+                   [&](const Service& a, const Service& b) { return place(a) < place(b); });
+  return site;
+}
+
 Attribution unavailable(const AttributionQuery& query, std::string reason) {
   Attribution attribution;
   attribution.only = query.only;
@@ -382,8 +393,10 @@ Attribution unavailable(const AttributionQuery& query, std::string reason) {
 
 }  // namespace
 
-Attribution attribute(const Site& baseline, const Site& plan, const catalog::Catalog& catalog,
-                      const OptionSet& options, const AttributionQuery& query) {
+Attribution attribute(const Site& unordered_baseline, const Site& plan,
+                      const catalog::Catalog& catalog, const OptionSet& options,
+                      const AttributionQuery& query) {
+  const Site baseline = with_services_ordered_like(plan, unordered_baseline);
   Attribution attribution;
   attribution.only = query.only;
   if (const auto reason = incomparable_because(baseline, plan)) {

@@ -249,6 +249,23 @@ TEST(Attribution, SitesWithoutAPlanOrOfOtherTradeAnswerWhy) {
             std::string::npos);
 }
 
+TEST(Attribution, TheOrderOfTheBaselinesServicesSaysNothing) {
+  const std::string other =
+      "[[service]]\nid = \"agents\"\nmodel = \"deepseek-r1\"\nisl_tokens = 1024\n"
+      "osl_tokens = 1024\nmin_interactivity = \"35tok/s\"\ndemand_output_tokens_per_s = 5000\n"
+      "price_usd_per_million_output_tokens = 3\n";
+  const auto sites = self(base_text(other + kToday), varied_rows());
+  Site turned = sites->baseline;
+  std::swap(turned.services[0], turned.services[1]);
+  const TwoSites swapped{turned, sites->plan, varied_rows()};
+  const auto a = sites->attribution();
+  const auto b = swapped.attribution();
+  ASSERT_EQ(b.unavailable_because, "");
+  for (std::size_t i = 0; i < a.parts.size(); ++i) {
+    EXPECT_NEAR(usd(a.parts[i].part.profit), usd(b.parts[i].part.profit), 1e-9);
+  }
+}
+
 TEST(Attribution, APrecisionWithScoresCountsAndOneThatLosesTooMuchDoesNot) {
   const auto text = base_text(
       "[baseline]\nsite = \"self\"\n[baseline.deployments]\n"
