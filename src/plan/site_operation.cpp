@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "site_tables.hpp"
 
+#include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::plan {
@@ -162,6 +164,17 @@ void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Si
   table.reject_unknown_keys();
 }
 
+void check_alternatives(const Service& service) {
+  std::set<std::string> models{service.model};
+  for (const auto& model : service.alternative_models) {
+    if (!models.insert(model).second) {
+      throw_bad_input("service '" + printable(service.id) + "' names the model '" + model +
+                          "' twice, under alternative_models",
+                      service.defined_at, "name each other model once");
+    }
+  }
+}
+
 bool names(const std::optional<std::vector<std::string>>& words, std::string_view word) {
   return !words || std::find(words->begin(), words->end(), word) != words->end();
 }
@@ -182,6 +195,7 @@ bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
 }
 
 void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
+  std::for_each(site.services.begin(), site.services.end(), check_alternatives);
   if (const auto rules = document.optional_table("deployments")) {
     site.rules = read_rules(*rules, catalog);
   }

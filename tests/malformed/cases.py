@@ -354,6 +354,10 @@ LEVERS = [
     operated("baseline-key-unknown", "[baseline.deployments]", "[baseline.deployment]", "deployment"),
     line("alternative-model-unknown", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = ["deepseek-r11"]',
          "site.toml:12", "deepseek-r11"),
+    line("alternative-model-is-the-model", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = ["dsr1"]',
+         "site.toml:10", "deepseek-r1", "alternative_models"),
+    line("alternative-model-twice", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = ["glm-5", "glm-5"]',
+         "site.toml:10", "glm-5"),
     line("alternative-model-text", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = "glm-5"',
          "site.toml:12", "alternative_models"),
 ]
