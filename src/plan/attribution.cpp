@@ -333,7 +333,9 @@ void add_counted(const Site& site, const catalog::Catalog& catalog,
       mask &= ~bit;
       is_settled = false;
     }
-    attribution.counted_profit = coalition->worth.profit - first.worth.profit;
+    if (is_settled) {
+      attribution.counted_profit = coalition->worth.profit - first.worth.profit;
+    }
   }
 }
 

@@ -305,6 +305,22 @@ TEST(Attribution, WhatCountsIsWhatThePlanEarnsWithoutTheLeverThatDoesNot) {
   EXPECT_NEAR(usd(*a.counted_profit), usd(sites->profit_of(without) - a.baseline.profit), 1e-9);
 }
 
+TEST(Attribution, NothingIsCountedWhereThePlanWithoutTheLeverDoesNotCountEither) {
+  auto narrow = row(400, 30, 700);
+  narrow.accelerator = "b200";
+  narrow.precision = "fp4";
+  auto other = row(500, 30, 400);
+  other.model = "gpt-oss-120b";
+  const auto text = base_text(
+      "[[rack]]\nsystem = \"hgx-b200-air\"\nmax_buy = 2\ncapital_usd_per_gpu_hour = 0.1\n"
+      "[baseline]\nsite = \"self\"\n[quality]\nmax_loss_points = 0\n",
+      "alternative_models = [\"gpt-oss-120b\"]\n");
+  const auto a = self(text, {row(100, 30, 500), narrow, other})->attribution();
+  EXPECT_NE(part_of(a, Lever::model).not_counted_because, "");
+  EXPECT_FALSE(a.counted_profit.has_value());
+  EXPECT_NE(a.counted_unknown_because, "");
+}
+
 TEST(Attribution, QualityThatCameWithNewHardwareIsNotTakenApart) {
   auto narrow = row(400, 30, 700);
   narrow.accelerator = "b200";
