@@ -127,7 +127,11 @@ bool is_iso_date(std::string_view text) {
     const bool is_digit = text[i] >= '0' && text[i] <= '9';
     is_date = kPattern[i] == 'd' ? is_digit : text[i] == '-';
   }
-  return is_date;
+  const auto part = [&](std::size_t at) { return 10 * (text[at] - '0') + (text[at + 1] - '0'); };
+  const bool has_month = is_date && text.size() > 4;
+  const bool has_day = is_date && text.size() > 7;
+  return is_date && (!has_month || (part(5) >= 1 && part(5) <= 12)) &&
+         (!has_day || (part(8) >= 1 && part(8) <= 31));
 }
 
 std::string_view trimmed(std::string_view text) {

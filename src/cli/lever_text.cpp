@@ -28,15 +28,60 @@ const plan::LeverInfo& info_of(plan::Lever lever) {
   return plan::all_levers()[static_cast<std::size_t>(lever)];
 }
 
+/// "12.3 .. 45.6"; rounding of the solver is 0.
+std::string interval_text(double low, double high, int digits = 4) {
+  const auto figure = [&](double value) {
+    return std::abs(value) < kRounding ? std::string{"0"} : significant(value, digits);
+  };
+  return figure(low) + " .. " + figure(high);
+}
+
+/// The change with its largest loss, in one line.
+std::string quality_line(const plan::QualityChange& change) {
+  std::string text = "quality: " + change.from_model + " " + change.from_precision + " -> " +
+                     (change.is_other_model() ? change.to_model + " " : "") + change.to_precision;
+  if (change.pairs.empty()) {
+    return text + ": unknown, no benchmark has a score of both\n";
+  }
+  const auto& worst = *std::max_element(
+      change.pairs.begin(), change.pairs.end(),
+      [](const auto& a, const auto& b) { return a.loss_points() < b.loss_points(); });
+  return text + fmt::format(": {} benchmarks, the worst {} {} -> {} % ({})\n", change.pairs.size(),
+                            worst.from->benchmark, significant(worst.from->score_percent, 3),
+                            significant(worst.to->score_percent, 3),
+                            worst.same_source() ? worst.from->source
+                                                : worst.from->source + ", " + worst.to->source);
+}
+
+/// What stands under the table about quality.
+std::string quality_text(const plan::Attribution& attribution) {
+  std::string text;
+  bool any = false;
+  for (const auto& part : attribution.parts) {
+    for (const auto& change : part.quality) {
+      text += quality_line(change);
+    }
+    if (part.differs && !part.not_counted_because.empty()) {
+      text += "* does not count: " + part.not_counted_because + "\n";
+      any = true;
+    }
+  }
+  if (!attribution.counted_profit) {
+    return text + "counted: unknown, " + attribution.counted_unknown_because + "\n";
+  }
+  return any ? text + fmt::format("counted: {} USD/h, without pulling what does not count\n",
+                                  signed_figure(in_usd_per_hour(*attribution.counted_profit)))
+             : text;
+}
+
 std::vector<std::string> part_row(const plan::LeverPart& part, UsdPerSecond total) {
   const auto& info = info_of(part.lever);
   const auto& worth = part.part;
-  return {std::string{info.name},
+  return {std::string{info.name} + (part.not_counted_because.empty() ? "" : " *"),
           std::string{to_string(info.lever_class)},
           signed_figure(in_tokens_per_second(worth.output)),
           signed_figure(in_usd_per_hour(worth.profit)),
-          significant(in_usd_per_hour(part.profit_low), 4) + " .. " +
-              significant(in_usd_per_hour(part.profit_high), 4),
+          interval_text(in_usd_per_hour(part.low.profit), in_usd_per_hour(part.high.profit)),
           total == UsdPerSecond{} ? "-" : significant(100 * (worth.profit / total), 3) + " %",
           signed_figure(in_joules_per_token(worth.joules_per_output_token), 3),
           worth.capital == UsdPerSecond{} ? "-" : signed_figure(in_usd(part.outlay) / 1e6, 3),
@@ -56,14 +101,22 @@ std::string attribution_text(const plan::Attribution& attribution) {
   const std::string which =
       attribution.only ? std::string{to_string(*attribution.only)} + " levers alone" : "all levers";
   std::string text = fmt::format(
-      "{}: {} tok/s output ({} -> {}), {} USD/h profit, {} -> {} J per output token at the meter, "
-      "{} USD/h more capital\n",
+      "{}: {} tok/s output ({} -> {}), {} USD/h profit\n"
+      "{} -> {} J per output token at the meter, {} USD/h more capital\n",
       which, signed_figure(in_tokens_per_second(after.output - before.output)),
       significant(in_tokens_per_second(before.output), 4),
       significant(in_tokens_per_second(after.output), 4), signed_figure(in_usd_per_hour(total)),
       significant(in_joules_per_token(before.joules_per_output_token), 4),
       significant(in_joules_per_token(after.joules_per_output_token), 4),
       significant(in_usd_per_hour(after.capital - before.capital), 4));
+  const auto& low = attribution.gain_low;
+  const auto& high = attribution.gain_high;
+  text += fmt::format(
+      "90 % intervals of the change: {} tok/s, {} USD/h, {} J per output token\n\n",
+      interval_text(in_tokens_per_second(low.output), in_tokens_per_second(high.output)),
+      interval_text(in_usd_per_hour(low.profit), in_usd_per_hour(high.profit)),
+      interval_text(in_joules_per_token(low.joules_per_output_token),
+                    in_joules_per_token(high.joules_per_output_token), 3));
   TextTable table{{"lever", "class", "output tok/s", "USD/h", "90 % interval", "share",
                    "J/out facility", "outlay M USD", "NPV M USD", "pays back"},
                   {0, 1}};
@@ -76,6 +129,10 @@ std::string attribution_text(const plan::Attribution& attribution) {
     }
   }
   text += table.text();
+  if (!attribution.is_exact) {
+    text += "more than 10 levers differ: sampled, standard errors in the JSON\n";
+  }
+  text += quality_text(attribution);
   if (!same.empty()) {
     text += "as in the baseline: " + same + "\n";
   }

@@ -108,6 +108,31 @@ Json layout_json(const inference::Layout& layout) {
           {"decode_dp_attention", number(layout.decode_dp_attention)}};
 }
 
+/// Joules at the meter of one answer, idle share of availability included: of the measured mean
+/// length where the rows tell one, of the nominal output length where the workload names one.
+void add_joules_per_answer(const plan::Candidate& candidate, Json& json) {
+  const auto& point = candidate.point;
+  const auto& row = *point.point;
+  const auto per_token = candidate.meter_per_gpu.value / candidate.mean_output_per_gpu;
+  auto length = row.mean_output_tokens;
+  if (length && point.other != nullptr) {
+    const auto& other = point.other->mean_output_tokens;
+    length =
+        other ? std::optional{*length + point.share_of_other * (*other - *length)} : std::nullopt;
+  }
+  const auto of = [&](double count) { return in_joules_per_token(per_token) * count; };
+  json["mean_output_tokens"] = length ? Json(*length) : Json(nullptr);
+  json["joules_per_answer"] = length ? Json(of(*length)) : Json(nullptr);
+  if (!length) {
+    json["joules_per_answer_reason"] = "the source does not tell the mean length of its answers";
+  }
+  const auto& nominal = row.workload.osl_tokens;
+  json["joules_per_nominal_answer"] = nominal ? Json(of(*nominal)) : Json(nullptr);
+  if (!nominal) {
+    json["joules_per_nominal_answer_reason"] = "a task has no nominal output length";
+  }
+}
+
 Json deployment_json(const SolvedSite& solved, const plan::Assignment& assignment) {
   const auto& candidate = solved.set->candidates[assignment.candidate];
   const auto& rack = solved.set->racks[candidate.rack];
@@ -153,6 +178,7 @@ Json deployment_json(const SolvedSite& solved, const plan::Assignment& assignmen
             {"source", row.source},
             {"url", row.url.empty() ? Json(nullptr) : Json(row.url)},
             {"read_at", row.read_at}};
+  add_joules_per_answer(candidate, json);
   if (point.other != nullptr) {
     json["interpolated_with"] = point.other->read_at;
   }

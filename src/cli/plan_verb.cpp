@@ -124,6 +124,10 @@ void run(const PlanOptions& options) {
   const auto catalog = load_catalog(options.data);
   const auto site = plan::load_site(options.site_file, catalog);
   const auto base = baseline_site(site, options, catalog);
+  if (!options.only.empty() && !base) {
+    throw Error{ErrorCode::usage, "there is no baseline to pull levers from", "--only",
+                "give --baseline self or write [baseline] in the site file"};
+  }
   const auto points = load_points(options.data, catalog);
   const inference::GpuPowerEstimator estimator{points, catalog};
   const auto planned = solve(site, options, catalog, points, estimator);
@@ -159,12 +163,17 @@ void run(const PlanOptions& options) {
     add_phases(planned->solved(), phases, json);
     fmt::print("{}\n", json.dump(2));
   } else {
-    fmt::print("{}", plan_text(planned->solved(), baseline));
-    if (!phases.empty()) {
-      fmt::print("\n{}", phases_text(planned->solved(), phases));
+    // --only asks for the levers alone, unless there is no plan to speak of.
+    const bool is_short = optimal && levers && !options.only.empty() &&
+                          compared->plan.status == plan::PlanStatus::optimal;
+    if (!is_short) {
+      fmt::print("{}", plan_text(planned->solved(), baseline));
+      if (!phases.empty()) {
+        fmt::print("\n{}", phases_text(planned->solved(), phases));
+      }
     }
     if (levers) {
-      fmt::print("\n{}", attribution_text(*levers));
+      fmt::print("{}{}", is_short ? planned->site.name + ", " : "\n", attribution_text(*levers));
     }
     if (sensitivities) {
       fmt::print("\n{}", sensitivities_text(*sensitivities));
@@ -198,7 +207,9 @@ void add_plan_verb(CLI::App& app) {
                    "Pull only the levers of one class: what can be had without the others")
       ->type_name("operations|model|facility|hardware")
       ->check(CLI::IsMember({"operations", "model", "facility", "hardware"}));
-  verb->add_option("--seed", options->seed, "Of the resampled intervals")->capture_default_str();
+  verb->add_option("--seed", options->seed, "Of the resampled intervals")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--allow-unknown-ttft", options->allow_unknown_ttft,
                  "Use deployments whose TTFT was not measured, marked, where a service limits it");
   verb->add_flag("--json", options->json, "Print JSON (docs/reference/plan-json.md)");

@@ -1,6 +1,8 @@
 #include "perwatt/plan/attribution.hpp"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <unordered_map>
 
 #include "coalition.hpp"
@@ -16,6 +18,7 @@ constexpr std::size_t kMostExactLevers = 10;
 constexpr std::size_t kResamples = 200;
 constexpr std::size_t kPermutations = 200;
 constexpr double kHoursPerYear = 8760.0;
+constexpr const char* kNoMixture = "a mixture of the two sites has no plan";
 
 std::vector<Lever> levers_in(LeverSet differing, std::optional<LeverClass> only) {
   std::vector<Lever> levers;
@@ -60,6 +63,12 @@ class Game {
 
   [[nodiscard]] std::size_t solved() const { return solved_.size(); }
 
+  /// A coalition that was asked for has no plan.
+  [[nodiscard]] bool has_unsolved() const {
+    return std::any_of(solved_.begin(), solved_.end(),
+                       [](const auto& entry) { return !entry.second; });
+  }
+
   [[nodiscard]] double solver_seconds() const { return use_.seconds; }
 
  private:
@@ -73,21 +82,52 @@ class Game {
   std::unordered_map<std::uint64_t, std::optional<Coalition>> solved_;
 };
 
-/// The quantities a lever gets a share of, as plain numbers in base units.
-using Quantity = double (*)(const Worth&);
-
-constexpr Quantity kProfit = [](const Worth& w) { return w.profit.in_base(); };
-constexpr Quantity kCapital = [](const Worth& w) { return w.capital.in_base(); };
-constexpr Quantity kOutput = [](const Worth& w) { return w.output.in_base(); };
-constexpr Quantity kMeter = [](const Worth& w) { return w.meter.in_base(); };
-constexpr Quantity kJoules = [](const Worth& w) { return w.joules_per_output_token.in_base(); };
-
-/// Shares of each quantity's change by lever of the game, and intervals of the profit's.
-struct Shares {
-  std::vector<double> profit, capital, output, meter, joules;
-  std::vector<double> profit_error;
-  std::vector<std::vector<double>> resampled_profit;  // by resample
+/// A quantity a lever gets a share of, as a plain number in base units.
+struct Quantity {
+  double (*get)(const Worth&);
+  void (*set)(Worth&, double);
 };
+
+constexpr std::array<Quantity, 5> kQuantities{{
+    {[](const Worth& w) { return w.profit.in_base(); },
+     [](Worth& w, double x) { w.profit = UsdPerSecond::from_base(x); }},
+    {[](const Worth& w) { return w.capital.in_base(); },
+     [](Worth& w, double x) { w.capital = UsdPerSecond::from_base(x); }},
+    {[](const Worth& w) { return w.output.in_base(); },
+     [](Worth& w, double x) { w.output = TokensPerSecond::from_base(x); }},
+    {[](const Worth& w) { return w.meter.in_base(); },
+     [](Worth& w, double x) { w.meter = Watts::from_base(x); }},
+    {[](const Worth& w) { return w.joules_per_output_token.in_base(); },
+     [](Worth& w, double x) { w.joules_per_output_token = JoulesPerToken::from_base(x); }},
+}};
+
+Worth difference(const Worth& a, const Worth& b) {
+  Worth result;
+  for (const auto& quantity : kQuantities) {
+    quantity.set(result, quantity.get(a) - quantity.get(b));
+  }
+  return result;
+}
+
+/// Shares of each quantity's change, by lever of the game.
+struct Shares {
+  std::vector<Worth> parts;
+  std::vector<double> profit_error;
+  std::vector<std::vector<Worth>> resampled;  // by resample
+};
+
+/// Splits each quantity of the worths by `split`, which takes the quantity of a worth.
+template <class Split>
+std::vector<Worth> split_worths(std::size_t levers, const Split& split) {
+  std::vector<Worth> parts(levers);
+  for (const auto& quantity : kQuantities) {
+    const std::vector<double> shares = split(quantity.get);
+    for (std::size_t i = 0; i < levers; ++i) {
+      quantity.set(parts[i], shares[i]);
+    }
+  }
+  return parts;
+}
 
 /// All coalitions, best choice among the pulled levers' old and new state.
 class ExactGame {
@@ -100,7 +140,7 @@ class ExactGame {
       if (coalitions_.back() == nullptr) {
         return;
       }
-      profit.push_back(kProfit(coalitions_.back()->worth));
+      profit.push_back(coalitions_.back()->worth.profit.in_base());
       if (progress) {
         progress(static_cast<double>(mask + 1) / static_cast<double>(count));
       }
@@ -110,62 +150,63 @@ class ExactGame {
 
   [[nodiscard]] bool is_solved() const { return !best_.empty(); }
 
-  [[nodiscard]] const Worth& first() const { return coalitions_.front()->worth; }
+  /// The best of the mask's subsets.
+  [[nodiscard]] const Coalition* best(std::uint64_t mask) const { return coalitions_[best_[mask]]; }
 
-  [[nodiscard]] const Worth& last() const { return coalitions_[best_.back()]->worth; }
-
-  [[nodiscard]] std::vector<double> values(Quantity quantity) const {
-    std::vector<double> values;
-    for (const std::size_t best : best_) {
-      values.push_back(quantity(coalitions_[best]->worth));
-    }
-    return values;
+  [[nodiscard]] std::vector<double> profits() const {
+    return values([](const Coalition& c) { return c.worth.profit.in_base(); });
   }
 
-  [[nodiscard]] Shares shares() const {
-    Shares shares{shapley_values(values(kProfit)),
-                  shapley_values(values(kCapital)),
-                  shapley_values(values(kOutput)),
-                  shapley_values(values(kMeter)),
-                  shapley_values(values(kJoules)),
-                  {},
-                  {}};
-    shares.profit_error.assign(shares.profit.size(), 0.0);
+  [[nodiscard]] Shares shares(std::size_t levers) const {
+    Shares shares;
+    shares.parts = split_worths(levers, [&](auto get) {
+      return shapley_values(values([&](const Coalition& c) { return get(c.worth); }));
+    });
+    shares.profit_error.assign(levers, 0.0);
     for (std::size_t r = 0; r < kResamples; ++r) {
-      std::vector<double> values;
-      for (const std::size_t best : best_) {
-        values.push_back(coalitions_[best]->resampled_profit[r].in_base());
-      }
-      shares.resampled_profit.push_back(shapley_values(values));
+      shares.resampled.push_back(split_worths(levers, [&](auto get) {
+        return shapley_values(values([&](const Coalition& c) { return get(c.resampled[r]); }));
+      }));
     }
     return shares;
   }
 
  private:
+  template <class Value>
+  [[nodiscard]] std::vector<double> values(const Value& value) const {
+    std::vector<double> values;
+    for (const std::size_t best : best_) {
+      values.push_back(value(*coalitions_[best]));
+    }
+    return values;
+  }
+
   std::vector<const Coalition*> coalitions_;  // by mask
   std::vector<std::size_t> best_;             // by mask: the best of its subsets
 };
 
 /// Shares from sampled orders of the levers, the same orders for every quantity.
 Shares sampled_shares(Game& game, std::uint64_t seed) {
+  const std::size_t levers = game.levers().size();
   const auto sample = [&](const std::function<double(const Coalition&)>& value) {
     return sampled_shapley(
-        game.levers().size(),
+        levers,
         [&](std::uint64_t mask) {
           const auto* coalition = game.solve(mask);
           return coalition == nullptr ? 0.0 : value(*coalition);
         },
         kPermutations, seed);
   };
-  const auto of = [&](Quantity quantity) {
-    return sample([quantity](const Coalition& c) { return quantity(c.worth); }).values;
-  };
-  const auto profit = sample([](const Coalition& c) { return kProfit(c.worth); });
-  Shares shares{profit.values, of(kCapital),           of(kOutput), of(kMeter),
-                of(kJoules),   profit.standard_errors, {}};
+  Shares shares;
+  shares.parts = split_worths(levers, [&](auto get) {
+    return sample([&](const Coalition& c) { return get(c.worth); }).values;
+  });
+  shares.profit_error =
+      sample([](const Coalition& c) { return c.worth.profit.in_base(); }).standard_errors;
   for (std::size_t r = 0; r < kResamples; ++r) {
-    shares.resampled_profit.push_back(
-        sample([r](const Coalition& c) { return c.resampled_profit[r].in_base(); }).values);
+    shares.resampled.push_back(split_worths(levers, [&](auto get) {
+      return sample([&](const Coalition& c) { return get(c.resampled[r]); }).values;
+    }));
   }
   return shares;
 }
@@ -179,9 +220,20 @@ double quantile(std::vector<double> values, double q) {
   return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
+/// The q-quantile of each quantity.
+Worth quantile_of(const std::vector<Worth>& worths, double q) {
+  Worth result;
+  for (const auto& quantity : kQuantities) {
+    std::vector<double> values;
+    std::transform(worths.begin(), worths.end(), std::back_inserter(values), quantity.get);
+    quantity.set(result, quantile(std::move(values), q));
+  }
+  return result;
+}
+
 /// What one lever's share of profit and capital means over the horizon.
 void value_over_horizon(const Site& site, const catalog::Catalog& catalog,
-                        const std::vector<double>& resampled_profit, LeverPart& part) {
+                        const std::vector<Worth>& resampled, LeverPart& part) {
   constexpr double kSecondsPerYear = kHoursPerYear * kSecondsPerHour;
   const auto& horizon = site.horizon;
   const double per_year = facility::annuity_ratio_per_year(
@@ -191,14 +243,13 @@ void value_over_horizon(const Site& site, const catalog::Catalog& catalog,
   part.outlay = part.part.capital * seconds(kSecondsPerYear) / per_year;
   const Usd gain_per_year = (part.part.profit + part.part.capital) * seconds(kSecondsPerYear);
   part.net_present_value = gain_per_year * years_of_gain - part.outlay;
-  const auto pays_back = [&](double profit) {
-    const Usd per_year_gain =
-        (UsdPerSecond::from_base(profit) + part.part.capital) * seconds(kSecondsPerYear);
+  const auto pays_back = [&](const Worth& drawn) {
+    const Usd per_year_gain = (drawn.profit + part.part.capital) * seconds(kSecondsPerYear);
     return per_year_gain * horizon.payback_years >= part.outlay;
   };
-  part.payback_probability = static_cast<double>(std::count_if(resampled_profit.begin(),
-                                                               resampled_profit.end(), pays_back)) /
-                             static_cast<double>(resampled_profit.size());
+  part.payback_probability =
+      static_cast<double>(std::count_if(resampled.begin(), resampled.end(), pays_back)) /
+      static_cast<double>(resampled.size());
 }
 
 LeverPart make_part(const Site& site, const catalog::Catalog& catalog, Lever lever, std::size_t i,
@@ -206,17 +257,14 @@ LeverPart make_part(const Site& site, const catalog::Catalog& catalog, Lever lev
   LeverPart part;
   part.lever = lever;
   part.differs = true;
-  part.part = {UsdPerSecond::from_base(shares.profit[i]),
-               UsdPerSecond::from_base(shares.capital[i]),
-               TokensPerSecond::from_base(shares.output[i]), Watts::from_base(shares.meter[i]),
-               JoulesPerToken::from_base(shares.joules[i])};
+  part.part = shares.parts[i];
   part.standard_error = UsdPerSecond::from_base(shares.profit_error[i]);
-  std::vector<double> resampled;
-  for (const auto& values : shares.resampled_profit) {
-    resampled.push_back(values[i]);
+  std::vector<Worth> resampled;
+  for (const auto& parts : shares.resampled) {
+    resampled.push_back(parts[i]);
   }
-  part.profit_low = UsdPerSecond::from_base(quantile(resampled, 0.05));
-  part.profit_high = UsdPerSecond::from_base(quantile(resampled, 0.95));
+  part.low = quantile_of(resampled, 0.05);
+  part.high = quantile_of(resampled, 0.95);
   value_over_horizon(site, catalog, resampled, part);
   return part;
 }
@@ -240,6 +288,81 @@ void add_parts(const Site& site, const catalog::Catalog& catalog, const std::vec
   }
 }
 
+/// The changes that the lever stands for: another model, or another precision of the same.
+std::vector<QualityChange> changes_of(Lever lever, const std::vector<QualityChange>& changes) {
+  std::vector<QualityChange> own;
+  std::copy_if(changes.begin(), changes.end(), std::back_inserter(own),
+               [&](const QualityChange& change) {
+                 return change.is_other_model() == (lever == Lever::model);
+               });
+  return own;
+}
+
+constexpr std::array kQualityLevers{Lever::precision, Lever::model};
+
+/// The plan that a coalition of the game comes to, never null for what was solved before.
+using CoalitionOf = std::function<const Coalition*(std::uint64_t)>;
+
+/// Leaves levers alone until every change of quality that remains counts.
+void add_counted(const Site& site, const catalog::Catalog& catalog,
+                 const std::vector<Lever>& levers, const CoalitionOf& coalition_of,
+                 Attribution& attribution) {
+  const Coalition& first = *coalition_of(0);
+  std::uint64_t mask = (std::uint64_t{1} << levers.size()) - 1;
+  for (bool is_settled = false; !is_settled;) {
+    const auto* coalition = coalition_of(mask);
+    if (coalition == nullptr) {
+      attribution.counted_unknown_because = kNoMixture;
+      return;
+    }
+    const auto changes = quality_changes(site, catalog, first.answerers, coalition->answerers);
+    is_settled = true;
+    for (const auto lever : kQualityLevers) {
+      const auto own = changes_of(lever, changes);
+      const auto reason = not_counted_because(own, site.max_quality_loss_points);
+      if (reason.empty()) {
+        continue;
+      }
+      const auto at = std::find(levers.begin(), levers.end(), lever) - levers.begin();
+      const auto bit = std::uint64_t{1} << static_cast<std::uint64_t>(at);
+      if ((mask & bit) == 0) {
+        attribution.counted_unknown_because =
+            reason + "; it comes with other levers, from which it cannot be told apart";
+        return;
+      }
+      mask &= ~bit;
+      is_settled = false;
+    }
+    if (is_settled) {
+      attribution.counted_profit = coalition->worth.profit - first.worth.profit;
+    }
+  }
+}
+
+/// Baseline, plan, the gain's interval and what its quality is. REQUIRES: the parts are there.
+void add_ends(const Site& site, const catalog::Catalog& catalog, const std::vector<Lever>& levers,
+              const CoalitionOf& coalition_of, Attribution& attribution) {
+  const Coalition& first = *coalition_of(0);
+  const Coalition& last = *coalition_of((std::uint64_t{1} << levers.size()) - 1);
+  attribution.baseline = first.worth;
+  attribution.plan = last.worth;
+  std::vector<Worth> gains;
+  for (std::size_t r = 0; r < kResamples; ++r) {
+    gains.push_back(difference(last.resampled[r], first.resampled[r]));
+  }
+  attribution.gain_low = quantile_of(gains, 0.05);
+  attribution.gain_high = quantile_of(gains, 0.95);
+  const auto changes = quality_changes(site, catalog, first.answerers, last.answerers);
+  for (auto& part : attribution.parts) {
+    if (std::find(kQualityLevers.begin(), kQualityLevers.end(), part.lever) !=
+        kQualityLevers.end()) {
+      part.quality = changes_of(part.lever, changes);
+      part.not_counted_because = not_counted_because(part.quality, site.max_quality_loss_points);
+    }
+  }
+  add_counted(site, catalog, levers, coalition_of, attribution);
+}
+
 void add_interactions(const std::vector<Lever>& levers, const std::vector<double>& values,
                       Attribution& attribution) {
   const auto index = shapley_interactions(values);
@@ -252,39 +375,59 @@ void add_interactions(const std::vector<Lever>& levers, const std::vector<double
   }
 }
 
+/// The order of tables in a file says nothing.
+Site with_services_ordered_like(const Site& plan, Site site) {
+  const auto place = [&](const Service& service) {
+    return std::find_if(plan.services.begin(), plan.services.end(),
+                        [&](const Service& other) { return other.id == service.id; });
+  };
+  std::stable_sort(site.services.begin(), site.services.end(),
+                   [&](const Service& a, const Service& b) { return place(a) < place(b); });
+  return site;
+}
+
+Attribution unavailable(const AttributionQuery& query, std::string reason) {
+  Attribution attribution;
+  attribution.only = query.only;
+  attribution.unavailable_because = std::move(reason);
+  return attribution;
+}
+
 }  // namespace
 
-Attribution attribute(const Site& baseline, const Site& plan, const catalog::Catalog& catalog,
-                      const OptionSet& options, const AttributionQuery& query) {
+Attribution attribute(const Site& unordered_baseline, const Site& plan,
+                      const catalog::Catalog& catalog, const OptionSet& options,
+                      const AttributionQuery& query) {
+  const Site baseline = with_services_ordered_like(plan, unordered_baseline);
   Attribution attribution;
   attribution.only = query.only;
   if (const auto reason = incomparable_because(baseline, plan)) {
-    attribution.unavailable_because = *reason;
-    return attribution;
+    return unavailable(query, *reason);
   }
   const auto levers = levers_in(differing_levers(baseline, plan, catalog), query.only);
   Game game{baseline, plan, catalog, options, levers, query.seed};
   const std::uint64_t all = (std::uint64_t{1} << levers.size()) - 1;
   if (game.solve(0) == nullptr || game.solve(all) == nullptr) {
-    attribution.unavailable_because = "the loads beside the racks alone pass the envelope";
-    return attribution;
+    return unavailable(query, "the loads beside the racks alone pass the envelope");
   }
   attribution.resamples = kResamples;
   if (levers.size() <= kMostExactLevers) {
     const ExactGame exact{game, query.progress};
     if (!exact.is_solved()) {
-      attribution.unavailable_because = "a mixture of the two sites has no plan";
-      return attribution;
+      return unavailable(query, kNoMixture);
     }
-    attribution.baseline = exact.first();
-    attribution.plan = exact.last();
-    add_parts(plan, catalog, levers, exact.shares(), attribution);
-    add_interactions(levers, exact.values(kProfit), attribution);
+    add_parts(plan, catalog, levers, exact.shares(levers.size()), attribution);
+    add_ends(
+        plan, catalog, levers, [&](std::uint64_t mask) { return exact.best(mask); }, attribution);
+    add_interactions(levers, exact.profits(), attribution);
   } else {
     attribution.is_exact = false;
-    attribution.baseline = game.solve(0)->worth;
-    attribution.plan = game.solve(all)->worth;
     add_parts(plan, catalog, levers, sampled_shares(game, query.seed), attribution);
+    if (game.has_unsolved()) {
+      return unavailable(query, kNoMixture);
+    }
+    add_ends(
+        plan, catalog, levers, [&](std::uint64_t mask) { return game.solve(mask); }, attribution);
   }
   attribution.plans_solved = game.solved();
   attribution.solver_seconds = game.solver_seconds();

@@ -46,40 +46,58 @@ double factor(double low, double high, double normal) {
   return std::exp(width * normal);
 }
 
-/// The profit of a plan whose deployments turn out to run and draw differently. What is more than
+/// The worth of a plan whose deployments turn out to run and draw differently. What is more than
 /// the demand is not sold.
-UsdPerSecond profit_at(const Site& site, const CandidateSet& set, const Plan& plan,
-                       const DeploymentDraws& draws, std::size_t resample) {
-  std::vector<TokensPerSecond> output(site.services.size());
-  std::vector<UsdPerSecond> revenue(site.services.size());
+Worth worth_at(const Site& site, const CandidateSet& set, const Plan& plan,
+               const DeploymentDraws& draws, std::size_t resample) {
+  const std::size_t hours = site.year.size();
+  std::vector<TokensPerSecond> output(site.services.size() * hours);
+  std::vector<UsdPerSecond> revenue(output.size());
   Watts more_it;
   for (const auto& assignment : plan.assignments) {
     const auto& candidate = set.candidates[assignment.candidate];
-    const auto& service = site.services[candidate.service];
     const auto draw = draws.of(*candidate.point.point, resample);
     const auto rates = inference::rate_interval(candidate.point);
     const double rate = factor(rates.low_factor, rates.high_factor, draw.rate);
-    const double serving = assignment.gpus * site.availability_ratio;
-    output[candidate.service] += candidate.point.output_per_gpu * (serving * rate);
-    revenue[candidate.service] +=
-        candidate.point.output_per_gpu * (serving * rate) * service.output_price +
-        candidate.point.input_per_gpu().value_or(TokensPerSecond{}) * (serving * rate) *
-            service.input_price;
     const auto& power = candidate.gpu_power;
     const auto& rack = set.racks[candidate.rack];
     const Watts board =
         std::min(rack.gpu_cap,
                  power.mean * factor(power.low / power.mean, power.high / power.mean, draw.power));
-    more_it += (rack.chain.it_per_gpu(board).value - candidate.it_per_gpu.value) * serving;
+    const Watts it = rack.chain.it_per_gpu(board).value;
+    more_it += (it - candidate.it_per_gpu.value) * (assignment.gpus * site.availability_ratio);
+    // Tokens are billed by the rate, energy by the draw.
+    const bool by_energy = site.services[candidate.service].it_energy_price > UsdPerJoule{};
+    const double billed = by_energy ? it / candidate.it_per_gpu.value : rate;
+    for (std::size_t h = 0; h < hours; ++h) {
+      const std::size_t cell = candidate.service * hours + h;
+      output[cell] += candidate.mean_output_per_gpu * (assignment.gpus_by_hour[h] * rate);
+      revenue[cell] += candidate.revenue_per_gpu * (assignment.gpus_by_hour[h] * billed);
+    }
   }
-  UsdPerSecond profit = UsdPerSecond{} - plan.totals.energy_cost - plan.totals.capital_cost;
-  for (std::size_t s = 0; s < output.size(); ++s) {
-    const double sold = std::min(1.0, site.services[s].demand_output / output[s]);
-    profit += output[s] > TokensPerSecond{} ? revenue[s] * sold : UsdPerSecond{};
-  }
+  const auto& totals = plan.totals;
   // Meter over IT and the mean energy price as in the plan.
-  return plan.totals.it > Watts{} ? profit - plan.totals.energy_cost * (more_it / plan.totals.it)
-                                  : profit;
+  const double power_ratio = totals.it > Watts{} ? 1.0 + more_it / totals.it : 1.0;
+  Worth worth{UsdPerSecond{} - totals.energy_cost * power_ratio - totals.capital_cost,
+              totals.capital_cost,
+              {},
+              totals.meter * power_ratio,
+              {}};
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    for (std::size_t h = 0; h < hours; ++h) {
+      const std::size_t cell = s * hours + h;
+      if (output[cell] > TokensPerSecond{}) {
+        const auto demand = site.services[s].demand_output * site.year[h].demand_ratio;
+        const double sold = std::min(1.0, demand / output[cell]) * site.year[h].year_ratio;
+        worth.profit += revenue[cell] * sold;
+        worth.output += output[cell] * sold;
+      }
+    }
+  }
+  if (worth.output > TokensPerSecond{}) {
+    worth.joules_per_output_token = worth.meter / worth.output;
+  }
+  return worth;
 }
 
 }  // namespace
@@ -121,8 +139,14 @@ std::optional<Coalition> solve_coalition(const Site& site, const catalog::Catalo
   coalition.worth = {
       totals.profit() - penalty, totals.capital_cost, totals.output, totals.meter,
       totals.output > TokensPerSecond{} ? totals.meter / totals.output : JoulesPerToken{}};
+  for (const auto& assignment : plan.assignments) {
+    const auto& candidate = set.candidates[assignment.candidate];
+    const auto& row = *candidate.point.point;
+    coalition.answerers.insert({candidate.service, row.model, row.precision});
+  }
   for (std::size_t r = 0; r < resamples; ++r) {
-    coalition.resampled_profit.push_back(profit_at(site, set, plan, draws, r) - penalty);
+    coalition.resampled.push_back(worth_at(site, set, plan, draws, r));
+    coalition.resampled.back().profit -= penalty;
   }
   return coalition;
 }

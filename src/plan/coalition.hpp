@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <span>
-#include <string>
+#include <optional>
+#include <set>
 #include <vector>
 
 #include "perwatt/plan/attribution.hpp"
+#include "perwatt/plan/quality_guard.hpp"
 
 namespace perwatt::plan {
 
@@ -30,7 +30,8 @@ class DeploymentDraws {
 
 struct Coalition {
   Worth worth;
-  std::vector<UsdPerSecond> resampled_profit;
+  std::set<Answerer> answerers;  // who serves what
+  std::vector<Worth> resampled;
 };
 
 /// Solves `site` with whole racks, commitments soft. With `resamples` > 0 the plan found is also

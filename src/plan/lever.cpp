@@ -86,6 +86,8 @@ class RackKinds {
       const auto& system = catalog.system(rack.system, rack.defined_at);
       accelerators_.insert(system.accelerator);
       domains_.insert(system.gpus_per_node);
+      plants_.insert({rack.system, rack.cooling_plant});
+      systems_.insert(rack.system);
       media_.insert({system.accelerator, plant_of(rack).medium});
     }
   }
@@ -94,6 +96,13 @@ class RackKinds {
     const auto& system = catalog_.system(rack.system, rack.defined_at);
     LeverSet levers;
     const auto need = [&](Lever lever) { levers.set(static_cast<std::size_t>(lever)); };
+    if (systems_.contains(rack.system)) {  // more of the same, in another hall
+      need(Lever::capacity);
+      if (!plants_.contains({rack.system, rack.cooling_plant})) {
+        need(Lever::cooling);
+      }
+      return levers;
+    }
     if (!accelerators_.contains(system.accelerator)) {
       need(Lever::accelerator_generation);
     }
@@ -116,26 +125,45 @@ class RackKinds {
   std::set<std::string> accelerators_;
   std::set<int> domains_;
   std::set<std::pair<std::string, std::string>> media_;
+  std::set<std::string> systems_;
+  std::set<std::pair<std::string, std::string>> plants_;
 };
 
-/// The stock in `racks` that stands for the same system: in the same hall, else in any.
-const RackStock* same_system(const std::vector<RackStock>& racks, const RackStock& rack) {
-  const RackStock* found = nullptr;
-  for (const auto& other : racks) {
-    if (other.system == rack.system && (found == nullptr || other.hall == rack.hall)) {
-      found = &other;
-    }
+bool is_same_kind(const RackStock& a, const RackStock& b) {
+  return a.system == b.system && a.hall == b.hall;
+}
+
+bool has_kind(const std::vector<RackStock>& racks, const RackStock& rack) {
+  return std::any_of(racks.begin(), racks.end(),
+                     [&](const RackStock& other) { return is_same_kind(other, rack); });
+}
+
+/// By rack kind of the plan, the stock of the baseline it continues, each at most once: the same
+/// kind, else the same system in a hall that the plan no longer has. Null: a new kind.
+std::vector<const RackStock*> continued_stocks(const Site& baseline, const Site& plan) {
+  std::vector<const RackStock*> stocks;
+  for (const auto& rack : plan.racks) {
+    const auto at =
+        std::find_if(baseline.racks.begin(), baseline.racks.end(), [&](const RackStock& old) {
+          const bool is_taken = std::find(stocks.begin(), stocks.end(), &old) != stocks.end();
+          return is_same_kind(old, rack) ||
+                 (old.system == rack.system && !has_kind(baseline.racks, rack) &&
+                  !has_kind(plan.racks, old) && !is_taken);
+        });
+    stocks.push_back(at == baseline.racks.end() ? nullptr : &*at);
   }
-  return found;
+  return stocks;
 }
 
 std::vector<RackStock> mixed_racks(const Site& baseline, const Site& plan, LeverSet pulled,
                                    const catalog::Catalog& catalog) {
   const RackKinds kinds{baseline, catalog};
+  const auto continued = continued_stocks(baseline, plan);
   std::vector<RackStock> racks;
   // In the plan's order, so that no lever changes a tie.
-  for (const auto& rack : plan.racks) {
-    const auto* old = same_system(baseline.racks, rack);
+  for (std::size_t k = 0; k < plan.racks.size(); ++k) {
+    const auto& rack = plan.racks[k];
+    const auto* old = continued[k];
     if (old == nullptr) {
       if ((kinds.needed_for(rack) & ~pulled).none()) {
         racks.push_back(rack);
@@ -151,7 +179,8 @@ std::vector<RackStock> mixed_racks(const Site& baseline, const Site& plan, Lever
     racks.push_back(mixed);
   }
   for (const auto& rack : baseline.racks) {
-    if (same_system(plan.racks, rack) == nullptr && !has(pulled, Lever::capacity)) {
+    const bool goes_on = std::find(continued.begin(), continued.end(), &rack) != continued.end();
+    if (!goes_on && !has(pulled, Lever::capacity)) {
       racks.push_back(rack);
     }
   }

@@ -2,9 +2,11 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "site_tables.hpp"
 
+#include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
 
@@ -27,9 +29,32 @@ std::optional<std::vector<std::string>> read_words(const ConfigTable& table, std
   return words;
 }
 
-DeploymentRules read_rules(const ConfigTable& table) {
+/// Precisions, each for all models or as "model:precision" for one; the model becomes its catalog
+/// id.
+std::optional<std::vector<std::string>> read_precisions(const ConfigTable& table,
+                                                        const catalog::Catalog& catalog) {
+  auto words = read_words(table, "precisions");
+  if (!words) {
+    return words;
+  }
+  for (auto& word : *words) {
+    const auto colon = word.rfind(':');
+    const bool of_one_model = colon != std::string::npos;
+    if (!catalog::is_precision(of_one_model ? word.substr(colon + 1) : word)) {
+      table.fail("precisions", "names '" + printable(word) + "'",
+                 "use bf16, fp8, fp4 or mxfp4, alone or as \"<model>:fp8\"");
+    }
+    if (of_one_model) {
+      word =
+          catalog.model(word.substr(0, colon), table.where("precisions")).id + word.substr(colon);
+    }
+  }
+  return words;
+}
+
+DeploymentRules read_rules(const ConfigTable& table, const catalog::Catalog& catalog) {
   DeploymentRules rules;
-  rules.precisions = read_words(table, "precisions");
+  rules.precisions = read_precisions(table, catalog);
   rules.engines = read_words(table, "engines");
   rules.spec_decode = read_words(table, "spec_decode");
   rules.serving = read_words(table, "serving");
@@ -40,7 +65,9 @@ DeploymentRules read_rules(const ConfigTable& table) {
     }
   }
   rules.not_after = table.optional_text("not_after").value_or("");
-  if (!rules.not_after.empty() && !is_iso_date(rules.not_after)) {
+  constexpr std::size_t kWholeDate = 10;  // a year or month alone would order before its own days
+  const bool is_day = rules.not_after.size() == kWholeDate && is_iso_date(rules.not_after);
+  if (table.has("not_after") && !is_day) {
     table.fail("not_after", "is '" + printable(rules.not_after) + "'", "use YYYY-MM-DD");
   }
   rules.max_concurrency_per_gpu = table.optional_number("max_concurrency_per_gpu", kPositive);
@@ -168,7 +195,7 @@ void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Si
     }
   }
   if (const auto rules = table.optional_table("deployments")) {
-    baseline.rules = read_rules(*rules);
+    baseline.rules = read_rules(*rules, catalog);
   }
   if (const auto provisioning = table.optional_table("provisioning")) {
     baseline.provisioning = read_provisioning(*provisioning);
@@ -176,6 +203,17 @@ void read_baseline(const ConfigTable& table, const catalog::Catalog& catalog, Si
   baseline.placements = read_placements(table, catalog, site);
   baseline.availability_ratio = table.optional_number("availability_ratio", {0.01, 1.0});
   table.reject_unknown_keys();
+}
+
+void check_alternatives(const Service& service) {
+  std::set<std::string> models{service.model};
+  for (const auto& model : service.alternative_models) {
+    if (!models.insert(model).second) {
+      throw_bad_input("service '" + printable(service.id) + "' names the model '" + model +
+                          "' twice, under alternative_models",
+                      service.defined_at, "name each other model once");
+    }
+  }
 }
 
 bool names(const std::optional<std::vector<std::string>>& words, std::string_view word) {
@@ -200,17 +238,18 @@ bool DeploymentRules::allow(const inference::OperatingPoint& point) const {
     return row == nullptr || not_after.empty() || (!row->date.empty() && row->date <= not_after);
   };
   const auto& row = *point.point;
-  return names(precisions, row.precision) && names(engines, row.engine) &&
-         names(spec_decode, row.spec_decode) && names(serving, to_string(row.serving)) &&
-         dated(point.point) && dated(point.other) &&
+  return (names(precisions, row.precision) || names(precisions, row.model + ':' + row.precision)) &&
+         names(engines, row.engine) && names(spec_decode, row.spec_decode) &&
+         names(serving, to_string(row.serving)) && dated(point.point) && dated(point.other) &&
          (!max_concurrency_per_gpu ||
           (point.concurrency &&
            *point.concurrency <= *max_concurrency_per_gpu * row.layout.num_gpus));
 }
 
 void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
+  std::for_each(site.services.begin(), site.services.end(), check_alternatives);
   if (const auto rules = document.optional_table("deployments")) {
-    site.rules = read_rules(*rules);
+    site.rules = read_rules(*rules, catalog);
   }
   if (const auto provisioning = document.optional_table("provisioning")) {
     site.provisioning = read_provisioning(*provisioning);
@@ -220,6 +259,7 @@ void read_operation(const ConfigTable& document, const catalog::Catalog& catalog
   if (const auto baseline = document.optional_table("baseline")) {
     read_baseline(*baseline, catalog, site);
   }
+  read_quality(document, site);
 }
 
 }  // namespace perwatt::plan

@@ -269,6 +269,99 @@ SITES = [
     Case("site/device", ["plan", "/dev/null"], {}, ["/dev/null"]),
 ]
 
+OPERATION = """
+[deployments]
+precisions = ["fp8"]
+serving = ["aggregated"]
+not_after = "2025-12-31"
+max_concurrency_per_gpu = 8
+
+[[placement]]
+system = "hgx-h200-air"
+service = "chat"
+gpu_share_ratio = 0.7
+
+[finance]
+horizon_years = 5
+cost_of_capital_ratio = 0.1
+payback_years = 3
+
+[quality]
+max_loss_points = 1
+
+[baseline]
+site = "self"
+availability_ratio = 0.9
+
+[baseline.deployments]
+spec_decode = ["none"]
+
+[[baseline.placement]]
+system = "hgx-h200-air"
+service = "chat"
+gpu_share_ratio = 0.5
+"""
+
+
+def operated(name, old, new, *mentions, **more):
+    return site(name, SITE + edited(OPERATION, (old, new)), *mentions, **more)
+
+
+LEVERS = [
+    operated("rule-empty", '["fp8"]', "[]", "site.toml:28", "deployments.precisions", "empty"),
+    operated("rule-text", '["fp8"]', '"fp8"', "site.toml:28", "deployments.precisions"),
+    operated("rule-number-inside", '["fp8"]', "[8]", "site.toml:28", "deployments.precisions"),
+    operated("rule-precision-unknown", '["fp8"]', '["fp9"]', "site.toml:28", "fp9", "mxfp4"),
+    operated("rule-precision-of-unknown-model", '["fp8"]', '["deepseek-r11:fp8"]', "site.toml:28", "deepseek-r11"),
+    operated("rule-precision-of-nothing", '["fp8"]', '[":fp8"]', "site.toml:28"),
+    operated("rule-serving-unknown", '["aggregated"]', '["split"]', "site.toml:29", "split", "disaggregated"),
+    operated("rule-date", '"2025-12-31"', '"31.12.2025"', "site.toml:30", "not_after", "31.12.2025", "YYYY-MM-DD"),
+    operated("rule-date-of-no-day", '"2025-12-31"', '"2025-13-41"', "site.toml:30", "not_after", "2025-13-41"),
+    operated("rule-date-of-a-year", '"2025-12-31"', '"2025"', "site.toml:30", "not_after", "2025"),
+    operated("rule-date-empty", '"2025-12-31"', '""', "site.toml:30", "not_after"),
+    operated("rule-date-bare", '"2025-12-31"', "2025-12-31", "site.toml:30", "not_after"),
+    operated("rule-concurrency-zero", "= 8\n", "= 0\n", "site.toml:31", "max_concurrency_per_gpu", "0"),
+    operated("rule-key-unknown", "not_after", "not_before", "site.toml:30", "not_before"),
+    operated("placement-share-above-1", "0.7", "1.7", "site.toml:36", "gpu_share_ratio", "1.7"),
+    operated("placement-share-negative", "0.7", "-0.7", "site.toml:36", "gpu_share_ratio", "-0.7"),
+    operated("placement-share-missing", "gpu_share_ratio = 0.7\n", "", "gpu_share_ratio"),
+    operated("placement-shares-above-1", "[finance]", '[[service]]\nid = "more"\nmodel = "deepseek-r1"\n'
+             "isl_tokens = 1\nosl_tokens = 1\nmin_interactivity = \"1tok/s\"\ndemand_output_tokens_per_s = 1\n"
+             '[[placement]]\nsystem = "hgx-h200-air"\nservice = "more"\ngpu_share_ratio = 0.4\n[finance]',
+             "placement[2].gpu_share_ratio", "1.1"),
+    operated("placement-twice", "[finance]", '[[placement]]\nsystem = "hgx-h200-air"\nservice = "chat"\n'
+             "gpu_share_ratio = 0.1\n[finance]", "placement[2]", "twice"),
+    operated("placement-service-unknown", 'service = "chat"\ngpu_share_ratio = 0.7', 'service = "chit"\ngpu_share_ratio = 0.7',
+             "site.toml:35", "chit"),
+    operated("placement-system-without-rack", 'system = "hgx-h200-air"\nservice = "chat"\ngpu_share_ratio = 0.7',
+             'system = "hgx-h100-air"\nservice = "chat"\ngpu_share_ratio = 0.7', "site.toml:34", "hgx-h100-air"),
+    operated("placement-is-table", "[[placement]]", "[placement]", "placement"),
+    operated("finance-horizon-zero", "horizon_years = 5", "horizon_years = 0", "site.toml:39", "horizon_years", "0"),
+    operated("finance-cost-of-capital", "= 0.1\n", "= 10\n", "site.toml:40", "cost_of_capital_ratio", "10"),
+    operated("finance-payback-negative", "payback_years = 3", "payback_years = -3", "site.toml:41", "payback_years"),
+    operated("finance-key-unknown", "payback_years", "pay_back_years", "site.toml:41", "pay_back_years", "payback_years"),
+    operated("quality-negative", "max_loss_points = 1", "max_loss_points = -1", "site.toml:44", "max_loss_points", "-1"),
+    operated("quality-above-100", "max_loss_points = 1", "max_loss_points = 101", "site.toml:44", "max_loss_points", "101"),
+    operated("quality-nan", "max_loss_points = 1", "max_loss_points = nan", "site.toml:44", "max_loss_points"),
+    operated("quality-key-unknown", "max_loss_points", "max_loss", "site.toml:44", "max_loss", "max_loss_points"),
+    operated("quality-is-list", "[quality]", "[[quality]]", "quality"),
+    operated("baseline-tables-beside-a-file", 'site = "self"', 'site = "site.toml"', "baseline", "self"),
+    operated("baseline-without-site", 'site = "self"\n', "", "baseline.site"),
+    operated("baseline-availability-zero", "= 0.9\n", "= 0\n", "site.toml:48", "availability_ratio", "0"),
+    operated("baseline-rule-empty", '["none"]', "[]", "site.toml:51", "baseline.deployments.spec_decode"),
+    operated("baseline-placement-service-unknown", 'service = "chat"\ngpu_share_ratio = 0.5',
+             'service = "chit"\ngpu_share_ratio = 0.5', "site.toml:55", "chit"),
+    operated("baseline-key-unknown", "[baseline.deployments]", "[baseline.deployment]", "deployment"),
+    line("alternative-model-unknown", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = ["deepseek-r11"]',
+         "site.toml:12", "deepseek-r11"),
+    line("alternative-model-is-the-model", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = ["dsr1"]',
+         "site.toml:10", "deepseek-r1", "alternative_models"),
+    line("alternative-model-twice", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = ["glm-5", "glm-5"]',
+         "site.toml:10", "glm-5"),
+    line("alternative-model-text", 'model = "deepseek-r1"', 'model = "deepseek-r1"\nalternative_models = "glm-5"',
+         "site.toml:12", "alternative_models"),
+]
+
 CATALOGS = [
     figure("rejection-unknown", 'medium = "liquid"', 'medium = "liquid"\nrejection = "river"\nhas_chiller = true', "mine.toml:10", "river", "evaporative"),
     figure("pue-and-physics", 'medium = "liquid"', 'medium = "liquid"\nrejection = "dry"\nhas_chiller = true', "mine.toml:12", "pue"),
@@ -447,6 +540,10 @@ USAGES = [
     usage("site-twice", "plan", "site.toml", "site.toml"),
     usage("report-without-file", "plan", "site.toml", "--report", mentions=["--report"]),
     usage("report-not-html", "plan", "site.toml", "--report", "r.md", mentions=["--report"]),
+    usage("only-unknown", "plan", "site.toml", "--baseline", "self", "--only", "software", mentions=["--only", "software", "operations"]),
+    usage("only-twice", "plan", "site.toml", "--baseline", "self", "--only", "operations,model", mentions=["--only"]),
+    usage("only-without-baseline", "plan", "site.toml", "--only", "operations", mentions=["--only", "baseline"]),
+    usage("seed-negative", "plan", "site.toml", "--seed", "-1", mentions=["--seed"]),
     usage("catalog-without-verb", "catalog"),
     usage("show-without-id", "catalog", "show", mentions=["ID"]),
     usage("import-without-output", "import", "mlenergy", "x.json", mentions=["--output"]),
@@ -607,4 +704,4 @@ ACCEPTED = [
     weather("leap-year", HOURS, lambda i: f"{i + 1},20,50", count=8784, exit=0),
 ]
 
-ALL = SITES + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS
+ALL = SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS

@@ -198,7 +198,7 @@ def shipped_points_round_trip(suite):
         same_answer(suite, f"{example.name}, points printed", suite.plan(example, data=data), suite.plan(example))
 
 
-def baseline_is_the_site_without_purchases(suite):
+def baseline_is_the_site_without_purchases_as_it_runs(suite):
     text = (ROOT / "examples/site-100mw.toml").read_text()
     site = suite.write("site.toml", text)
     plan = suite.plan(site, "--baseline", "self")
@@ -207,7 +207,12 @@ def baseline_is_the_site_without_purchases(suite):
     for block in tables_of(text, "rack")[1]:
         if "max_buy" in block:
             alone = alone.replace(block.rstrip(), "")
-    own = suite.plan(suite.write("owned.toml", alone.replace('[baseline]\nsite = "self"', "# ")))
+    # What [baseline] says of how it runs is said of the site itself.
+    today = tomllib.loads(text)["baseline"]["availability_ratio"]
+    alone, headers = re.subn(r"\[baseline\]\n(.+\n)+", "", alone.replace("baseline.", ""))
+    alone, ratios = re.subn(r"availability_ratio = .*", f"availability_ratio = {today}", alone)
+    suite.that(headers == ratios == 1 and "[deployments]" in alone and "[[placement]]" in alone, "the example is another")
+    own = suite.plan(suite.write("owned.toml", alone))
     for key in TOTALS:
         if key in baseline:
             suite.near(f"baseline: {key}", baseline[key], own[key])
@@ -270,7 +275,8 @@ def solver_answers(suite):
 
 
 PROPERTIES = (order_does_not_matter, order_of_points_does_not_matter, same_identity_replaces, catalog_entry_replaces,
-              import_round_trips, shipped_points_round_trip, baseline_is_the_site_without_purchases, scale,
+              import_round_trips, shipped_points_round_trip,
+              baseline_is_the_site_without_purchases_as_it_runs, scale,
               interactivity_remedy_mends,
               solver_answers)
 

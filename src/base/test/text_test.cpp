@@ -206,5 +206,15 @@ TEST_F(FileTest, TheDataFolderCanBeNamedAndIsChecked) {
   EXPECT_TRUE(fs::exists(data_dir() / "catalog" / "accelerators.toml"));
 }
 
+TEST(IsoDate, HasAMonthAndADayThatExist) {
+  EXPECT_TRUE(is_iso_date("2026"));
+  EXPECT_TRUE(is_iso_date("2026-12"));
+  EXPECT_TRUE(is_iso_date("2026-12-31"));
+  for (const auto* text : {"", "26", "2026-1", "2026-13", "2026-00", "2026-01-00", "2026-01-32",
+                           "2026/01/02", "2026-01-1", "2026-01-011"}) {
+    EXPECT_FALSE(is_iso_date(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace perwatt

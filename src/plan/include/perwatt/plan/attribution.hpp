@@ -16,6 +16,7 @@
 #include "perwatt/plan/lever.hpp"
 #include "perwatt/plan/option.hpp"
 #include "perwatt/plan/plan.hpp"
+#include "perwatt/plan/quality_guard.hpp"
 #include "perwatt/plan/site.hpp"
 
 namespace perwatt::plan {
@@ -33,12 +34,15 @@ struct LeverPart {
   Lever lever = Lever::placement;
   bool differs = false;  // false: baseline and plan have it alike, so every part is 0
   Worth part;            // its share of the change of each quantity; the shares sum to the change
-  UsdPerSecond profit_low;  // 90 % interval over resampled rates and GPU power
-  UsdPerSecond profit_high;
+  Worth low;             // 90 % interval of each quantity over resampled rates and GPU power
+  Worth high;
   UsdPerSecond standard_error;  // of a sampled value; 0 where it is exact
   Usd outlay;                   // purchase price of the capital in its part
   Usd net_present_value;        // over the horizon, before taxes
   double payback_probability = 0;
+  /// Of the levers precision and model: what answers otherwise than in the baseline, with scores.
+  std::vector<QualityChange> quality;
+  std::string not_counted_because;  // not empty: the quality of its gain is unknown or too low
 };
 
 struct Interaction {
@@ -51,7 +55,13 @@ struct Attribution {
   std::string unavailable_because;  // not empty: nothing below is filled in
   std::optional<LeverClass> only;
   Worth baseline;
-  Worth plan;                             // the optimum with all levers of `only` (or of any class)
+  Worth plan;      // the optimum with all levers of `only` (or of any class)
+  Worth gain_low;  // 90 % interval of plan - baseline, as of the parts
+  Worth gain_high;
+  /// The gain with the levers left alone whose quality does not count. Nothing: see
+  /// counted_unknown_because.
+  std::optional<UsdPerSecond> counted_profit;
+  std::string counted_unknown_because;
   std::vector<LeverPart> parts;           // every lever of the class, in the order of the enum
   std::vector<Interaction> interactions;  // of the levers that differ
   std::size_t plans_solved = 0;
@@ -67,7 +77,8 @@ struct AttributionQuery {
   std::function<void(double)> progress;
 };
 
-/// `options` were found for the plan's services and the accelerators of both sites.
+/// `options` were found for the plan's services and the accelerators of both sites; `catalog` must
+/// outlive the result.
 [[nodiscard]] Attribution attribute(const Site& baseline, const Site& plan,
                                     const catalog::Catalog& catalog, const OptionSet& options,
                                     const AttributionQuery& query);

@@ -22,7 +22,7 @@ namespace perwatt::plan {
 
 /// Which deployments a site runs, whatever else was measured. What is absent allows all.
 struct DeploymentRules {
-  std::optional<std::vector<std::string>> precisions;
+  std::optional<std::vector<std::string>> precisions;  // "fp8", or "<model id>:fp8" for one model
   std::optional<std::vector<std::string>> engines;
   std::optional<std::vector<std::string>> spec_decode;
   std::optional<std::vector<std::string>> serving;
@@ -193,6 +193,8 @@ struct Site {
   std::vector<Placement> placements;
   std::vector<Delivery> deliveries;  // by rising month; before the first: nothing to plan
   Horizon horizon;
+  /// On any benchmark, for the gain of a precision or model to count.
+  double max_quality_loss_points = 2.0;
   Baseline baseline;
 };
 
