@@ -154,13 +154,13 @@ void PlanModel::add_rack(std::size_t k) {
       powered.emplace_back(power_rows_[h], in_megawatts(rack.provisioned_per_rack.value));
     }
   }
+  const double nameplate = in_megawatts(rack.provisioned_it_per_rack.value);
+  if (hall.nameplate >= 0) {
+    powered.emplace_back(hall.nameplate, nameplate);
+  }
   if (!is_managed()) {
-    const double reserved = in_megawatts(rack.provisioned_it_per_rack.value);
-    if (hall.reserved >= 0) {
-      powered.emplace_back(hall.reserved, reserved);
-    }
     for (const int row : hall.capacity) {
-      powered.emplace_back(row, reserved);
+      powered.emplace_back(row, nameplate);
     }
   }
   if (hall.positions >= 0) {

@@ -161,7 +161,7 @@ class PlanModel {
   struct HallRows {
     std::vector<int> it;        // by hour class: parts = column `it`; empty where not needed
     std::vector<int> full;      // by hour class: parts = column `full`
-    int reserved = -1;          // parts at their caps = usable design, or = column `reserved`
+    int nameplate = -1;         // parts at their caps = usable design, or = column `reserved`
     std::vector<int> capacity;  // reserved IT power <= usable stated design; one, or by hour class
     int positions = -1;
   };

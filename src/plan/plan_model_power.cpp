@@ -95,8 +95,9 @@ void PlanModel::add_hall_rows(std::size_t p) {
   }
   if (is_managed()) {
     rows.full = by_hour();
-  } else if (is_physical(p)) {
-    rows.reserved = program_.add_row(-load, -load);
+  }
+  if (is_physical(p) && (!is_managed() || !stated_design(p))) {
+    rows.nameplate = program_.add_row(-load, -load);
   }
   if (const auto design = stated_design(p)) {
     for (std::size_t h = 0; h < (is_managed() ? hours() : 1); ++h) {
@@ -114,10 +115,10 @@ void PlanModel::add_hall_columns(std::size_t p) {
   const auto& rows = hall_rows_[p];
   auto& columns = halls_[p];
   if (is_physical(p) && !stated_design(p)) {
-    // It grows with the racks: what is reserved loads it as far as the warmest hour allows.
-    std::vector<Entry> entries;
+    // It grows with the racks, whatever the policy reserves: their nameplates load it as far as the
+    // warmest hour allows.
+    std::vector<Entry> entries{{rows.nameplate, -hall.usable_ratio}};
     if (!is_managed()) {
-      entries.emplace_back(rows.reserved, -hall.usable_ratio);
       for (std::size_t h = 0; h < hours(); ++h) {
         entries.emplace_back(power_rows_[h], facility::meter_ratio_at(hall.hall->curves->worst[h],
                                                                       hall.usable_ratio));
@@ -128,7 +129,7 @@ void PlanModel::add_hall_columns(std::size_t p) {
   if (is_managed()) {
     add_tail(p);
   } else if (is_physical(p) && stated_design(p)) {
-    const int reserved = program_.add_column(0, 0, kInf, {{rows.reserved, -1.0}});
+    const int reserved = program_.add_column(0, 0, kInf, {{rows.nameplate, -1.0}});
     columns.reserved.assign(hours(), reserved);
   }
   for (std::size_t h = 0; h < hours(); ++h) {

@@ -220,28 +220,33 @@ class Summary {
     return swing;
   }
 
-  /// What the policy reserves in a hall and hour class, at the IT boundary.
-  [[nodiscard]] Watts reserved_it(std::size_t p, std::size_t h) const {
-    if (managed_.limit) {
-      // The column may hold more where nothing presses on it.
-      const std::vector<double> mean(managed_.groups.size(), 0.0);
-      return full_it(p, h) + megawatts(managed_.limit->tail_mean(mean, swing_in(h, p)));
-    }
-    Watts reserved = set_.halls[p].load_it.value;
+  /// IT power of a hall with every board at its cap.
+  [[nodiscard]] Watts nameplate_it(std::size_t p) const {
+    Watts nameplate = set_.halls[p].load_it.value;
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       if (set_.racks[k].hall == p) {
-        reserved += set_.racks[k].provisioned_it_per_rack.value * plan_.racks[k].powered;
+        nameplate += set_.racks[k].provisioned_it_per_rack.value * plan_.racks[k].powered;
       }
     }
-    return reserved;
+    return nameplate;
   }
 
-  [[nodiscard]] Watts design_it(std::size_t p, Watts reserved) const {
+  /// What the policy reserves in a hall and hour class, at the IT boundary.
+  [[nodiscard]] Watts reserved_it(std::size_t p, std::size_t h) const {
+    if (!managed_.limit) {
+      return nameplate_it(p);
+    }
+    // The program's column may hold more where nothing presses on it.
+    const std::vector<double> mean(managed_.groups.size(), 0.0);
+    return full_it(p, h) + megawatts(managed_.limit->tail_mean(mean, swing_in(h, p)));
+  }
+
+  [[nodiscard]] Watts design_it(std::size_t p) const {
     const auto& hall = set_.halls[p];
     if (hall.hall->it_capacity) {
       return *hall.hall->it_capacity;
     }
-    return hall.usable_ratio > 0 ? reserved / hall.usable_ratio : Watts{};
+    return hall.usable_ratio > 0 ? nameplate_it(p) / hall.usable_ratio : Watts{};
   }
 
   [[nodiscard]] Watts worst_meter(std::size_t p, std::size_t h, Watts reserved) const {
@@ -284,7 +289,7 @@ class Summary {
       for (std::size_t h = 0; h < hours_; ++h) {
         hall.reserved_it = std::max(hall.reserved_it, reserved_it(p, h));
       }
-      hall.design_it = design_it(p, hall.reserved_it);
+      hall.design_it = design_it(p);
       for (std::size_t h = 0; h < hours_; ++h) {
         const double share = site_.year[h].year_ratio;
         const auto parts = parts_of(p, h, it[cell(p, h)]);
