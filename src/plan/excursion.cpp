@@ -60,9 +60,15 @@ ExcursionLimit::ExcursionLimit(ScenarioSet scenarios, double tail_share)
 
 std::vector<double> ExcursionLimit::deviations(std::span<const double> swing) const {
   require(swing.size() == scenarios_.groups(), "one swing for each group is needed");
+  std::vector<std::size_t> moving;  // most groups of a plan run nothing
+  for (std::size_t g = 0; g < swing.size(); ++g) {
+    if (swing[g] != 0) {
+      moving.push_back(g);
+    }
+  }
   std::vector<double> result(scenarios_.scenarios(), 0.0);
   for (std::size_t w = 0; w < result.size(); ++w) {
-    for (std::size_t g = 0; g < swing.size(); ++g) {
+    for (const std::size_t g : moving) {
       result[w] += (scenarios_.ratio(w, g) - 1) * swing[g];
     }
   }

@@ -1,6 +1,7 @@
 #include "managed_draw.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace perwatt::plan {
 
@@ -16,9 +17,20 @@ DrawGroup group_for(const Candidate& candidate) {
 
 }  // namespace
 
-std::size_t ManagedDraw::group_of(const Candidate& candidate) const {
-  return static_cast<std::size_t>(std::find(groups.begin(), groups.end(), group_for(candidate)) -
-                                  groups.begin());
+ScenarioSet capped_scenarios(const CandidateSet& set, const ManagedDraw& managed,
+                             const ScenarioSet& by_group,
+                             const std::vector<std::size_t>& candidates) {
+  std::vector<double> ratios;
+  ratios.reserve(by_group.scenarios() * candidates.size());
+  for (std::size_t w = 0; w < by_group.scenarios(); ++w) {
+    for (const std::size_t c : candidates) {
+      const auto& candidate = set.candidates[c];
+      const double at_cap = set.racks[candidate.rack].gpu_cap / candidate.gpu_power.mean;
+      ratios.push_back(std::min(by_group.ratio(w, managed.group_of[c]), at_cap));
+    }
+  }
+  return ScenarioSet::from_samples(candidates.size(), std::move(ratios),
+                                   by_group.samples_effective());
 }
 
 ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_others) {
@@ -30,7 +42,9 @@ ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_ot
   std::vector<PowerProfile> profiles;
   for (const auto& candidate : set.candidates) {
     const auto group = group_for(candidate);
-    if (std::find(managed.groups.begin(), managed.groups.end(), group) == managed.groups.end()) {
+    const auto at = std::find(managed.groups.begin(), managed.groups.end(), group);
+    managed.group_of.push_back(static_cast<std::size_t>(at - managed.groups.begin()));
+    if (at == managed.groups.end()) {
       managed.groups.push_back(group);
       profiles.push_back(provisioning.profiles->for_accelerator(
           set.racks[group.rack].system->accelerator, group.serving));
@@ -40,11 +54,13 @@ ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_ot
   if (profiles.empty()) {
     return managed;
   }
-  auto scenarios = draw_scenarios(profiles, provisioning.correlation, kScenarios, kSeed);
+  const auto scenarios = draw_scenarios(profiles, provisioning.correlation, kScenarios, kSeed);
   managed.samples_effective = scenarios.samples_effective();
   if (const auto share =
           tail_share(managed.samples_effective, provisioning.excursion_probability)) {
-    managed.limit.emplace(std::move(scenarios), *share);
+    std::vector<std::size_t> all(set.candidates.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    managed.limit.emplace(capped_scenarios(set, managed, scenarios, all), *share);
     if (with_others) {
       managed.others =
           draw_scenarios(profiles, provisioning.correlation, kOtherScenarios, kSeed + 1);
@@ -54,12 +70,12 @@ ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_ot
 }
 
 Watts swing_per_gpu(const RackKind& rack, const Candidate& candidate) {
-  // The chain is convex but for the supplies' best load: the chord of its upper half is steeper
-  // than the chain below it, and within 1 % of its steepest slope (managed_draw_test).
-  const Watts half = rack.gpu_cap * 0.5;
-  const double slope =
-      (rack.chain.it_per_gpu(rack.gpu_cap).value - rack.chain.it_per_gpu(half).value) / half;
-  return candidate.gpu_power.mean * slope;
+  const Watts room = rack.gpu_cap - candidate.gpu_power.mean;
+  if (room <= Watts{}) {
+    return Watts{};
+  }
+  const Watts at_cap = rack.chain.it_per_gpu(rack.gpu_cap).value;
+  return candidate.gpu_power.mean * ((at_cap - candidate.it_per_gpu.value) / room);
 }
 
 }  // namespace perwatt::plan

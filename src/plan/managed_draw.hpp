@@ -22,16 +22,22 @@ struct DrawGroup {
   bool operator==(const DrawGroup&) const = default;
 };
 
+/// Empty under any other policy, and where nothing can run.
 struct ManagedDraw {
-  std::vector<DrawGroup> groups;        // empty under any other policy
-  std::optional<ExcursionLimit> limit;  // nothing: the data cannot support the probability
-  std::optional<ScenarioSet> others;    // scenarios that the limit was not made from
+  std::vector<DrawGroup> groups;
+  std::vector<std::size_t> group_of;  // by candidate
+  /// Its groups are the candidates: each draws as its group does, up to the cap of its boards.
+  /// Nothing: the data cannot support the probability.
+  std::optional<ExcursionLimit> limit;
+  std::optional<ScenarioSet> others;  // by group, not capped: what the limit was not made from
   double samples_effective = 0;
   Tag tag = Tag::derived;  // weakest among the profiles
-
-  /// REQUIRES: `candidate` is of the set the groups were made from.
-  [[nodiscard]] std::size_t group_of(const Candidate& candidate) const;
 };
+
+/// Scenarios of the given candidates, each drawing as its group but no more than its cap.
+[[nodiscard]] ScenarioSet capped_scenarios(const CandidateSet& set, const ManagedDraw& managed,
+                                           const ScenarioSet& by_group,
+                                           const std::vector<std::size_t>& candidates);
 
 /// `with_others`: draws the scenarios for the check out of sample, too.
 [[nodiscard]] ManagedDraw managed_draw(const Site& site, const CandidateSet& set,
@@ -42,8 +48,9 @@ struct ManagedDraw {
   return !managed.groups.empty() && !managed.limit;
 }
 
-/// IT power of one GPU that moves with the profile: the mean board power times what a watt of the
-/// board is at the node's inlet, at most.
+/// IT power of one GPU that moves with the profile: the mean board power times what a watt more of
+/// the board is at the node's inlet, by the chord of the chain from the mean to the cap. A board at
+/// its cap is then exactly the nameplate's, one between at most what is reserved for it.
 [[nodiscard]] Watts swing_per_gpu(const RackKind& rack, const Candidate& candidate);
 
 }  // namespace perwatt::plan

@@ -32,7 +32,6 @@ PlanModel::PlanModel(const Site& site, const CandidateSet& set, const ManagedDra
   for (std::size_t p = 0; p < set.halls.size(); ++p) {
     add_hall_columns(p);
   }
-  add_swings();
   for (std::size_t c = 0; c < set.candidates.size(); ++c) {
     for (std::size_t h = 0; h < hours(); ++h) {
       add_deployment(c, h);
@@ -113,9 +112,6 @@ void PlanModel::add_deployment(std::size_t c, std::size_t h) {
   }
   if (!hall.full.empty()) {
     entries.emplace_back(hall.full[h], in_megawatts(candidate.it_per_gpu.value));
-    const std::size_t g = managed_.group_of(candidate);
-    entries.emplace_back(swing_rows_[g * hours() + h],
-                         in_megawatts(swing_per_gpu(rack, candidate)));
   }
   UsdPerSecond margin = candidate.revenue_per_gpu;
   if (!is_physical(rack.hall)) {

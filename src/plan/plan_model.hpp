@@ -107,7 +107,6 @@ class PlanModel {
   void add_mean(std::size_t hall, std::size_t hour);
   void add_deployment(std::size_t candidate, std::size_t hour);
   void add_rack(std::size_t rack);
-  void add_swings();
   void add_supplies();
   void add_generation(const PowerSupply& supply);
   void add_battery(const PowerSupply& supply);
@@ -168,12 +167,10 @@ class PlanModel {
 
   std::vector<HallRows> hall_rows_;
   std::vector<HallColumns> halls_;
-  std::vector<int> swing_rows_;  // by group and hour class
 
   std::vector<int> gpus_;  // by candidate and hour class
   std::vector<int> powered_;
   std::vector<int> bought_;
-  std::vector<int> swings_;  // by group and hour class: MW of board swing at the node's inlet
   std::vector<SupplyColumns> supplies_;
   std::vector<int> retrofits_;
   std::vector<int> excess_;

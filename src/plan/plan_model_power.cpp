@@ -239,25 +239,28 @@ bool PlanModel::tighten_curve(const facility::PartLoadCurve& curve, std::size_t 
 }
 
 bool PlanModel::tighten_tail(std::size_t p, std::size_t h, const Solution& solution) {
-  std::vector<double> swing(managed_.groups.size(), 0.0);
-  for (std::size_t g = 0; g < swing.size(); ++g) {
-    if (set_.racks[managed_.groups[g].rack].hall == p) {
-      swing[g] = at(solution, swings_[g * hours() + h]);
+  const std::size_t count = set_.candidates.size();
+  std::vector<double> per_gpu(count, 0.0);  // MW that move
+  std::vector<double> swing(count, 0.0);
+  for (std::size_t c = 0; c < count; ++c) {
+    const auto& rack = set_.racks[set_.candidates[c].rack];
+    if (rack.hall == p) {
+      per_gpu[c] = in_megawatts(swing_per_gpu(rack, set_.candidates[c]));
+      swing[c] = per_gpu[c] * at(solution, gpus_column(c, h));
     }
   }
   const auto& columns = halls_[p];
-  const std::vector<double> mean(swing.size(), 0.0);
-  const double full = at(solution, columns.full[h]);
-  const double truth = full + managed_.limit->tail_mean(mean, swing);
+  const auto cut = managed_.limit->cut_at(swing);
+  double truth = at(solution, columns.full[h]);
+  std::vector<Entry> entries{{columns.reserved[h], 1.0}, {columns.full[h], -1.0}};
+  for (std::size_t c = 0; c < count; ++c) {
+    truth += swing[c] * cut.swing_coefficients[c];
+    if (per_gpu[c] > 0) {
+      entries.emplace_back(gpus_column(c, h), -per_gpu[c] * cut.swing_coefficients[c]);
+    }
+  }
   if (at(solution, columns.reserved[h]) >= truth - kTight * (truth + kTight)) {
     return false;
-  }
-  const auto cut = managed_.limit->cut_at(swing);
-  std::vector<Entry> entries{{columns.reserved[h], 1.0}, {columns.full[h], -1.0}};
-  for (std::size_t g = 0; g < swing.size(); ++g) {
-    if (set_.racks[managed_.groups[g].rack].hall == p) {
-      entries.emplace_back(swings_[g * hours() + h], -cut.swing_coefficients[g]);
-    }
   }
   program_.add_cut(0, kInf, entries);
   return true;
@@ -304,15 +307,6 @@ std::optional<LinearProgram::Solution> PlanModel::solve_integer() {
     solution = program_.solve_integer();
   }
   return solution;
-}
-
-void PlanModel::add_swings() {
-  for (std::size_t g = 0; g < managed_.groups.size(); ++g) {
-    for (std::size_t h = 0; h < hours(); ++h) {
-      swing_rows_.push_back(program_.add_row(0, 0));
-      swings_.push_back(program_.add_column(0, 0, kInf, {{swing_rows_.back(), -1.0}}));
-    }
-  }
 }
 
 void PlanModel::add_supplies() {

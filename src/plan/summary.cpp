@@ -206,14 +206,14 @@ class Summary {
     return full;
   }
 
-  /// MW by group that move with the profiles, in one hall or in all.
+  /// MW by candidate that move with the profiles, in one hall or in all.
   [[nodiscard]] std::vector<double> swing_in(std::size_t h, std::optional<std::size_t> p) const {
-    std::vector<double> swing(managed_.groups.size(), 0.0);
+    std::vector<double> swing(set_.candidates.size(), 0.0);
     for (const auto& assignment : plan_.assignments) {
       const auto& candidate = set_.candidates[assignment.candidate];
       const auto& rack = set_.racks[candidate.rack];
       if (!p || rack.hall == *p) {
-        swing[managed_.group_of(candidate)] +=
+        swing[assignment.candidate] =
             in_megawatts(swing_per_gpu(rack, candidate)) * assignment.gpus_by_hour[h];
       }
     }
@@ -237,7 +237,7 @@ class Summary {
       return nameplate_it(p);
     }
     // The program's column may hold more where nothing presses on it.
-    const std::vector<double> mean(managed_.groups.size(), 0.0);
+    const std::vector<double> mean(set_.candidates.size(), 0.0);
     return full_it(p, h) + megawatts(managed_.limit->tail_mean(mean, swing_in(h, p)));
   }
 
@@ -411,14 +411,26 @@ class Summary {
     ExcursionCheck check;
     check.samples_effective = managed_.samples_effective;
     check.tag = managed_.tag;
-    const ExcursionLimit others{*managed_.others, 1.0};
-    const std::vector<double> mean(managed_.groups.size(), 0.0);
+    std::vector<std::size_t> running;
+    for (const auto& assignment : plan_.assignments) {
+      running.push_back(assignment.candidate);
+    }
+    if (running.empty()) {
+      plan_.excursion = check;
+      return;
+    }
+    const ExcursionLimit others{capped_scenarios(set_, managed_, *managed_.others, running), 1.0};
+    const std::vector<double> mean(running.size(), 0.0);
     for (std::size_t h = 0; h < hours_; ++h) {
       Watts room;  // what all halls together reserve for the swing
       for (std::size_t p = 0; p < set_.halls.size(); ++p) {
         room += reserved_it(p, h) - full_it(p, h);
       }
-      const auto swing = swing_in(h, std::nullopt);
+      const auto by_candidate = swing_in(h, std::nullopt);
+      std::vector<double> swing;
+      for (const std::size_t c : running) {
+        swing.push_back(by_candidate[c]);
+      }
       check.out_of_sample_ratio = std::max(check.out_of_sample_ratio,
                                            others.excursion_ratio(mean, swing, in_megawatts(room)));
       check.expected_excess += megawatts(others.expected_excess(mean, swing, in_megawatts(room))) *
