@@ -88,7 +88,7 @@ ScenarioSet draw_scenarios(std::span<const PowerProfile> profiles, const Correla
     throw_wrong_call("scenarios need profiles, a count and correlations in [0, 1]");
   }
   const auto layers = layer_scores(count);
-  const auto own = normal_quadrature(kQuadraturePoints);
+  static const auto kOwn = normal_quadrature(kQuadraturePoints);
   std::mt19937_64 generator{seed};
   auto common = layers;
   shuffle(std::span{common}, generator);
@@ -106,7 +106,7 @@ ScenarioSet draw_scenarios(std::span<const PowerProfile> profiles, const Correla
     const auto& profile = profiles[group];
     for (std::size_t k = 0; k < count; ++k) {
       ratios[k * groups + group] =
-          group_ratio(profile.ratio, model.node_correlation, factor[k], own);
+          group_ratio(profile.ratio, model.node_correlation, factor[k], kOwn);
     }
     samples_effective = std::min(samples_effective, profile.samples_effective);
   }

@@ -71,7 +71,7 @@ def mixed_rules(old, new, pulled, mutation=None):
 
 def facts(rack):
     system = CATALOG.get("system", rack["system"])
-    plant = rack.get("cooling_plant", system["cooling_plant"])
+    plant = rack.get("cooling_plant", rack.get("hall", system["cooling_plant"]))
     return system["id"], plant, system["accelerator"], system["gpus_per_node"], \
         CATALOG.get("cooling_plant", plant)["medium"]
 
@@ -301,7 +301,7 @@ def random_placements(pick, site, racks):
                 share = random_site.rounded(left * pick.uniform(0.2, 1.0), 2)
                 left -= share
                 # Without its plant a placement means the first rack of its system.
-                shares.append({"system": rack["system"], "cooling_plant": facts(rack)[1],
+                shares.append({"system": rack["system"], "hall": facts(rack)[1],
                                "service": service["id"], "gpu_share_ratio": share})
     return shares
 

@@ -84,10 +84,11 @@ def order_does_not_matter(suite):
 
 
 def data_copy(suite, name):
-    """A data folder of our own: the shipped catalog, points to be written."""
+    """A data folder of our own: as shipped, points to be written."""
     folder = suite.scratch / name
     (folder / "points").mkdir(parents=True)
-    (folder / "catalog").symlink_to(ROOT / "data/catalog")
+    for shipped in ("catalog", "climate", "power"):
+        (folder / shipped).symlink_to(ROOT / "data" / shipped)
     return folder
 
 
@@ -230,7 +231,8 @@ def scale(suite):
     for example in sorted((ROOT / "examples").glob("*.toml")):
         text = example.read_text()
         one, two = suite.plan(example), text
-        for key in ("demand_output_tokens_per_s", "committed_output_tokens_per_s", "owned", "max_buy"):
+        for key in ("demand_output_tokens_per_s", "committed_output_tokens_per_s", "owned", "max_buy", "positions", "max_positions",
+                    "energy_mwh"):
             two = re.sub(rf"^({key} = )(\d+)", lambda m: f"{m[1]}{2 * int(m[2])}", two, flags=re.M)
         two = re.sub(r'^(envelope|power)( = ")([\d.]+)', lambda m: f"{m[1]}{m[2]}{2 * float(m[3])!r}", two, flags=re.M)
         assert tomllib.loads(two)["site"]["envelope"] != tomllib.loads(text)["site"]["envelope"]

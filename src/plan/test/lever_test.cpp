@@ -70,7 +70,7 @@ max_buy = 1
 capital_usd_per_gpu_hour = 1
 [[placement]]
 system = "hgx-h200-air"
-cooling_plant = "air"
+hall = "air"
 service = "chat"
 gpu_share_ratio = 0.5
 [baseline]
@@ -81,7 +81,7 @@ precisions = ["fp8"]
 spec_decode = ["none"]
 [[baseline.placement]]
 system = "hgx-h200-air"
-cooling_plant = "air"
+hall = "air"
 service = "chat"
 gpu_share_ratio = 0.25
 )";

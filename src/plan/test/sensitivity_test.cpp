@@ -55,7 +55,10 @@ TEST(Sensitivity, EachChangeIsThePlanOfTheChangedSite) {
     EXPECT_NEAR(in_usd_per_hour(told.profit), relaxed_usd_per_hour(changed, timed) - base, 1e-6)
         << input << ' ' << change;
   };
-  expect("prices.energy", "+10 %", [](Site& s) { s.energy_price = s.energy_price * 1.1; });
+  expect("prices.energy", "+10 %", [](Site& s) {
+    s.energy_price = s.energy_price * 1.1;
+    s.year[0].energy_price = s.year[0].energy_price * 1.1;
+  });
   expect("prices of tokens", "-10 %", [](Site& s) {
     s.services[0].output_price = s.services[0].output_price * 0.9;
     s.services[0].input_price = s.services[0].input_price * 0.9;
