@@ -110,6 +110,17 @@ plan::Attribution find_levers(const plan::Site& baseline, const plan::Site& site
   return plan::attribute(baseline, site, catalog, found, query);
 }
 
+std::vector<plan::Phase> find_phases(const plan::Site& site, const catalog::Catalog& catalog,
+                                     std::span<const inference::MeasuredPoint> points,
+                                     const inference::GpuPowerEstimator& estimator) {
+  if (site.deliveries.empty()) {
+    return {};
+  }
+  return plan::plan_phases(
+      site, catalog,
+      plan::find_options(site.services, plan::accelerators_of(site, catalog), points, estimator));
+}
+
 void refuse_overwriting(const PlanOptions& options) {
   auto beside = std::filesystem::path{options.report_file};
   if (!options.report_file.empty() && !options.candidates_file.empty() &&
@@ -143,10 +154,7 @@ void run(const PlanOptions& options) {
   const auto sensitivities =
       optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator)}
               : std::nullopt;
-  const auto phases = plan::plan_phases(
-      planned->site, catalog,
-      plan::find_options(planned->site.services, plan::accelerators_of(planned->site, catalog),
-                         points, estimator));
+  const auto phases = find_phases(planned->site, catalog, points, estimator);
   if (!options.report_file.empty()) {
     write_report(options.report_file,
                  {planned->solved(), baseline, &catalog,
