@@ -40,4 +40,16 @@ std::vector<inference::MeasuredPoint> load_points(const DataOptions& options,
   return inference::load_points(paths, catalog);
 }
 
+std::optional<std::filesystem::path> shipped_claims_folder() {
+  const auto data = data_dir();
+  std::error_code ignored;
+  for (const auto& folder :
+       {data / "examples" / "claims", data.parent_path() / "examples" / "claims"}) {
+    if (std::filesystem::is_directory(folder, ignored)) {
+      return folder;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace perwatt::cli

@@ -11,6 +11,7 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/plan/plan.hpp"
+#include "perwatt/report/claims.hpp"
 #include "perwatt/report/plan_report.hpp"
 
 namespace perwatt::cli {
@@ -83,6 +84,17 @@ std::vector<inference::Frontier> frontiers_of(const plan::Site& site,
     frontiers.push_back(inference::build_frontier(query, catalog, points, estimator));
   }
   return frontiers;
+}
+
+/// The shipped claims on the plan's data; none where no cases are installed.
+std::vector<report::ClaimResult> claims_on(const catalog::Catalog& catalog,
+                                           std::span<const inference::MeasuredPoint> points) {
+  const auto folder = shipped_claims_folder();
+  if (!folder) {
+    return {};
+  }
+  return report::evaluate_claims(report::load_claim_cases(*folder),
+                                 {&catalog, points, data_dir() / "claims"});
 }
 
 /// FILE.html with FILE.md and FILE.csv beside it.
@@ -158,7 +170,8 @@ void run(const PlanOptions& options) {
   if (!options.report_file.empty()) {
     write_report(options.report_file,
                  {planned->solved(), baseline, &catalog,
-                  frontiers_of(planned->site, catalog, points, estimator), PERWATT_VERSION});
+                  frontiers_of(planned->site, catalog, points, estimator), PERWATT_VERSION, levers,
+                  sensitivities, points, claims_on(catalog, points)});
   }
   if (options.json) {
     auto json = plan_json(planned->solved(), catalog, baseline);

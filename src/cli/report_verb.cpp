@@ -25,20 +25,15 @@ struct ClaimsOptions {
 
 constexpr std::size_t kCurveStep = 2;  // every second point of a curve is printed
 
-/// --cases, else the shipped ones: beside the data when installed, in examples/ in the source tree.
+/// --cases, else the shipped ones.
 std::filesystem::path cases_folder(const ClaimsOptions& options) {
   if (!options.folder.empty()) {
     return options.folder;
   }
-  const auto data = data_dir();
-  std::error_code ignored;
-  for (const auto& folder :
-       {data / "examples" / "claims", data.parent_path() / "examples" / "claims"}) {
-    if (std::filesystem::is_directory(folder, ignored)) {
-      return folder;
-    }
+  if (const auto shipped = shipped_claims_folder()) {
+    return *shipped;
   }
-  throw_bad_input("no claim cases lie beside " + data.string(), "--cases",
+  throw_bad_input("no claim cases lie beside " + data_dir().string(), "--cases",
                   "name a folder of cases");
 }
 
@@ -77,12 +72,8 @@ constexpr std::size_t kWidth = 96;
 void print_summary(const std::vector<report::ClaimResult>& results) {
   TextTable table{{"claim", "who", "claimed", "verdict"}, {0, 1, 3}};
   for (const auto& result : results) {
-    auto verdict = result.verdict;
-    verdict.against.resize(std::min<std::size_t>(verdict.against.size(), 1));
-    const auto more = result.verdict.against.size() - verdict.against.size();
-    verdict.by_own_numbers = verdict.by_own_numbers && more == 0;
     table.add({result.claim.id, result.claim.made_by, report::claimed_text(result),
-               to_string(verdict) + (more > 0 ? " and " + std::to_string(more) + " more" : "")});
+               short_text(result.verdict)});
   }
   fmt::print("{}\n", table.text());
   for (const auto& result : results) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,5 +51,9 @@ void add_points_option(CLI::App& verb, DataOptions& options);
 /// The shipped points with the user's on top.
 [[nodiscard]] std::vector<inference::MeasuredPoint> load_points(const DataOptions& options,
                                                                 const catalog::Catalog& catalog);
+
+/// The shipped claim cases: beside the data when installed, in examples/ in the source tree;
+/// nothing beside a data folder of the user's own without any.
+[[nodiscard]] std::optional<std::filesystem::path> shipped_claims_folder();
 
 }  // namespace perwatt::cli

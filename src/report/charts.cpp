@@ -129,6 +129,20 @@ std::string deployment_number(std::size_t assignment) {
   return std::to_string(assignment + 1);
 }
 
+Json field(const char* name, const char* type, const char* title) {
+  Json json{{"field", name}, {"type", type}, {"title", nullptr}};
+  if (title != nullptr) {
+    json["title"] = title;
+  }
+  return json;
+}
+
+Json tooltip_quantity(const char* name, const char* title) {
+  auto json = field(name, "quantitative", title);
+  json["format"] = ",.4~r";
+  return json;
+}
+
 Json chart_config() {
   return {{"font", "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"},
           {"view", {{"stroke", nullptr}}},

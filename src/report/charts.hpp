@@ -64,8 +64,29 @@ class RackNames {
 /// Revenue against energy, capital and profit; plan beside baseline. Nothing without any money.
 [[nodiscard]] std::vector<Chart> cost_charts(const PlanReport& report);
 
+/// Baseline profit, the part of every lever with its 90 % interval, plan profit; coloured by class.
+/// Nothing without an attribution or where no lever differs.
+[[nodiscard]] std::vector<Chart> lever_charts(const PlanReport& report);
+
+/// Profit gained or lost by a change of one input, largest first. Nothing where no change has an
+/// effect.
+[[nodiscard]] std::vector<Chart> sensitivity_charts(const PlanReport& report);
+
+/// One per service with rows of at least two accelerators of the site: how many times as many
+/// tokens/s one yields as another, per GPU and per provisioned MW, over tokens/s per user.
+[[nodiscard]] std::vector<Chart> ratio_charts(const PlanReport& report, const RackNames& racks);
+
+/// A heat map of the hour classes; nothing with one class.
+[[nodiscard]] std::vector<Chart> hour_charts(const PlanReport& report);
+
 /// Width of the drawing area of all charts, in CSS pixels.
 inline constexpr double kChartWidth = 760;
+
+/// A field of the data as an encoding or a line of a tooltip; `title` null: none.
+[[nodiscard]] Json field(const char* name, const char* type, const char* title);
+
+/// A quantity of a tooltip, to four digits.
+[[nodiscard]] Json tooltip_quantity(const char* name, const char* title);
 
 /// Fonts, grid and axis style of all Vega-Lite charts.
 [[nodiscard]] Json chart_config();

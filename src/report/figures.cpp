@@ -143,14 +143,21 @@ class Headline {
         "unknown: measured points give medians, not the share of requests inside the SLO");
   }
 
+  [[nodiscard]] std::string policy_text() const {
+    return solved_.site->provisioning.policy == plan::ProvisioningPolicy::managed
+               ? "the tail of the joint draw, at the stated excursion probability"
+               : "every GPU of a powered rack at its cap";
+  }
+
   void add_power() {
     add("meter", "Power", "Drawn at the meter, mean", "MW", in_megawatts(totals_.meter),
         scaled(meters_, 1e-6), to_string(tags_.meter));
     add("meter_peak", "Power", "Drawn at the meter, peak", "MW", in_megawatts(totals_.meter_peak),
-        std::nullopt, to_string(tags_.reserved), "every GPU of a powered rack at its cap");
+        std::nullopt, to_string(tags_.reserved), policy_text());
     add("provisioned", "Power", "Provisioned", "MW", in_megawatts(totals_.provisioned),
         std::nullopt, to_string(tags_.reserved),
-        "a reservation at the meter, policy nameplate; the envelope is " +
+        "a reservation at the meter, policy " +
+            std::string{to_string(solved_.site->provisioning.policy)} + "; the envelope is " +
             power_text(solved_.site->envelope));
     add("it", "Power", "Drawn at the IT boundary, mean", "MW", in_megawatts(totals_.it),
         scaled(ends_.it, 1e-6), to_string(tags_.it), "nodes, network and other loads");
@@ -193,8 +200,10 @@ class Headline {
     const double energy = in_usd_per_hour(totals_.energy_cost);
     const double capital = in_usd_per_hour(totals_.capital_cost);
     const double profit = in_usd_per_hour(totals_.profit());
-    const double price = in_usd_per_kwh(solved_.site->energy_price) * 1e-3;  // USD/h per W
-    const auto energies = scaled(meters_, price);
+    // Dear hours may draw more than cheap ones: the cost scales with the draw, at its own mean
+    // price.
+    const double drawn = in_watts(totals_.meter);
+    const auto energies = drawn > 0 ? scaled(meters_, energy / drawn) : Interval{energy, energy};
     const Interval profits{
         profit - std::hypot(revenue - ends_.revenue.low, energies.high - energy),
         profit + std::hypot(ends_.revenue.high - revenue, energy - energies.low)};

@@ -3,10 +3,11 @@
 #include <iterator>
 
 #include "charts.hpp"
+#include "executive.hpp"
 #include "figures.hpp"
 #include "html_page.hpp"
+#include "plan_sections.hpp"
 #include "plan_summary.hpp"
-#include "plan_tables.hpp"
 #include "provenance.hpp"
 #include "text.hpp"
 #include <fmt/format.h>
@@ -59,38 +60,29 @@ std::string cards(const PlanReport& report) {
   return html + "</div>\n";
 }
 
-std::string chart_sections(const PlanReport& report) {
-  const RackNames racks{*report.solved.set};
-  std::string html;
-  for (const auto& charts : {cost_charts(report), power_flow_charts(report),
-                             frontier_charts(report, racks), power_curve_charts(report, racks)}) {
-    for (const auto& chart : charts) {
-      html += chart_section(chart);
-    }
+std::string executive_section(const PlanReport& report) {
+  std::string html = "<section id=\"in-short\">\n<h2>In short</h2>\n<ul class=\"statements\">\n";
+  for (const auto& statement : executive_statements(report)) {
+    html += fmt::format("<li><strong>{}.</strong> {}</li>\n", html_escaped(statement.label),
+                        html_escaped(statement.text));
   }
-  return html;
+  return html + "</ul>\n</section>\n";
 }
 
 }  // namespace
 
 std::string plan_html(const PlanReport& report) {
   auto html = page_head(title_text(report), report.version) + header(report);
-  const auto results = result_tables(report);
-  const bool optimal = report.solved.plan->status == plan::PlanStatus::optimal;
-  // A feasible plan shows its charts after the headline figures, an infeasible one after the
-  // reasons.
-  const std::size_t on_top = optimal ? 1 : results.size();
-  if (optimal) {
-    html += cards(report);
+  if (report.solved.plan->status == plan::PlanStatus::optimal) {
+    html += executive_section(report) + cards(report);
   }
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    if (i == on_top) {
-      html += chart_sections(report);
+  for (const auto& section : plan_sections(report)) {
+    for (const auto& chart : section.charts) {
+      html += chart_section(chart);
     }
-    html += to_html(results[i]);
-  }
-  if (on_top == results.size()) {
-    html += chart_sections(report);
+    for (const auto& table : section.tables) {
+      html += to_html(table);
+    }
   }
   for (const auto& table : provenance_tables(report)) {
     html += to_html(table);

@@ -1,5 +1,6 @@
+#include "executive.hpp"
+#include "plan_sections.hpp"
 #include "plan_summary.hpp"
-#include "plan_tables.hpp"
 #include "provenance.hpp"
 #include "text.hpp"
 #include <fmt/format.h>
@@ -15,10 +16,21 @@ std::string plan_markdown(const PlanReport& report) {
     text += fmt::format("**Infeasible:** {}\n\n",
                         markdown_escaped(report.solved.plan->infeasible_because));
   }
-  for (const auto& tables : {result_tables(report), provenance_tables(report)}) {
-    for (const auto& table : tables) {
+  if (report.solved.plan->status == plan::PlanStatus::optimal) {
+    text += "## In short\n\n";
+    for (const auto& statement : executive_statements(report)) {
+      text += fmt::format("- **{}.** {}\n", markdown_escaped(statement.label),
+                          markdown_escaped(statement.text));
+    }
+    text += '\n';
+  }
+  for (const auto& section : plan_sections(report)) {
+    for (const auto& table : section.tables) {
       text += to_markdown(table);
     }
+  }
+  for (const auto& table : provenance_tables(report)) {
+    text += to_markdown(table);
   }
   return text + fmt::format("Made by perwatt {}.\n", markdown_escaped(report.version));
 }

@@ -27,41 +27,6 @@ std::string change_text(const Figure& now, const Figure& then) {
   return (change >= 0 ? "+" : "") + percent_text(change, 3);
 }
 
-Table headline_table(const PlanReport& report) {
-  const auto now = headline_figures(report.solved, *report.catalog);
-  const bool compared =
-      report.baseline && report.baseline->plan->status == plan::PlanStatus::optimal;
-  const auto then =
-      compared ? headline_figures(*report.baseline, *report.catalog) : std::vector<Figure>{};
-  Table table{"headline",
-              "Headline figures",
-              "Time averages of the whole site. Intervals hold 90 % of repeats of the same "
-              "configuration and power; where rates and power both enter, they are combined as "
-              "independent. The tag is the weakest evidence a figure rests on.",
-              {{"figure", kProse}, {"unit"}, {"plan", kRight}, {"90 % interval", kRight}, {"tag"}},
-              {}};
-  if (compared) {
-    table.columns.insert(table.columns.end(), {{"baseline", kRight}, {"change", kRight}});
-  }
-  table.columns.push_back({"remark", kProse});
-  std::string group;
-  for (std::size_t i = 0; i < now.size(); ++i) {
-    if (now[i].group != group) {
-      group = now[i].group;
-      table.add_heading(group);
-    }
-    std::vector<Cell> cells{now[i].name, now[i].unit, value_text(now[i]), interval_text(now[i]),
-                            now[i].tag};
-    if (compared) {
-      cells.emplace_back(value_text(then[i]));
-      cells.emplace_back(change_text(now[i], then[i]));
-    }
-    cells.emplace_back(now[i].remark);
-    table.add(std::move(cells));
-  }
-  return table;
-}
-
 Table remedies_table(const plan::Plan& plan) {
   Table table{"remedies",
               "What would make it feasible",
@@ -278,6 +243,48 @@ Table racks_table(const plan::SolvedSite& solved) {
   return table;
 }
 
+}  // namespace
+
+Table headline_table(const PlanReport& report) {
+  const auto now = headline_figures(report.solved, *report.catalog);
+  const bool compared =
+      report.baseline && report.baseline->plan->status == plan::PlanStatus::optimal;
+  const auto then =
+      compared ? headline_figures(*report.baseline, *report.catalog) : std::vector<Figure>{};
+  Table table{"headline",
+              "Headline figures",
+              "Time averages of the whole site. Intervals hold 90 % of repeats of the same "
+              "configuration and power; where rates and power both enter, they are combined as "
+              "independent. The tag is the weakest evidence a figure rests on.",
+              {{"figure", kProse}, {"unit"}, {"plan", kRight}, {"90 % interval", kRight}, {"tag"}},
+              {}};
+  if (compared) {
+    table.columns.insert(table.columns.end(), {{"baseline", kRight}, {"change", kRight}});
+  }
+  table.columns.push_back({"remark", kProse});
+  std::string group;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (now[i].group != group) {
+      group = now[i].group;
+      table.add_heading(group);
+    }
+    std::vector<Cell> cells{now[i].name, now[i].unit, value_text(now[i]), interval_text(now[i]),
+                            now[i].tag};
+    if (compared) {
+      cells.emplace_back(value_text(then[i]));
+      cells.emplace_back(change_text(now[i], then[i]));
+    }
+    cells.emplace_back(now[i].remark);
+    table.add(std::move(cells));
+  }
+  return table;
+}
+
+std::vector<Table> deployment_tables(const plan::SolvedSite& solved) {
+  return {services_table(solved), configuration_table(solved), rates_table(solved),
+          power_table(solved), racks_table(solved)};
+}
+
 Table duals_table(const plan::SolvedSite& solved) {
   Table table{
       "duals",
@@ -327,21 +334,13 @@ Table flow_table(const plan::SolvedSite& solved) {
   return table;
 }
 
-}  // namespace
-
-std::vector<Table> result_tables(const PlanReport& report) {
-  const auto& solved = report.solved;
-  if (solved.plan->status != plan::PlanStatus::optimal) {
-    std::vector<Table> tables;
-    if (!solved.plan->remedies.empty()) {
-      tables.push_back(remedies_table(*solved.plan));
-    }
-    tables.push_back(services_table(solved));
-    return tables;
+std::vector<Table> infeasible_tables(const plan::SolvedSite& solved) {
+  std::vector<Table> tables;
+  if (!solved.plan->remedies.empty()) {
+    tables.push_back(remedies_table(*solved.plan));
   }
-  return {headline_table(report), services_table(solved), configuration_table(solved),
-          rates_table(solved),    power_table(solved),    racks_table(solved),
-          duals_table(solved),    flow_table(solved)};
+  tables.push_back(services_table(solved));
+  return tables;
 }
 
 }  // namespace perwatt::report

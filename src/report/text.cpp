@@ -46,6 +46,14 @@ std::string significant(double value, int digits) {
   return perwatt::significant(value, digits);
 }
 
+std::string signed_text(double value, int digits) {
+  constexpr double kRounding = 1e-6;
+  if (std::abs(value) < kRounding) {
+    return "0";
+  }
+  return (value > 0 ? "+" : "") + significant(value, digits);
+}
+
 std::string power_text(Watts power, int digits) {
   return with_prefix(in_watts(power), digits) + 'W';
 }
@@ -61,6 +69,14 @@ std::string money_text(UsdPerSecond rate, int digits) {
 
 std::string percent_text(double ratio, int digits) {
   return significant(100 * ratio, digits) + " %";
+}
+
+std::string listed(std::span<const std::string> parts) {
+  std::string text;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == parts.size() ? " and " : ", ") + parts[i];
+  }
+  return text;
 }
 
 std::string html_escaped(std::string_view text) {

@@ -2,11 +2,13 @@
 """Opens reports in headless Chromium: every chart must have marks, the console must stay silent, the
 page must load nothing and must not be blank. Reports that are broken on purpose must be found."""
 import argparse
+import csv
 import json
 import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -32,14 +34,21 @@ price_usd_per_million_output_tokens = 1
 system = "hgx-h200-air"
 owned = 10
 """
+EVERY_CHART = Path(__file__).with_name("site-every-chart.toml")
+ALL_KINDS = {f"chart-{kind}" for kind in
+             ("cost", "sankey", "frontier", "power", "levers", "sensitivities", "ratio", "hours")}
 LEAST_MARKS = 2  # a chart with less shows nothing
+LEAST_OF_CURVE = 8  # dots
+MOST_CHANGES = 12  # in a chart of sensitivities
+QUANTITIES_OF_HOURS = 7
 LEAST_TONES = 16  # different bytes in a picture that is not blank
 CONSOLE = re.compile(r":CONSOLE[:(]\d+\)?\] (.*)")
 REQUEST = re.compile(r"(Failed to load resource|Refused to|violates the following)")
 
 
 class Charts(HTMLParser):
-    """Marks of every element whose id begins with "chart-": shapes of marks, not axes, not legends."""
+    """Different marks of every element whose id begins with "chart-": shapes and texts where they stand, not
+    axes, not legends."""
 
     def __init__(self):
         super().__init__()
@@ -49,13 +58,14 @@ class Charts(HTMLParser):
         attributes = dict(attributes)
         if tag == "figure" and (attributes.get("id") or "").startswith("chart-"):
             self.chart = attributes["id"]
-            self.marks.setdefault(self.chart, 0)
+            self.marks.setdefault(self.chart, set())
         if self.chart and tag == "g":
             names = (attributes.get("class") or "").split()
             self.stack.append("role-mark" in names)
         drawn = {"path": "d", "rect": "width", "text": "x", "line": "x2"}.get(tag)
         if self.chart and drawn and self.stack and self.stack[-1] and (attributes.get("d") or tag != "path"):
-            self.marks[self.chart] += 1
+            self.marks[self.chart].add((tag, attributes.get("d"), attributes.get("transform"), attributes.get("x"),
+                                        attributes.get("y"), attributes.get("x2"), attributes.get("y2")))
 
     def handle_endtag(self, tag):
         if tag == "g" and self.chart and self.stack:
@@ -93,7 +103,7 @@ def tones(png):
     return len(set(zlib.decompress(packed))) if packed else 0
 
 
-def faults_of(page, browser, wanted_charts, scratch):
+def faults_of(page, browser, wanted_charts, scratch, picture=True):
     faults = []
     dom, console = browser.open(page, "--dump-dom")
     faults += [f"console: {line}" for line in console]
@@ -101,14 +111,16 @@ def faults_of(page, browser, wanted_charts, scratch):
     charts.feed(dom)
     if sorted(charts.marks) != sorted(wanted_charts):
         faults.append(f"charts are {sorted(charts.marks)}, not {sorted(wanted_charts)}")
-    faults += [f"{chart}: {marks} marks are drawn" for chart, marks in charts.marks.items() if marks < LEAST_MARKS]
-    picture = Path(scratch) / f"{page.stem}.png"
-    picture.unlink(missing_ok=True)
-    browser.open(page, f"--screenshot={picture}", "--window-size=1200,4000")
-    if not picture.is_file():
-        faults.append("no screenshot was taken")
-    elif tones(picture) < LEAST_TONES:
-        faults.append("the screenshot is blank")
+    faults += [f"{chart}: {len(marks)} marks are drawn, not {wanted_charts[chart]}"
+               for chart, marks in charts.marks.items() if len(marks) < wanted_charts.get(chart, 0)]
+    if picture:
+        shot = Path(scratch) / f"{page.stem}.png"
+        shot.unlink(missing_ok=True)
+        browser.open(page, f"--screenshot={shot}", "--window-size=1200,4000")
+        if not shot.is_file():
+            faults.append("no screenshot was taken")
+        elif tones(shot) < LEAST_TONES:
+            faults.append("the screenshot is blank")
     return [f"{page.name}: {fault}" for fault in faults]
 
 
@@ -118,11 +130,51 @@ def write_report(binary, site, page):
         assert page.with_suffix(suffix).stat().st_size > 0, suffix
 
 
-def charts_of(site, kinds):
-    services = re.findall(r'^\[\[service\]\]\s*\nid = "([a-z0-9-]+)"', site.read_text(), re.M)
-    assert services, site
-    return [f"chart-{kind}" for kind in kinds if kind in ("cost", "sankey")] + [
-        f"chart-{kind}-{service}" for kind in kinds if kind not in ("cost", "sankey") for service in services]
+def catalog(kind):
+    """Entries of the shipped catalog by id and by alias."""
+    names = {}
+    for file in sorted((ROOT / "data/catalog").glob("*.toml")):
+        for entry in tomllib.loads(file.read_text()).get(kind, []):
+            names.update({name: entry for name in [entry["id"], *entry.get("aliases", [])]})
+    return names
+
+
+def measured():
+    """Accelerators with rows that have a total rate and an interactivity, by model, input and output tokens."""
+    accelerators, models, found = catalog("accelerator"), catalog("model"), {}
+    for table in sorted((ROOT / "data/points").glob("*.csv")):
+        for row in csv.DictReader(table.open()):
+            if row["total_tokens_per_s_per_gpu"] and (row["interactivity_tokens_per_s"] or row["tpot_median_s"]):
+                key = models[row["model"]]["id"], row["isl_tokens"], row["osl_tokens"]
+                found.setdefault(key, set()).add(accelerators[row["accelerator"]]["id"])
+    return found
+
+
+def charts_of(binary, site):
+    """The charts a site's report must have, and how many marks at least, from its file, its plan and the measured
+    points."""
+    with site.open("rb") as file:
+        stated = tomllib.load(file)
+    plan = json.loads(subprocess.run([binary, "plan", str(site), "--json"], check=True, capture_output=True,
+                                     timeout=120).stdout)
+    systems, accelerators, rows = catalog("system"), catalog("accelerator"), measured()
+    owned = {accelerators[systems[rack["system"]]["accelerator"]]["id"] for rack in stated["rack"]}
+    charts = {}
+    for service in stated["service"]:
+        charts |= {f"chart-{kind}-{service['id']}": LEAST_MARKS for kind in ("frontier", "power")}
+        key = service["model"], str(service.get("isl_tokens", "")), str(service.get("osl_tokens", ""))
+        if len(owned & rows.get(key, set())) > 1:
+            charts[f"chart-ratio-{service['id']}"] = 2 * LEAST_OF_CURVE
+    if plan["status"] == "optimal":
+        charts |= {"chart-cost": LEAST_MARKS, "chart-sankey": LEAST_MARKS}
+        changes = [change for change in plan["sensitivities"] if abs(change["usd_per_hour"] or 0) > 1e-6]
+        charts["chart-sensitivities"] = min(len(changes), MOST_CHANGES)
+        parts = [part for part in plan.get("attribution", []) if part["differs"]]
+        if parts:
+            charts["chart-levers"] = len(parts) + 2  # between baseline and plan
+        if len(plan["hour_classes"]) > 1:
+            charts["chart-hours"] = QUANTITIES_OF_HOURS * len(plan["hour_classes"])
+    return charts
 
 
 def broken(page, name, old, new):
@@ -134,6 +186,19 @@ def broken(page, name, old, new):
     return copy
 
 
+def defects_of(page):
+    """Copies of a report, each with one chart that has lost its data or its spec."""
+    for kind in ("levers", "sensitivities", "hours", "ratio-chat"):
+        chart = re.search(f'data-chart="chart-{kind}">(.*?)</script>', page.read_text()).group(1)
+        yield broken(page, f"empty-{kind}", chart, re.sub(r'"values":\[.*?\]\}', '"values":[]}', chart))
+        yield broken(page, f"garbled-{kind}", chart, chart.replace('"encoding"', '"encodings"'))
+
+
+def undetected(pages, browser, wanted, scratch):
+    return [f"{page.name}: a defect was not found" for page in pages
+            if not faults_of(page, browser, wanted, scratch, picture=False)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--perwatt", required=True, help="the binary")
@@ -141,15 +206,18 @@ def main():
     options = parser.parse_args()
     browser, faults = Browser(options.chromium), []
     with tempfile.TemporaryDirectory() as scratch:
-        for site in sorted((ROOT / "examples").glob("*.toml")):
+        for site in [*sorted((ROOT / "examples").glob("*.toml")), EVERY_CHART]:
             page = Path(scratch) / f"{site.stem}.html"
             write_report(options.perwatt, site, page)
-            wanted = charts_of(site, ("cost", "sankey", "frontier", "power"))
-            faults += faults_of(page, browser, wanted, scratch)
+            faults += faults_of(page, browser, charts_of(options.perwatt, site), scratch)
+        every = Path(scratch) / f"{EVERY_CHART.stem}.html"
+        wanted = charts_of(options.perwatt, EVERY_CHART)
+        assert {re.sub("-chat$", "", chart) for chart in wanted} == ALL_KINDS, wanted
+        faults += undetected(defects_of(every), browser, wanted, scratch)
         page = Path(scratch) / "claims.html"
         claims = json.loads(subprocess.run([options.perwatt, "report", "claims", "--json", "--out", str(page)], check=True,
                                            capture_output=True, timeout=120).stdout)["claims"]
-        wanted = [f"chart-{claim['id']}" for claim in claims if claim["curves"]]
+        wanted = {f"chart-{claim['id']}": LEAST_MARKS for claim in claims if claim["curves"]}
         assert wanted
         faults += faults_of(page, browser, wanted, scratch)
         small = Path(scratch) / "infeasible.toml"
@@ -157,14 +225,12 @@ def main():
         page = small.with_suffix(".html")
         write_report(options.perwatt, small, page)
         assert "<strong>Infeasible:</strong>" in page.read_text()
-        faults += faults_of(page, browser, charts_of(small, ("frontier", "power")), scratch)
-
-        wanted = charts_of(small, ("frontier", "power"))
-        for copy in (broken(page, "no-data", '"layer":[', '"layer":[{}],"unused":['),
-                     broken(page, "no-render", "vegaEmbed('#'", "void ('#'"),
-                     broken(page, "loads", "</main>", '<img src="https://example.org/x.png"></main>')):
-            if not faults_of(copy, browser, wanted, scratch):
-                faults.append(f"{copy.name}: a defect was not found")
+        wanted = charts_of(options.perwatt, small)
+        faults += faults_of(page, browser, wanted, scratch)
+        faults += undetected((broken(page, "no-data", '"layer":[', '"layer":[{}],"unused":['),
+                              broken(page, "no-render", "vegaEmbed('#'", "void ('#'"),
+                              broken(page, "loads", "</main>", '<img src="https://example.org/x.png"></main>')),
+                             browser, wanted, scratch)
     print("\n".join(faults) or "all reports are drawn and silent")
     return bool(faults)
 

@@ -30,10 +30,6 @@ std::string lead(std::span<const ClaimResult> results) {
       results.size(), supported, partly, results.size() - supported - partly);
 }
 
-Json field(const char* name, const char* type, const char* title) {
-  return {{"field", name}, {"type", type}, {"title", title}};
-}
-
 /// The curves of one claim with its value as a rule.
 Chart curve_chart(const ClaimResult& result) {
   Json values = Json::array();

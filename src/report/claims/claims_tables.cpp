@@ -45,6 +45,24 @@ Table claims_table(std::span<const ClaimResult> results) {
   return table;
 }
 
+Table short_claims_table(std::span<const ClaimResult> results) {
+  Table table{"claims",
+              "Published claims on the same data",
+              "What vendors and others state, and what the measured points and published numbers "
+              "behind this plan say. In full: perwatt report claims.",
+              {{"claim", Align::prose},
+               {"claimed", Align::right},
+               {"computed", Align::prose},
+               {"verdict", Align::prose}},
+              {}};
+  for (const auto& result : results) {
+    table.add(
+        {result.claim.statement + " (" + result.claim.made_by + ", " + result.claim.date + ")",
+         claimed_text(result), computed_text(result), short_text(result.verdict)});
+  }
+  return table;
+}
+
 Table figures_table(const ClaimResult& result) {
   const auto& claim = result.claim;
   Table table{"claim-" + claim.id,

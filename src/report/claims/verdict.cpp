@@ -137,6 +137,14 @@ std::string to_string(const Verdict& verdict) {
   return {};
 }
 
+std::string short_text(Verdict verdict) {
+  const std::size_t sides = verdict.against.size();
+  verdict.against.resize(std::min<std::size_t>(sides, 1));
+  const auto more = sides - verdict.against.size();
+  verdict.by_own_numbers = verdict.by_own_numbers && more == 0;
+  return to_string(verdict) + (more > 0 ? " and " + std::to_string(more) + " more" : "");
+}
+
 std::string why_text(const ClaimResult& result) {
   std::vector<std::string> held;
   std::vector<std::string> missed;

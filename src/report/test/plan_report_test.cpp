@@ -7,8 +7,8 @@
 
 #include "charts.hpp"
 #include "figures.hpp"
-#include "measured_points.hpp"
-#include "plan_tables.hpp"
+#include "plan_case.hpp"
+#include "plan_sections.hpp"
 #include "provenance.hpp"
 #include "text.hpp"
 #include <gtest/gtest.h>
@@ -19,60 +19,12 @@
 namespace perwatt::report {
 namespace {
 
-constexpr const char* kHostile = "</script><script>alert('x|y')</script>";
-
-/// A row whose texts try to break out of the report.
-inference::MeasuredPoint hostile_row(double output_per_gpu, double interactivity,
-                                     double gpu_watts) {
-  auto point = row(output_per_gpu, interactivity, gpu_watts);
-  point.source = kHostile;
-  point.url = "javascript:alert(1)";
-  point.read_at = "/some/folder/points.csv:7";
-  return point;
-}
-
-std::string site_text(const std::string& envelope) {
-  return "[site]\nname = \"A <b>site</b>\"\nenvelope = \"" + envelope +
-         "\"\navailability_ratio = 0.9\n"
-         "[prices]\ntable = \"2026-08\"\nenergy_usd_per_kwh = 0.1\n"
-         "[[service]]\nid = \"" +
-         kHostile +
-         "\"\nmodel = \"deepseek-r1\"\nisl_tokens = 1024\nosl_tokens = 1024\n"
-         "min_interactivity = \"20tok/s\"\ndemand_output_tokens_per_s = 1000000\n"
-         "committed_output_tokens_per_s = 1000\n"
-         "price_usd_per_million_output_tokens = 2\nprice_usd_per_million_input_tokens = 0.5\n"
-         "[[rack]]\nsystem = \"hgx-h200-air\"\nowned = 4\nmax_buy = 6\n"
-         "[[load]]\nname = \"storage\"\npower = \"20kW\"\n";
-}
-
-/// A solved site with all that its report points into.
-struct Case {
-  std::vector<inference::MeasuredPoint> points{hostile_row(300, 60, 500), hostile_row(900, 40, 600),
-                                               hostile_row(2000, 15, 690)};
-  inference::GpuPowerEstimator estimator{points, shipped_catalog()};
-  plan::Site site;
-  plan::CandidateSet set;
-  plan::Plan plan;
-  PlanReport report;
-};
-
-std::unique_ptr<Case> make_case(const std::string& envelope) {
-  auto made = std::make_unique<Case>();
-  made->site = plan::parse_site(site_text(envelope), "test.toml", shipped_catalog());
-  made->set = plan::build_candidates(made->site, shipped_catalog(), made->points, made->estimator);
-  made->plan = plan::solve_plan(made->site, made->set);
-  inference::FrontierQuery query;
-  query.model = "deepseek-r1";
-  query.workload = made->site.services[0].workload;
-  query.price_table = made->site.price_table;
-  query.systems = {"hgx-h200-air"};
-  made->report = {
-      {&made->site, &made->set, &made->plan},
-      {},
-      &shipped_catalog(),
-      {inference::build_frontier(query, shipped_catalog(), made->points, made->estimator)},
-      "1.2.3"};
-  return made;
+std::vector<Table> result_tables(const PlanReport& report) {
+  std::vector<Table> tables;
+  for (const auto& section : plan_sections(report)) {
+    tables.insert(tables.end(), section.tables.begin(), section.tables.end());
+  }
+  return tables;
 }
 
 /// `html` without the content of its scripts and its style.
@@ -101,8 +53,8 @@ std::size_t count_of(const std::string& text, const std::string& part) {
 }
 
 TEST(PlanHtml, SameInputSameBytes) {
-  const auto first = make_case("1MW");
-  const auto second = make_case("1MW");
+  const auto first = make_rich_case();
+  const auto second = make_rich_case();
   EXPECT_EQ(plan_html(first->report), plan_html(second->report));
   EXPECT_EQ(plan_markdown(first->report), plan_markdown(second->report));
   EXPECT_EQ(plan_csv(first->report), plan_csv(second->report));
@@ -126,7 +78,7 @@ TEST(PlanHtml, LoadsNothing) {
 }
 
 TEST(PlanHtml, OutsideTextNeverBecomesMarkup) {
-  const auto made = make_case("1MW");
+  const auto made = make_rich_case();
   const auto html = plan_html(made->report);
   EXPECT_EQ(html.find("<script>alert"), std::string::npos);
   EXPECT_EQ(html.find("<b>site"), std::string::npos);
@@ -135,11 +87,12 @@ TEST(PlanHtml, OutsideTextNeverBecomesMarkup) {
 }
 
 TEST(PlanHtml, EveryChartHasItsElementAndItsSpec) {
-  const auto made = make_case("1MW");
+  const auto made = make_rich_case();
   const auto html = plan_html(made->report);
-  for (const auto* id :
-       {"chart-cost", "chart-sankey", "chart-frontier-script-script-alert-x-y-script",
-        "chart-power-script-script-alert-x-y-script"}) {
+  for (const auto* id : {"chart-cost", "chart-sankey", "chart-levers", "chart-sensitivities",
+                         "chart-hours", "chart-ratio-script-script-alert-x-y-script",
+                         "chart-frontier-script-script-alert-x-y-script",
+                         "chart-power-script-script-alert-x-y-script"}) {
     EXPECT_NE(html.find("id=\"" + std::string{id} + "\""), std::string::npos) << id;
     EXPECT_NE(html.find("data-chart=\"" + std::string{id} + "\">{"), std::string::npos) << id;
   }
@@ -160,7 +113,7 @@ TEST(PlanHtml, InfeasibleTellsReasonAndRemedies) {
 }
 
 TEST(PlanMarkdown, HasEveryTableWithEveryRow) {
-  const auto made = make_case("1MW");
+  const auto made = make_rich_case();
   const auto text = plan_markdown(made->report);
   for (const auto& tables : {result_tables(made->report), provenance_tables(made->report)}) {
     for (const auto& table : tables) {
@@ -173,8 +126,7 @@ TEST(PlanMarkdown, HasEveryTableWithEveryRow) {
 }
 
 TEST(PlanTables, EveryRowHasACellForEveryColumn) {
-  const auto made = make_case("1MW");
-  made->report.baseline = made->report.solved;
+  const auto made = make_rich_case();
   for (const auto& tables : {result_tables(made->report), provenance_tables(made->report)}) {
     for (const auto& table : tables) {
       EXPECT_FALSE(table.rows.empty()) << table.title;

@@ -77,6 +77,10 @@ struct Verdict {
 /// "supported", "supported only against h100, table 2026-04", "not reproducible: no data".
 [[nodiscard]] std::string to_string(const Verdict& verdict);
 
+/// The same with the first of several named: "supported only against h100, table 2026-04 and 3
+/// more".
+[[nodiscard]] std::string short_text(Verdict verdict);
+
 struct ClaimResult {
   ClaimCase claim;
   std::vector<ClaimFigure> figures;
