@@ -24,6 +24,7 @@ PlanModel::PlanModel(const Site& site, const CandidateSet& set, const ManagedDra
   earn_ = options.relaxed.empty() ? 1.0 : 0.0;
   add_rows();
   add_placement_rows();
+  over_nameplate_ = most_over_nameplate();
   hall_rows_.resize(set.halls.size());
   halls_.resize(set.halls.size());
   for (std::size_t p = 0; p < set.halls.size(); ++p) {
@@ -163,6 +164,10 @@ void PlanModel::add_rack(std::size_t k) {
       powered.emplace_back(row, reserved);
     }
   }
+  if (hall.most_design >= 0) {
+    powered.emplace_back(hall.most_design,
+                         -over_nameplate_ * in_megawatts(rack.provisioned_it_per_rack.value));
+  }
   if (hall.positions >= 0) {
     powered.emplace_back(hall.positions, 1.0);
   }
@@ -215,7 +220,7 @@ void PlanModel::add_excess(const Limit& limit) {
   switch (limit.kind) {
     case Limit::Kind::envelope:
       present = in_megawatts(site_.envelope);
-      for (const auto* rows : {&power_rows_, &mean_rows_}) {
+      for (const auto* rows : {&power_rows_, &import_rows_}) {
         for (const int row : *rows) {
           entries.emplace_back(row, -1.0);
         }
@@ -245,6 +250,9 @@ void PlanModel::add_excess(const Limit& limit) {
       break;
     case Limit::Kind::hall_capacity:
       present = in_megawatts(*set_.halls[limit.index].hall->it_capacity);
+      if (const int row = hall_rows_[limit.index].design_limit; row >= 0) {
+        entries.emplace_back(row, -1.0);
+      }
       for (const int row : hall_rows_[limit.index].capacity) {
         entries.emplace_back(row, -set_.halls[limit.index].usable_ratio);
       }

@@ -13,7 +13,8 @@ constexpr double kTight = 1e-9;  // relative violation that a cut may leave
 constexpr int kMostRounds = 200;
 constexpr double kHoursPerYear = 8760;
 constexpr double kJoulesPerMwh = 3.6e9;
-constexpr double kFirmHours = 4;  // a battery counts at the peak with what it gives this long
+/// Of two plants that cost alike the smaller: a thousandth of a cent per hour and MW.
+constexpr double kDesignUsdPerHourPerMw = 1e-5;
 
 std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) {
   const auto& x = curve.load_ratio;
@@ -25,28 +26,42 @@ std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) 
 
 std::optional<double> PlanModel::stated_design(std::size_t p) const {
   const auto& capacity = set_.halls[p].hall->it_capacity;
-  return capacity ? std::optional{in_megawatts(*capacity)} : std::nullopt;
+  const bool may_grow =
+      is_physical(p) &&
+      std::any_of(options_.relaxed.begin(), options_.relaxed.end(), [&](const Limit& limit) {
+        return limit.kind == Limit::Kind::hall_capacity && limit.index == p;
+      });
+  return capacity && !may_grow ? std::optional{in_megawatts(*capacity)} : std::nullopt;
 }
 
-double PlanModel::firm_supply() const {
-  double firm = 0;
-  for (const auto& supply : site_.supplies) {
-    const double power = in_megawatts(supply.power);
-    firm += supply.is_battery
-                ? std::min(power, supply.energy.in_base() / kJoulesPerMwh / kFirmHours)
-                : power;
-  }
-  return firm;
-}
-
-double PlanModel::reserved_by_loads() const {
-  double reserved = 0;
+double PlanModel::room_inside(Watts envelope) const {
+  double room = in_megawatts(envelope + firm_supply(site_));
   for (std::size_t p = 0; p < set_.halls.size(); ++p) {
     if (!is_managed() && !is_physical(p)) {  // else they are in the hall's rows
-      reserved += in_megawatts(set_.halls[p].load_it.value) * set_.halls[p].meter_over_it;
+      room -= in_megawatts(set_.halls[p].load_it.value) * set_.halls[p].meter_over_it;
     }
   }
-  return reserved;
+  return room;
+}
+
+double PlanModel::most_over_nameplate() const {
+  if (!is_managed()) {
+    return 1;
+  }
+  std::vector<double> tail;  // by group alone; together they are at most the sum
+  for (std::size_t g = 0; g < managed_.groups.size(); ++g) {
+    std::vector<double> swing(managed_.groups.size(), 0.0);
+    swing[g] = 1;
+    tail.push_back(managed_.limit->cut_at(swing).swing_coefficients[g]);
+  }
+  double most = 1;
+  for (const auto& candidate : set_.candidates) {
+    const auto& rack = set_.racks[candidate.rack];
+    const Watts reserved = candidate.it_per_gpu.value +
+                           swing_per_gpu(rack, candidate) * tail[managed_.group_of(candidate)];
+    most = std::max(most, reserved * rack.gpus_per_rack / rack.provisioned_it_per_rack.value);
+  }
+  return most;
 }
 
 UsdPerSecond PlanModel::constant_cost() const {
@@ -61,20 +76,20 @@ UsdPerSecond PlanModel::constant_cost() const {
 
 void PlanModel::set_envelope(Watts envelope) {
   for (const int row : power_rows_) {
-    program_.set_row_bounds(row, -kInf,
-                            in_megawatts(envelope) + firm_supply() - reserved_by_loads());
+    program_.set_row_bounds(row, -kInf, room_inside(envelope));
   }
-  for (const int row : mean_rows_) {
-    program_.set_row_bounds(row, 0, in_megawatts(envelope));
+  for (const int row : import_rows_) {
+    program_.set_row_bounds(row, -kInf, in_megawatts(envelope));
   }
 }
 
 void PlanModel::add_power_rows() {
-  const double envelope = in_megawatts(site_.envelope);
   for (std::size_t h = 0; h < hours(); ++h) {
-    power_rows_.push_back(program_.add_row(-kInf, envelope + firm_supply() - reserved_by_loads()));
+    power_rows_.push_back(program_.add_row(-kInf, room_inside(site_.envelope)));
     if (!site_.supplies.empty()) {
-      mean_rows_.push_back(program_.add_row(0, envelope));
+      mean_rows_.push_back(program_.add_row(0, 0));
+      import_rows_.push_back(program_.add_row(-kInf, in_megawatts(site_.envelope)));
+      program_.add_column(0, 0, kInf, {{mean_rows_.back(), -1.0}, {import_rows_.back(), 1.0}});
     }
   }
 }
@@ -104,6 +119,12 @@ void PlanModel::add_hall_rows(std::size_t p) {
           program_.add_row(-kInf, *design * hall.usable_ratio - (is_managed() ? 0.0 : load)));
     }
   }
+  if (hall.hall->it_capacity && !stated_design(p)) {
+    rows.design_limit = program_.add_row(-kInf, in_megawatts(*hall.hall->it_capacity));
+  }
+  if (is_managed() && is_modular(p)) {
+    rows.most_design = program_.add_row(-kInf, over_nameplate_ * load);
+  }
   if (hall.hall->positions) {
     rows.positions = program_.add_row(-kInf, *hall.hall->positions);
   }
@@ -114,22 +135,16 @@ void PlanModel::add_hall_columns(std::size_t p) {
   const auto& rows = hall_rows_[p];
   auto& columns = halls_[p];
   if (is_physical(p) && !stated_design(p)) {
-    // It grows with the racks: what is reserved loads it as far as the warmest hour allows.
-    std::vector<Entry> entries;
-    if (!is_managed()) {
-      entries.emplace_back(rows.reserved, -hall.usable_ratio);
-      for (std::size_t h = 0; h < hours(); ++h) {
-        entries.emplace_back(power_rows_[h], facility::meter_ratio_at(hall.hall->curves->worst[h],
-                                                                      hall.usable_ratio));
-      }
-    }
-    columns.design = program_.add_column(0, 0, kInf, entries);
+    add_design(p);
   }
   if (is_managed()) {
     add_tail(p);
-  } else if (is_physical(p) && stated_design(p)) {
+  } else if (is_physical(p) && !is_modular(p)) {
     const int reserved = program_.add_column(0, 0, kInf, {{rows.reserved, -1.0}});
     columns.reserved.assign(hours(), reserved);
+    if (columns.design >= 0) {
+      program_.add_cut(0, kInf, {{columns.design, hall.usable_ratio}, {reserved, -1.0}});
+    }
   }
   for (std::size_t h = 0; h < hours(); ++h) {
     if (!rows.it.empty()) {
@@ -149,6 +164,30 @@ void PlanModel::add_hall_columns(std::size_t p) {
                 columns.peak[h]);
     }
   }
+}
+
+/// A plant that grows with the racks is loaded by what is reserved as far as the warmest hour
+/// allows; under managed provisioning, whose reservation differs between hours, at most so far.
+void PlanModel::add_design(std::size_t p) {
+  const auto& hall = set_.halls[p];
+  const auto& rows = hall_rows_[p];
+  std::vector<Entry> entries;
+  double least = 0;
+  double cost = 0;
+  if (!is_modular(p)) {
+    least = in_megawatts(*hall.hall->it_capacity);
+    entries.emplace_back(rows.design_limit, 1.0);
+  } else if (is_managed()) {
+    cost = kDesignUsdPerHourPerMw;
+    entries.emplace_back(rows.most_design, hall.usable_ratio);
+  } else {
+    entries.emplace_back(rows.reserved, -hall.usable_ratio);
+    for (std::size_t h = 0; h < hours(); ++h) {
+      entries.emplace_back(
+          power_rows_[h], facility::meter_ratio_at(hall.hall->curves->worst[h], hall.usable_ratio));
+    }
+  }
+  halls_[p].design = program_.add_column(-earn_ * cost, least, kInf, entries);
 }
 
 void PlanModel::add_tail(std::size_t p) {
