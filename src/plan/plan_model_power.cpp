@@ -48,17 +48,19 @@ double PlanModel::most_over_nameplate() const {
   if (!is_managed()) {
     return 1;
   }
-  std::vector<double> tail;  // by group alone; together they are at most the sum
-  for (std::size_t g = 0; g < managed_.groups.size(); ++g) {
-    std::vector<double> swing(managed_.groups.size(), 0.0);
-    swing[g] = 1;
-    tail.push_back(managed_.limit->cut_at(swing).swing_coefficients[g]);
+  // Every group in its highest scenario: no tail is above it, whatever the probability.
+  const auto& scenarios = managed_.limit->scenarios();
+  std::vector<double> highest(managed_.groups.size(), 0.0);
+  for (std::size_t w = 0; w < scenarios.scenarios(); ++w) {
+    for (std::size_t g = 0; g < highest.size(); ++g) {
+      highest[g] = std::max(highest[g], scenarios.ratio(w, g) - 1);
+    }
   }
   double most = 1;
   for (const auto& candidate : set_.candidates) {
     const auto& rack = set_.racks[candidate.rack];
     const Watts reserved = candidate.it_per_gpu.value +
-                           swing_per_gpu(rack, candidate) * tail[managed_.group_of(candidate)];
+                           swing_per_gpu(rack, candidate) * highest[managed_.group_of(candidate)];
     most = std::max(most, reserved * rack.gpus_per_rack / rack.provisioned_it_per_rack.value);
   }
   return most;

@@ -63,7 +63,7 @@ def make_hall(random, index, megawatts):
     hall = {"id": f"hall {index}", "cooling_plant": plant}
     if plant in PLANTS and random.random() < 0.6:
         hall["supply_temperature"] = f"{random.randint(*PLANTS[plant])}C"
-    if random.random() < 0.6:
+    if random.random() < 0.75:
         hall["positions"] = max(0, round(megawatts / 0.1 * log_uniform(random, 0.02, 1)))
     if random.random() < 0.4:
         hall["it_capacity"] = f"{rounded(megawatts * log_uniform(random, 0.1, 1.5))}MW"
@@ -79,7 +79,7 @@ def make_supply(random, index, megawatts):
         if random.random() < 0.5:
             supply["round_trip_ratio"] = rounded(random.uniform(0.6, 1), 2)
     else:
-        supply |= {"kind": "generation", "usd_per_kwh": rounded(random.uniform(0.03, 0.2), 3)}
+        supply |= {"kind": "generation", "usd_per_kwh": rounded(random.uniform(0.01, 0.2), 3)}
         if random.random() < 0.5:
             supply["hours_per_year"] = random.choice([0, 100, 2000, 8760])
         if random.random() < 0.5:
@@ -136,6 +136,10 @@ def make_site(random):
         racks.append(rack)
     site["rack"] = racks
     site["service"] = [random_site.make_service(random, i, megawatts) for i in range(random.choice([1, 1, 2, 3]))]
+    for service in site["service"]:
+        if random.random() < 0.25:
+            service["committed_output_tokens_per_s"] = rounded(
+                service["demand_output_tokens_per_s"] * log_uniform(random, 0.02, 0.9))
     site["load"] = [{"name": "storage", "power": f"{rounded(megawatts * 20)}kW"}
                     | ({"hall": random.choice(halls)["id"]} if random.random() < 0.5 else {})
                     for _ in range(random.choice([0, 0, 1]))]
@@ -143,7 +147,7 @@ def make_site(random):
     if len(with_positions) > 1:
         start, end = random.sample(with_positions, 2)
         site["retrofit"] = [{"from": start, "to": end, "max_positions": random.randint(0, 200),
-                             "capital_usd_per_position_hour": rounded(random.uniform(0, 20), 3)}]
+                             "capital_usd_per_position_hour": rounded(log_uniform(random, 0.1, 20), 3)}]
     site["supply"] = [make_supply(random, i, megawatts) for i in range(random.choice([0, 0, 1, 2]))]
     site["provisioning"] = make_provisioning(random)
     return {k: v for k, v in site.items() if v}, hourly

@@ -10,7 +10,7 @@ import tomllib
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
 
 import reference as base
@@ -54,7 +54,6 @@ class Rack:
     cap: float
     reserved: float  # MW of IT per rack
     idle: float      # MW of IT per GPU
-    slope: float     # W at the inlet per W of board
     capital: float   # USD/h per GPU
 
 
@@ -67,6 +66,7 @@ class Column:
     it: float = 0.0       # MW per GPU while serving
     mean_it: float = 0.0
     revenue: float = 0.0  # USD/h per GPU
+    swing: float = 0.0    # MW per GPU that moves with the profile
 
 
 @dataclass
@@ -162,7 +162,7 @@ def read_rack(r, hall, index, document, catalog):
     idle = min(cap, plain.idle_gpu_watts * hall.leakage)
     return Rack(system, index, plain.owned, plain.max_buy, plain.gpus, cap,
                 base.it_watts_per_gpu(catalog, system, cap, provisioned=True) * plain.gpus / 1e6, it(idle) / 1e6,
-                (it(cap) - it(cap / 2)) / (cap / 2), plain.capital_per_gpu or 0.0)
+                plain.capital_per_gpu or 0.0)
 
 
 def read_supplies(document, carbon_price):
@@ -218,6 +218,10 @@ def price(year, rack, service, column, catalog):
     a = year.availability
     column.it = base.it_watts_per_gpu(catalog, rack.system, column.gpu_watts) / 1e6
     column.mean_it = a * column.it + (1 - a) * rack.idle
+    low = min(column.gpu_watts, 0.99 * rack.cap)
+    rises = [(rack.cap - low) * i / 16 for i in range(1, 17)]
+    at = [base.it_watts_per_gpu(catalog, rack.system, low + rise) for rise in [0.0, *rises]]
+    column.swing = column.gpu_watts / 1e6 * max((it - at[0]) / rise for it, rise in zip(at[1:], rises))
     usd = column.at.output * service.usd_per_output
     if column.at.total is not None:
         usd += (column.at.total - column.at.output) * service.usd_per_input
@@ -335,16 +339,13 @@ class Program:
                 self.row({design: hall.usable} | {y: -k * w for y, w in racks.items()}, -np.inf, k * hall.load)
         self.design.append(design)
 
-    def swing(self, c):
-        return c.gpu_watts * self.year.racks[c.rack].slope / 1e6
-
     def group(self, c):
         return self.year.groups.index((c.service, c.rack, c.at.point.deployment[4]))
 
     def _over_nameplate(self):
         year = self.year
-        tails = [tail_of(column - 1, year.tail)[0] for column in year.ratios.T]
-        return max([1.0] + [(c.it + self.swing(c) * tails[self.group(c)]) * year.racks[c.rack].gpus
+        highest = np.maximum(0.0, year.ratios.max(axis=0) - 1)
+        return max([1.0] + [(c.it + c.swing * highest[self.group(c)]) * year.racks[c.rack].gpus
                             / year.racks[c.rack].reserved for c in year.columns])
 
     def _above(self, meter, load, p, curve, equal=False):
@@ -416,9 +417,15 @@ class Program:
 
     def _solve(self, integer, time_limit):
         matrix, low, high = self._matrix()
-        return milp(-np.array(self.gain), constraints=LinearConstraint(matrix, low, high),
-                    integrality=np.array(self.integer, float) if integer else None, bounds=Bounds(0, self.upper),
-                    options={"mip_rel_gap": 1e-6, "time_limit": time_limit})
+
+        def answer(presolve):
+            return milp(-np.array(self.gain), constraints=LinearConstraint(matrix, low, high),
+                        integrality=np.array(self.integer, float) if integer else None, bounds=Bounds(0, self.upper),
+                        options={"mip_rel_gap": 1e-6, "time_limit": time_limit, "presolve": presolve})
+
+        first = answer(True)
+        # Its presolve calls a few feasible integer programs infeasible.
+        return answer(False) if integer and first.status == 2 else first
 
     def _cut(self, x):
         """Adds the tail's cuts that a solution breaks."""
@@ -428,18 +435,18 @@ class Program:
                 swing = np.zeros(len(year.groups))
                 for i, c in enumerate(year.columns):
                     if year.racks[c.rack].hall == p:
-                        swing[self.group(c)] += self.swing(c) * x[self.x[i][h]]
+                        swing[self.group(c)] += c.swing * x[self.x[i][h]]
                 tail, weights = tail_of((year.ratios - 1) @ swing, year.tail)
                 if x[self.reserved[p][h]] >= x[self.full[p][h]] + tail - 1e-8 * (1 + tail):
                     continue
                 found = True
                 slope = weights @ (year.ratios - 1)
                 self.row({self.reserved[p][h]: 1.0, self.full[p][h]: -1.0}
-                         | {self.x[i][h]: -self.swing(c) * slope[self.group(c)]
+                         | {self.x[i][h]: -c.swing * slope[self.group(c)]
                             for i, c in enumerate(year.columns) if year.racks[c.rack].hall == p}, 0.0, np.inf)
         return found
 
-    def solve(self, integer=False, time_limit=10.0):
+    def solve(self, integer=False, time_limit=20.0):
         """(profit or nothing, bound) in USD/h; the bound is -inf when infeasible."""
         for _ in range(100):
             answer = self._solve(integer, time_limit)
