@@ -27,7 +27,8 @@ Json hours_json(const plan::SolvedSite& solved) {
          {"it_power_watts", in_watts(use.it)},
          {"meter_power_watts", in_watts(use.meter)},
          {"reserved_power_watts", in_watts(use.reserved)},
-         {"headroom_watts", in_watts(solved.site->envelope - use.reserved)},
+         {"headroom_watts",
+          in_watts(solved.site->envelope + firm_supply(*solved.site) - use.reserved)},
          {"supplied_power_watts", in_watts(use.supplied)},
          {"pue_ratio", use.it > Watts{} ? Json(use.meter / use.it) : Json(nullptr)},
          {"energy_usd_per_hour", in_usd_per_hour(use.energy_cost)}});
@@ -126,6 +127,7 @@ void add_site_use(const plan::SolvedSite& solved, Json& json) {
   json["hour_classes"] = hours_json(solved);
   json["halls"] = halls_json(solved);
   json["unavailable"] = unavailable_json(solved);
+  json["firm_supply_power_watts"] = in_watts(firm_supply(*solved.site));
   json["supplied_power_watts"] = in_watts(totals.supplied);
   json["carbon_kilograms_per_hour"] =
       totals.carbon_grams_per_second

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
 
 namespace perwatt::plan {
 
@@ -55,6 +56,20 @@ double worst_meter_over_it(const Site& site, const HallKind& hall) {
   return worst;
 }
 
+/// A rack that is heavier than the positions of its hall carry cannot stand there.
+void require_position(const Hall& hall, const RackKind& rack) {
+  const Watts reserved = rack.provisioned_it_per_rack.value;
+  if (hall.max_rack_power && reserved > *hall.max_rack_power) {
+    throw_bad_input("a rack of '" + rack.system->id + "' reserves " +
+                        significant(in_watts(reserved) / 1e3, 5) + " kW, and a position of hall '" +
+                        printable(hall.id) + "' carries " +
+                        significant(in_watts(*hall.max_rack_power) / 1e3, 5) + " kW",
+                    rack.stock->defined_at,
+                    "place it in another hall, raise max_rack_power there, or lower gpu_cap_ratio "
+                    "under static provisioning");
+  }
+}
+
 RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const CandidateSet& set,
                         const RackStock& stock) {
   const auto& system = catalog.system(stock.system, stock.defined_at);
@@ -81,6 +96,7 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
   kind.provisioned_it_per_rack.value =
       kind.chain.provisioned_node_at(kind.gpu_cap).it_total().value *
       static_cast<double>(system.nodes_per_rack);
+  require_position(*hall.hall, kind);
   kind.provisioned_per_rack.value =
       kind.provisioned_it_per_rack.value * worst_meter_over_it(site, hall);
   kind.idle_gpu = std::min(

@@ -48,9 +48,8 @@ struct ManagedDraw {
   return !managed.groups.empty() && !managed.limit;
 }
 
-/// IT power of one GPU that moves with the profile: the mean board power times what a watt more of
-/// the board is at the node's inlet, by the chord of the chain from the mean to the cap. A board at
-/// its cap is then exactly the nameplate's, one between at most what is reserved for it.
+/// IT power of one GPU that moves with the profile: the mean board power times what a watt above it
+/// is at the node's inlet, at most: the steepest chord of the chain from the mean up to the cap.
 [[nodiscard]] Watts swing_per_gpu(const RackKind& rack, const Candidate& candidate);
 
 }  // namespace perwatt::plan

@@ -212,7 +212,7 @@ void PlanModel::add_excess(const Limit& limit) {
   switch (limit.kind) {
     case Limit::Kind::envelope:
       present = in_megawatts(site_.envelope);
-      for (const auto* rows : {&power_rows_, &mean_rows_}) {
+      for (const auto* rows : {&power_rows_, &import_rows_}) {
         for (const int row : *rows) {
           entries.emplace_back(row, -1.0);
         }
@@ -242,6 +242,9 @@ void PlanModel::add_excess(const Limit& limit) {
       break;
     case Limit::Kind::hall_capacity:
       present = in_megawatts(*set_.halls[limit.index].hall->it_capacity);
+      if (const int row = hall_rows_[limit.index].design_limit; row >= 0) {
+        entries.emplace_back(row, -1.0);
+      }
       for (const int row : hall_rows_[limit.index].capacity) {
         entries.emplace_back(row, -set_.halls[limit.index].usable_ratio);
       }

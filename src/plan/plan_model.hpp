@@ -103,6 +103,7 @@ class PlanModel {
   void add_placement_rows();
   void add_hall_rows(std::size_t hall);
   void add_hall_columns(std::size_t hall);
+  void add_design(std::size_t hall);
   void add_tail(std::size_t hall);
   void add_mean(std::size_t hall, std::size_t hour);
   void add_deployment(std::size_t candidate, std::size_t hour);
@@ -114,17 +115,20 @@ class PlanModel {
   void add_unmet_columns();
   void add_excess(const Limit& limit);
 
-  /// MW that supplies add to the envelope at the peak, and that the loads of halls without rows of
-  /// their own take from it.
-  [[nodiscard]] double firm_supply() const;
-  [[nodiscard]] double reserved_by_loads() const;
+  /// MW that may be reserved beside the loads of halls without rows of their own.
+  [[nodiscard]] double room_inside(Watts envelope) const;
 
   [[nodiscard]] bool is_physical(std::size_t hall) const {
     return set_.halls[hall].hall->curves != nullptr;
   }
 
-  /// Design IT power in MW where the hall states it.
+  /// Design IT power in MW where the hall states it and it may not be exceeded.
   [[nodiscard]] std::optional<double> stated_design(std::size_t hall) const;
+
+  /// The plant grows with the racks.
+  [[nodiscard]] bool is_modular(std::size_t hall) const {
+    return is_physical(hall) && !set_.halls[hall].hall->it_capacity;
+  }
 
   [[nodiscard]] bool is_managed() const { return !managed_.groups.empty(); }
 
@@ -149,7 +153,10 @@ class PlanModel {
   double earn_ = 1;  // 0: the objective is the excess alone
 
   std::vector<int> power_rows_;  // by hour class: reserved power at the meter
-  std::vector<int> mean_rows_;   // by hour class: mean power at the meter; empty without supplies
+  /// By hour class, both empty without supplies: mean power less supplies = power from the grid,
+  /// which is 0 or more, and at most the envelope.
+  std::vector<int> mean_rows_;
+  std::vector<int> import_rows_;
   std::optional<int> capital_row_;
   std::vector<std::vector<int>> rack_rows_;    // by rack kind and hour class: GPUs
   std::vector<int> stock_rows_;                // powered - bought <= owned
@@ -162,6 +169,7 @@ class PlanModel {
     std::vector<int> full;      // by hour class: parts = column `full`
     int nameplate = -1;         // parts at their caps = usable design, or = column `reserved`
     std::vector<int> capacity;  // reserved IT power <= usable stated design; one, or by hour class
+    int design_limit = -1;      // design - excess <= stated design, where that may be exceeded
     int positions = -1;
   };
 

@@ -13,7 +13,6 @@ constexpr double kTight = 1e-9;  // relative violation that a cut may leave
 constexpr int kMostRounds = 200;
 constexpr double kHoursPerYear = 8760;
 constexpr double kJoulesPerMwh = 3.6e9;
-constexpr double kFirmHours = 4;  // a battery counts at the peak with what it gives this long
 
 std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) {
   const auto& x = curve.load_ratio;
@@ -25,28 +24,22 @@ std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) 
 
 std::optional<double> PlanModel::stated_design(std::size_t p) const {
   const auto& capacity = set_.halls[p].hall->it_capacity;
-  return capacity ? std::optional{in_megawatts(*capacity)} : std::nullopt;
+  const bool may_grow =
+      is_physical(p) &&
+      std::any_of(options_.relaxed.begin(), options_.relaxed.end(), [&](const Limit& limit) {
+        return limit.kind == Limit::Kind::hall_capacity && limit.index == p;
+      });
+  return capacity && !may_grow ? std::optional{in_megawatts(*capacity)} : std::nullopt;
 }
 
-double PlanModel::firm_supply() const {
-  double firm = 0;
-  for (const auto& supply : site_.supplies) {
-    const double power = in_megawatts(supply.power);
-    firm += supply.is_battery
-                ? std::min(power, supply.energy.in_base() / kJoulesPerMwh / kFirmHours)
-                : power;
-  }
-  return firm;
-}
-
-double PlanModel::reserved_by_loads() const {
-  double reserved = 0;
+double PlanModel::room_inside(Watts envelope) const {
+  double room = in_megawatts(envelope + firm_supply(site_));
   for (std::size_t p = 0; p < set_.halls.size(); ++p) {
     if (!is_managed() && !is_physical(p)) {  // else they are in the hall's rows
-      reserved += in_megawatts(set_.halls[p].load_it.value) * set_.halls[p].meter_over_it;
+      room -= in_megawatts(set_.halls[p].load_it.value) * set_.halls[p].meter_over_it;
     }
   }
-  return reserved;
+  return room;
 }
 
 UsdPerSecond PlanModel::constant_cost() const {
@@ -61,20 +54,20 @@ UsdPerSecond PlanModel::constant_cost() const {
 
 void PlanModel::set_envelope(Watts envelope) {
   for (const int row : power_rows_) {
-    program_.set_row_bounds(row, -kInf,
-                            in_megawatts(envelope) + firm_supply() - reserved_by_loads());
+    program_.set_row_bounds(row, -kInf, room_inside(envelope));
   }
-  for (const int row : mean_rows_) {
-    program_.set_row_bounds(row, 0, in_megawatts(envelope));
+  for (const int row : import_rows_) {
+    program_.set_row_bounds(row, -kInf, in_megawatts(envelope));
   }
 }
 
 void PlanModel::add_power_rows() {
-  const double envelope = in_megawatts(site_.envelope);
   for (std::size_t h = 0; h < hours(); ++h) {
-    power_rows_.push_back(program_.add_row(-kInf, envelope + firm_supply() - reserved_by_loads()));
+    power_rows_.push_back(program_.add_row(-kInf, room_inside(site_.envelope)));
     if (!site_.supplies.empty()) {
-      mean_rows_.push_back(program_.add_row(0, envelope));
+      mean_rows_.push_back(program_.add_row(0, 0));
+      import_rows_.push_back(program_.add_row(-kInf, in_megawatts(site_.envelope)));
+      program_.add_column(0, 0, kInf, {{mean_rows_.back(), -1.0}, {import_rows_.back(), 1.0}});
     }
   }
 }
@@ -96,7 +89,7 @@ void PlanModel::add_hall_rows(std::size_t p) {
   if (is_managed()) {
     rows.full = by_hour();
   }
-  if (is_physical(p) && (!is_managed() || !stated_design(p))) {
+  if (is_modular(p) || (is_physical(p) && !is_managed())) {
     rows.nameplate = program_.add_row(-load, -load);
   }
   if (const auto design = stated_design(p)) {
@@ -104,6 +97,9 @@ void PlanModel::add_hall_rows(std::size_t p) {
       rows.capacity.push_back(
           program_.add_row(-kInf, *design * hall.usable_ratio - (is_managed() ? 0.0 : load)));
     }
+  }
+  if (hall.hall->it_capacity && !stated_design(p)) {
+    rows.design_limit = program_.add_row(-kInf, in_megawatts(*hall.hall->it_capacity));
   }
   if (hall.hall->positions) {
     rows.positions = program_.add_row(-kInf, *hall.hall->positions);
@@ -115,22 +111,16 @@ void PlanModel::add_hall_columns(std::size_t p) {
   const auto& rows = hall_rows_[p];
   auto& columns = halls_[p];
   if (is_physical(p) && !stated_design(p)) {
-    // It grows with the racks, whatever the policy reserves: their nameplates load it as far as the
-    // warmest hour allows.
-    std::vector<Entry> entries{{rows.nameplate, -hall.usable_ratio}};
-    if (!is_managed()) {
-      for (std::size_t h = 0; h < hours(); ++h) {
-        entries.emplace_back(power_rows_[h], facility::meter_ratio_at(hall.hall->curves->worst[h],
-                                                                      hall.usable_ratio));
-      }
-    }
-    columns.design = program_.add_column(0, 0, kInf, entries);
+    add_design(p);
   }
   if (is_managed()) {
     add_tail(p);
-  } else if (is_physical(p) && stated_design(p)) {
+  } else if (is_physical(p) && !is_modular(p)) {
     const int reserved = program_.add_column(0, 0, kInf, {{rows.nameplate, -1.0}});
     columns.reserved.assign(hours(), reserved);
+    if (columns.design >= 0) {
+      program_.add_cut(0, kInf, {{columns.design, hall.usable_ratio}, {reserved, -1.0}});
+    }
   }
   for (std::size_t h = 0; h < hours(); ++h) {
     if (!rows.it.empty()) {
@@ -150,6 +140,27 @@ void PlanModel::add_hall_columns(std::size_t p) {
                 columns.peak[h]);
     }
   }
+}
+
+/// A plant that grows with the racks is built for their nameplates under every policy, and for as
+/// much more as the warmest hour takes away. A stated capacity that may be exceeded grows by what
+/// the program pays for.
+void PlanModel::add_design(std::size_t p) {
+  const auto& hall = set_.halls[p];
+  const auto& rows = hall_rows_[p];
+  if (!is_modular(p)) {
+    halls_[p].design = program_.add_column(0, in_megawatts(*hall.hall->it_capacity), kInf,
+                                           {{rows.design_limit, 1.0}});
+    return;
+  }
+  std::vector<Entry> entries{{rows.nameplate, -hall.usable_ratio}};
+  if (!is_managed()) {
+    for (std::size_t h = 0; h < hours(); ++h) {
+      entries.emplace_back(
+          power_rows_[h], facility::meter_ratio_at(hall.hall->curves->worst[h], hall.usable_ratio));
+    }
+  }
+  halls_[p].design = program_.add_column(0, 0, kInf, entries);
 }
 
 void PlanModel::add_tail(std::size_t p) {

@@ -153,6 +153,35 @@ void add_rack_changes(const Site& site, Solver& solver, std::vector<Sensitivity>
   }
 }
 
+/// One kelvin more at every plant whose power follows from its supply temperature.
+void add_supply_changes(const Site& site, const catalog::Catalog& catalog, Solver& solver,
+                        std::vector<Sensitivity>& changes) {
+  for (std::size_t p = 0; p < site.halls.size(); ++p) {
+    const auto& hall = site.halls[p];
+    const auto& plant = catalog.cooling_plant(hall.cooling_plant, hall.defined_at);
+    if (!plant.physics) {
+      continue;
+    }
+    const std::string input = "hall[" + hall.id + "].supply_temperature";
+    const auto warmer = celsius(in_celsius(hall.supply.value_or(plant.physics->supply)) + 1);
+    if (warmer > plant.physics->supply_max) {
+      changes.push_back({input,
+                         "+1 C",
+                         false,
+                         "'" + plant.id + "' supplies at most " +
+                             shortest(in_celsius(plant.physics->supply_max)) + " C",
+                         {},
+                         {},
+                         {}});
+      continue;
+    }
+    changes.push_back(solver.with(input, "+1 C", [&](Site& changed) {
+      changed.halls[p].supply = warmer;
+      equip_halls(changed, catalog);
+    }));
+  }
+}
+
 }  // namespace
 
 Sensitivities find_sensitivities(const Site& site, const catalog::Catalog& catalog,
@@ -163,6 +192,7 @@ Sensitivities find_sensitivities(const Site& site, const catalog::Catalog& catal
   add_slo_changes(site, solver, result.changes);
   add_money_changes(solver, result.changes);
   add_rack_changes(site, solver, result.changes);
+  add_supply_changes(site, catalog, solver, result.changes);
   result.per_percent_tokens_per_joule = solver.profit_with_rates_times(1.01);
   return result;
 }

@@ -95,6 +95,20 @@ PowerSupply read_supply(const ConfigTable& table) {
   return supply;
 }
 
+/// The warmest hour leaves a plant without chiller nothing to carry.
+[[noreturn]] void throw_no_cooling(const Hall& hall, const facility::CoolingPlant& plant,
+                                   const HourClass& hours) {
+  const auto warmest = std::max_element(
+      hours.weather.begin(), hours.weather.end(),
+      [](const auto& a, const auto& b) { return a.max_dry_bulb < b.max_dry_bulb; });
+  throw_bad_input("the hall '" + printable(hall.id) + "' is cooled by '" + plant.data().id +
+                      "', which has no chiller and carries no load in the warmest hour (" +
+                      significant(in_celsius(warmest->max_dry_bulb), 3) + " C outside, " +
+                      shortest(in_celsius(*plant.supply())) + " C supplied)",
+                  hall.defined_at,
+                  "use a plant with a chiller or supply warmer coolant (perwatt catalog list)");
+}
+
 }  // namespace
 
 Watts read_power(const ConfigTable& table, std::string_view key) {
@@ -103,6 +117,19 @@ Watts read_power(const ConfigTable& table, std::string_view key) {
     table.fail(key, "'" + table.text(key) + "' is above 1,000,000 MW", "check its unit");
   }
   return power;
+}
+
+Watts firm_supply(const Site& site) {
+  constexpr double kFirmHours = 4;
+  Watts firm;
+  for (const auto& supply : site.supplies) {
+    if (supply.is_battery) {
+      firm += std::min(supply.power, supply.energy / seconds(kFirmHours * kSecondsPerHour));
+    } else if (!supply.hours_per_year || *supply.hours_per_year > 0) {
+      firm += supply.power;
+    }
+  }
+  return firm;
 }
 
 void read_halls(const ConfigTable& document, const catalog::Catalog& catalog, Site& site) {
@@ -186,6 +213,10 @@ void equip_halls(Site& site, const catalog::Catalog& catalog) {
       }
       curves->mean.push_back(facility::mean_part_load(plant, hours.weather));
       curves->worst.push_back(facility::worst_part_load(plant, hours.weather));
+      if (std::min(curves->mean.back().load_ratio.back(), curves->worst.back().load_ratio.back()) <=
+          0) {
+        throw_no_cooling(hall, plant, hours);
+      }
     }
     hall.curves = std::move(curves);
   }

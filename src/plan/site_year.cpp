@@ -316,6 +316,10 @@ void set_year(const std::vector<Cell>& cells, double carbon_usd_per_tonne, Site&
     site.energy_price += hour_class.energy_price * hour_class.year_ratio;
     site.year.push_back(std::move(hour_class));
   }
+  for (auto& supply : site.supplies) {  // its own emissions cost what the grid's do
+    supply.energy_price +=
+        usd_per_kwh(supply.carbon_grams_per_kwh * carbon_usd_per_tonne / kGramsPerTonne);
+  }
 }
 
 /// Takes the year's own prices, or those of [prices], never both.
@@ -350,6 +354,10 @@ void read_year(const ConfigTable& document, const catalog::Catalog& catalog, Sit
       table->optional_integer("hour_classes", 1, kMostClasses).value_or(kUsualClasses));
   const auto file = table->optional_text("hourly_file");
   const auto climate = table->optional_text("climate");
+  if (!file && table->has("hour_classes")) {
+    table->fail("hour_classes", "cuts the hours of an hourly_file, and there is none",
+                "remove it: a climate and values by hour bring their own classes");
+  }
   if (file && climate) {
     table->fail("hourly_file", "is given beside climate", "keep one of the two");
   }

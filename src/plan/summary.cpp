@@ -49,12 +49,14 @@ void take_assignments(const Site& site, const CandidateSet& set, const PlanModel
 class Summary {
  public:
   Summary(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
-          const PlanModel& model, const LinearProgram::Solution& solution, Plan& plan)
+          const PlanModel& model, const LinearProgram::Solution& solution, bool whole_racks,
+          Plan& plan)
       : site_{site},
         set_{set},
         managed_{managed},
         model_{model},
         solution_{solution},
+        whole_racks_{whole_racks},
         plan_{plan},
         hours_{site.year.size()} {}
 
@@ -350,7 +352,8 @@ class Summary {
     }
     for (std::size_t r = 0; r < site_.retrofits.size(); ++r) {
       const auto& retrofit = site_.retrofits[r];
-      const double moved = std::round(at(solution_, model_.retrofit_column(r)));
+      const double found = at(solution_, model_.retrofit_column(r));
+      const double moved = whole_racks_ ? std::round(found) : found;
       totals.capital_cost += retrofit.capital_per_position * moved;
       for (std::size_t p = 0; p < set_.halls.size(); ++p) {
         const auto& id = set_.halls[p].hall->id;
@@ -449,6 +452,7 @@ class Summary {
   const ManagedDraw& managed_;
   const PlanModel& model_;
   const LinearProgram::Solution& solution_;
+  bool whole_racks_;
   Plan& plan_;
   std::size_t hours_;
   std::vector<double> idle_;  // by rack kind and hour class
@@ -462,7 +466,7 @@ void take_answer(const Site& site, const CandidateSet& set, const ManagedDraw& m
   plan.status = PlanStatus::optimal;
   take_racks(set, model, solution, whole_racks, plan);
   take_assignments(site, set, model, solution, plan);
-  Summary{site, set, managed, model, solution, plan}.fill();
+  Summary{site, set, managed, model, solution, whole_racks, plan}.fill();
 }
 
 }  // namespace perwatt::plan

@@ -82,8 +82,8 @@ std::string class_text(const ClassPart& sum) {
       signed_text(in_usd_per_hour(sum.part.profit)),
       signed_text(in_tokens_per_second(sum.part.output)),
       signed_text(in_joules_per_token(sum.part.joules_per_output_token), 3), lever_name(best.lever),
-      signed_text(in_usd_per_hour(best.part.profit)), significant(in_usd_per_hour(best.profit_low)),
-      significant(in_usd_per_hour(best.profit_high)));
+      signed_text(in_usd_per_hour(best.part.profit)), significant(in_usd_per_hour(best.low.profit)),
+      significant(in_usd_per_hour(best.high.profit)));
   if (in_usd(sum.outlay) > 1) {
     text += fmt::format(", on {} M USD of outlay", significant(in_usd(sum.outlay) / 1e6, 3));
   }
@@ -202,7 +202,7 @@ Statement certainty_statement(const PlanReport& report, const std::vector<Figure
   if (has_parts(report)) {
     std::vector<std::string> open;
     for (const auto& part : report.attribution->parts) {
-      if (part.differs && part.profit_low < UsdPerSecond{} && part.profit_high > UsdPerSecond{}) {
+      if (part.differs && part.low.profit < UsdPerSecond{} && part.high.profit > UsdPerSecond{}) {
         open.push_back(lever_name(part.lever));
       }
     }

@@ -45,8 +45,8 @@ Json total_bar(const char* name, double usd) {
 
 Json part_bar(const plan::LeverPart& part, double start) {
   const double usd = in_usd_per_hour(part.part.profit);
-  const double low = in_usd_per_hour(part.profit_low);
-  const double high = in_usd_per_hour(part.profit_high);
+  const double low = in_usd_per_hour(part.low.profit);
+  const double high = in_usd_per_hour(part.high.profit);
   return {{"step", lever_name(part.lever)},
           {"class", std::string{to_string(info_of(part.lever).lever_class)}},
           {"start", start},

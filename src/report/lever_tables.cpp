@@ -40,8 +40,8 @@ std::vector<Cell> part_row(const plan::Attribution& attribution, const plan::Lev
           std::string{to_string(info_of(part.lever).layer)},
           signed_text(in_tokens_per_second(worth.output)),
           signed_text(in_usd_per_hour(worth.profit)),
-          significant(in_usd_per_hour(part.profit_low)) + " to " +
-              significant(in_usd_per_hour(part.profit_high)),
+          significant(in_usd_per_hour(part.low.profit)) + " to " +
+              significant(in_usd_per_hour(part.high.profit)),
           share_text(worth.profit, total),
           signed_text(in_joules_per_token(worth.joules_per_output_token), 3),
           buys ? millions_text(part.outlay) : "none",
@@ -138,10 +138,13 @@ std::string lever_remark(const plan::Attribution& attribution, const plan::Lever
     say("sampled, standard error " + significant(in_usd_per_hour(part.standard_error), 2) +
         " USD/h");
   }
-  if (part.profit_low < UsdPerSecond{} && part.profit_high > UsdPerSecond{}) {
+  if (part.low.profit < UsdPerSecond{} && part.high.profit > UsdPerSecond{}) {
     say("the interval holds 0: gain or loss is not known");
   } else if (part.part.profit == UsdPerSecond{}) {
     say("differs from the baseline, but earns nothing here");
+  }
+  if (!part.not_counted_because.empty()) {
+    say("does not count: " + part.not_counted_because);
   }
   return remark;
 }

@@ -80,8 +80,8 @@ TEST(Executive, NamesTheLeversWhoseGainIsNotSure) {
   const auto at = std::find_if(parts.begin(), parts.end(),
                                [](const plan::LeverPart& part) { return part.differs; });
   ASSERT_NE(at, parts.end());
-  at->profit_low = usd_per_hour(-1);
-  at->profit_high = usd_per_hour(1);
+  at->low.profit = usd_per_hour(-1);
+  at->high.profit = usd_per_hour(1);
   EXPECT_TRUE(holds(said(made->report, "How sure"), "not sure"));
 }
 

@@ -25,8 +25,8 @@ plan::LeverPart part_of(plan::Lever lever, double usd, double low, double high) 
   part.lever = lever;
   part.differs = true;
   part.part.profit = usd_per_hour(usd);
-  part.profit_low = usd_per_hour(low);
-  part.profit_high = usd_per_hour(high);
+  part.low.profit = usd_per_hour(low);
+  part.high.profit = usd_per_hour(high);
   part.part.output = tokens_per_second(10 * usd);
   return part;
 }

@@ -88,7 +88,8 @@ struct CandidateSet {
 };
 
 /// All columns of the site. `site`, `catalog` and the points behind `options` must outlive the
-/// result. Throws Error(bad_input) for a rack that may be bought but has no price.
+/// result. Throws Error(bad_input) for a rack that may be bought but has no price, or that is
+/// heavier than a position of its hall carries.
 /// REQUIRES: `options` were found for the site's services and at least its accelerators.
 [[nodiscard]] CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
                                             const OptionSet& options);

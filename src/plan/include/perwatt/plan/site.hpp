@@ -93,7 +93,7 @@ struct PowerSupply {
   std::string name;
   Watts power;  // at the meter
   bool is_battery = false;
-  UsdPerJoule energy_price;              // generation: fuel and wear
+  UsdPerJoule energy_price;              // generation: fuel, wear and carbon price
   double carbon_grams_per_kwh = 0;       // generation
   std::optional<double> hours_per_year;  // generation: full-load hours
   Joules energy;                         // battery: usable, one cycle a day
@@ -198,7 +198,13 @@ struct Site {
   Baseline baseline;
 };
 
-/// Computes the curves of the site's physical halls anew.
+/// What the supplies add to the envelope at the peak: a battery what it gives for four hours, a
+/// generator that may run at all its power.
+[[nodiscard]] Watts firm_supply(const Site& site);
+
+/// Computes the curves of the site's physical halls anew. Throws Error(bad_input) at a hall without
+/// weather, whose supply temperature is outside its plant's range, or whose plant carries nothing
+/// in the warmest hour.
 void equip_halls(Site& site, const catalog::Catalog& catalog);
 
 /// Parses `text`; `name` is the file's path for messages and for resolving [baseline] site. Throws
