@@ -63,10 +63,8 @@ Json cells_of(const std::vector<Hour>& hours) {
   constexpr double kFlat = 1e-9;  // relative spread that is rounding
   Json cells = Json::array();
   for (const auto& quantity : kQuantities) {
-    std::vector<double> values;
-    for (const auto& hour : hours) {
-      values.push_back(quantity.of(hour));
-    }
+    std::vector<double> values(hours.size());
+    std::transform(hours.begin(), hours.end(), values.begin(), quantity.of);
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     const double least = *low;
     const double spread = *high - least;
@@ -170,11 +168,9 @@ Table hours_table(const PlanReport& report) {
 }
 
 std::string positions_text(const plan::Hall& hall, const plan::HallUse& use) {
-  const auto racks = significant(use.racks, 6);
-  if (!hall.positions) {
-    return racks;
-  }
-  return racks + " of " + significant(*hall.positions + use.retrofitted_positions, 6);
+  return significant(use.racks, 6) +
+         (hall.positions ? " of " + significant(*hall.positions + use.retrofitted_positions, 6)
+                         : std::string{});
 }
 
 Table halls_table(const plan::SolvedSite& solved) {

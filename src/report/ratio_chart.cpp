@@ -49,8 +49,8 @@ void add_curve(const RatedRack& rack, const RatedRack& divisor, Json& values) {
       }
     }
   };
-  for (double at = std::ceil(first / step) * step; at < last; at += step) {
-    add(at);
+  for (int i = static_cast<int>(std::ceil(first / step)); i * step < last; ++i) {
+    add(i * step);
   }
   add(last);
 }

@@ -53,10 +53,9 @@ std::vector<std::string> inputs_by_size(const std::vector<plan::Sensitivity>& ch
   std::stable_sort(sizes.begin(), sizes.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   sizes.resize(std::min(sizes.size(), kMostInputs));
-  std::vector<std::string> inputs;
-  for (auto& [size, input] : sizes) {
-    inputs.push_back(std::move(input));
-  }
+  std::vector<std::string> inputs(sizes.size());
+  std::transform(sizes.begin(), sizes.end(), inputs.begin(),
+                 [](const auto& entry) { return entry.second; });
   return inputs;
 }
 

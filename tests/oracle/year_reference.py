@@ -14,8 +14,6 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_matrix
 
 import reference as base
-
-SMALLER_PLANT = 1e-5  # USD/h and MW: of two plants that cost alike the smaller (docs/model/plan.md)
 FIRM_HOURS = 4
 HOURS = 8760
 
@@ -331,22 +329,14 @@ class Program:
             for r in reserved:
                 self.row({r: 1.0}, -np.inf, hall.usable * hall.capacity)
         elif hall.physical:
-            design = self.var(-SMALLER_PLANT if managed else 0.0)
+            design = self.var()
+            self.row({design: hall.usable} | {y: -w for y, w in racks.items()}, hall.load, hall.load)
             for r in reserved:
-                self.row({design: hall.usable, r: -1.0}, 0.0, np.inf if managed else 0.0)
-            if managed:
-                k = self._over_nameplate()
-                self.row({design: hall.usable} | {y: -k * w for y, w in racks.items()}, -np.inf, k * hall.load)
+                self.row({design: hall.usable, r: -1.0}, 0.0, np.inf)
         self.design.append(design)
 
     def group(self, c):
         return self.year.groups.index((c.service, c.rack, c.at.point.deployment[4]))
-
-    def _over_nameplate(self):
-        year = self.year
-        highest = np.maximum(0.0, year.ratios.max(axis=0) - 1)
-        return max([1.0] + [(c.it + c.swing * highest[self.group(c)]) * year.racks[c.rack].gpus
-                            / year.racks[c.rack].reserved for c in year.columns])
 
     def _above(self, meter, load, p, curve, equal=False):
         """meter >= every chord of design * curve(load / design)."""
@@ -427,23 +417,27 @@ class Program:
         # Its presolve calls a few feasible integer programs infeasible.
         return answer(False) if integer and first.status == 2 else first
 
+    def deviation(self, c):
+        """By scenario: how far a column is from its mean, relative; no board is above its cap."""
+        at_cap = self.year.racks[c.rack].cap / c.gpu_watts
+        return np.minimum(self.year.ratios[:, self.group(c)], at_cap) - 1
+
     def _cut(self, x):
         """Adds the tail's cuts that a solution breaks."""
         year, found = self.year, False
         for p in range(len(year.halls)):
+            inside = [(i, c) for i, c in enumerate(year.columns) if year.racks[c.rack].hall == p]
             for h in self.hours:
-                swing = np.zeros(len(year.groups))
-                for i, c in enumerate(year.columns):
-                    if year.racks[c.rack].hall == p:
-                        swing[self.group(c)] += c.swing * x[self.x[i][h]]
-                tail, weights = tail_of((year.ratios - 1) @ swing, year.tail)
+                draw = np.zeros(len(year.ratios))
+                for i, c in inside:
+                    if x[self.x[i][h]] > 0:
+                        draw += c.swing * x[self.x[i][h]] * self.deviation(c)
+                tail, weights = tail_of(draw, year.tail)
                 if x[self.reserved[p][h]] >= x[self.full[p][h]] + tail - 1e-8 * (1 + tail):
                     continue
                 found = True
-                slope = weights @ (year.ratios - 1)
                 self.row({self.reserved[p][h]: 1.0, self.full[p][h]: -1.0}
-                         | {self.x[i][h]: -c.swing * slope[self.group(c)]
-                            for i, c in enumerate(year.columns) if year.racks[c.rack].hall == p}, 0.0, np.inf)
+                         | {self.x[i][h]: -c.swing * (weights @ self.deviation(c)) for i, c in inside}, 0.0, np.inf)
         return found
 
     def solve(self, integer=False, time_limit=20.0):

@@ -2,7 +2,7 @@
 // the best measured row. Definition and example: docs/model/frontier.md#pooled-line.
 //
 // The line lies between deployments: nothing was measured along it. It serves to check published
-// ratios, which are read off such charts; a plan never uses it.
+// ratios, which are read off such charts, and to draw ratios in reports; a plan never uses it.
 #pragma once
 
 #include <optional>
