@@ -170,9 +170,8 @@ def check_optimum(checks, plan, year, program):
         gap = plan["proven_gap_ratio"] * abs(whole) + 2e-5 * abs(found)
         checks.at_most("reference's plan against the proven gap", found, whole + gap, RELATIVE, scale)
     if not any(h.price < 0 for h in year.hours):
-        design = sum(h["design_it_power_watts"] for h in plan["halls"]) / 1e6
         checks.near("printed profit against the program's", plan["profit_usd_per_hour"], whole, RELATIVE,
-                    scale + CHORD * abs(plan["energy_usd_per_hour"]) + year_reference.SMALLER_PLANT * design)
+                    scale + CHORD * abs(plan["energy_usd_per_hour"]))
 
 
 def apply_remedy(site, remedy):
