@@ -16,6 +16,7 @@ constexpr double kJoulesPerMwh = 3.6e9;
 
 std::optional<Watts> optional_power(const ConfigTable& table, std::string_view key) {
   if (!table.has(key)) {
+    static_cast<void>(table.optional_text(key));  // asked for: a key that messages may suggest
     return std::nullopt;
   }
   const Watts power = read_power(table, key);
