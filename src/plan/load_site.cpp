@@ -236,7 +236,9 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
   read_retrofits(document, site);
   read_supplies(document, site);
   read_year(document, catalog, site);
-  equip_halls(site, catalog);
+  for (auto& hall : site.halls) {
+    equip_hall(hall, site.year, catalog);
+  }
   read_operation(document, catalog, site);
   document.reject_unknown_keys();
   return site;

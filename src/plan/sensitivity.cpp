@@ -177,7 +177,7 @@ void add_supply_changes(const Site& site, const catalog::Catalog& catalog, Solve
     }
     changes.push_back(solver.with(input, "+1 C", [&](Site& changed) {
       changed.halls[p].supply = warmer;
-      equip_halls(changed, catalog);
+      equip_hall(changed.halls[p], changed.year, catalog);
     }));
   }
 }

@@ -16,6 +16,7 @@ constexpr double kJoulesPerMwh = 3.6e9;
 
 std::optional<Watts> optional_power(const ConfigTable& table, std::string_view key) {
   if (!table.has(key)) {
+    static_cast<void>(table.optional_text(key));  // asked for: a key that messages may suggest
     return std::nullopt;
   }
   const Watts power = read_power(table, key);
@@ -195,31 +196,29 @@ void read_supplies(const ConfigTable& document, Site& site) {
   }
 }
 
-void equip_halls(Site& site, const catalog::Catalog& catalog) {
-  for (auto& hall : site.halls) {
-    const auto& data = catalog.cooling_plant(hall.cooling_plant, hall.defined_at);
-    if (!data.physics) {
-      hall.curves = nullptr;
-      continue;
-    }
-    const facility::CoolingPlant plant{data, hall.supply};
-    auto curves = std::make_shared<HallCurves>();
-    for (const auto& hours : site.year) {
-      if (hours.weather.empty()) {
-        throw_bad_input("the hall '" + printable(hall.id) + "' is cooled by '" + data.id +
-                            "', whose power depends on the weather, and the site has none",
-                        hall.defined_at,
-                        "add [year] with climate = \"phoenix-az\" or hourly_file = \"FILE.csv\"");
-      }
-      curves->mean.push_back(facility::mean_part_load(plant, hours.weather));
-      curves->worst.push_back(facility::worst_part_load(plant, hours.weather));
-      if (std::min(curves->mean.back().load_ratio.back(), curves->worst.back().load_ratio.back()) <=
-          0) {
-        throw_no_cooling(hall, plant, hours);
-      }
-    }
-    hall.curves = std::move(curves);
+void equip_hall(Hall& hall, const std::vector<HourClass>& year, const catalog::Catalog& catalog) {
+  const auto& data = catalog.cooling_plant(hall.cooling_plant, hall.defined_at);
+  if (!data.physics) {
+    hall.curves = nullptr;
+    return;
   }
+  const facility::CoolingPlant plant{data, hall.supply};
+  auto curves = std::make_shared<HallCurves>();
+  for (const auto& hours : year) {
+    if (hours.weather.empty()) {
+      throw_bad_input("the hall '" + printable(hall.id) + "' is cooled by '" + data.id +
+                          "', whose power depends on the weather, and the site has none",
+                      hall.defined_at,
+                      "add [year] with climate = \"phoenix-az\" or hourly_file = \"FILE.csv\"");
+    }
+    curves->mean.push_back(facility::mean_part_load(plant, hours.weather));
+    curves->worst.push_back(facility::worst_part_load(plant, hours.weather));
+    if (std::min(curves->mean.back().load_ratio.back(), curves->worst.back().load_ratio.back()) <=
+        0) {
+      throw_no_cooling(hall, plant, hours);
+    }
+  }
+  hall.curves = std::move(curves);
 }
 
 }  // namespace perwatt::plan

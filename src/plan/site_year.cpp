@@ -42,6 +42,7 @@ struct Cell {
 std::optional<std::vector<double>> read_by_hour(const ConfigTable& table, std::string_view key,
                                                 Range range) {
   if (!table.has(key)) {
+    static_cast<void>(table.optional_text(key));  // asked for: a key that messages may suggest
     return std::nullopt;
   }
   auto values = table.numbers(key, range);
@@ -327,7 +328,9 @@ void check_price(const ConfigTable& document, const ConfigTable& place, bool yea
                  const Site& site) {
   const bool stated = site.stated_energy_price.has_value();
   if (stated && year_has_price) {
-    place.fail("energy_usd_per_kwh_by_hour", "or the hourly file gives prices beside [prices]",
+    const bool by_hour = place.has("energy_usd_per_kwh_by_hour");
+    place.fail(by_hour ? "energy_usd_per_kwh_by_hour" : "hourly_file",
+               "gives prices beside the energy_usd_per_kwh of [prices]",
                "remove energy_usd_per_kwh from [prices]");
   }
   if (!stated && !year_has_price) {

@@ -44,7 +44,8 @@ void find_duals(const Site& site, const CandidateSet& set, PlanModel& model, dou
 }
 
 double relative_gap(double better, double worse) {
-  return std::abs(better) < 1e-9 ? 0.0 : std::max(0.0, (better - worse) / std::abs(better));
+  const double gap = std::abs(better) < 1e-9 ? 0.0 : (better - worse) / std::abs(better);
+  return gap > kObjectiveRounding ? gap : 0.0;
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 """Broken inputs. A case is a command with the files it needs; `mentions` is what its message must hold."""
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -704,4 +705,6 @@ ACCEPTED = [
     weather("leap-year", HOURS, lambda i: f"{i + 1},20,50", count=8784, exit=0),
 ]
 
-ALL = SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS
+import year_cases  # noqa: E402  (its cases are built from what stands above)
+
+ALL = year_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS

@@ -29,7 +29,7 @@ from plan_oracle import Checks
 RELATIVE = 1e-6
 # The program solves on chords, which lie above the plants by at most this, and prints the plants' power.
 CHORD = 1.1e-5
-MUTATION = 1e-4
+MUTATION = 1e-3
 SCENARIOS = 1000
 
 
@@ -228,7 +228,7 @@ MUTATIONS = {
     "battery": lambda y: [s.update(efficiency=s["efficiency"] * (1 - MUTATION)) for s in y.supplies if "energy" in s],
     "generation": lambda y: [s.update(cost=s["cost"] * (1 + MUTATION)) for s in y.supplies if "cost" in s],
     "generator hours": lambda y: [s.update(hours=s["hours"] * (1 + MUTATION)) for s in y.supplies if "cost" in s],
-    "tail": lambda y: setattr(y, "tail", y.tail * (1 - 100 * MUTATION)),
+    "tail": lambda y: setattr(y, "tail", y.tail * (1 - 10 * MUTATION)),
     "swing": lambda y: [setattr(c, "swing", c.swing * (1 + MUTATION)) for c in y.columns],
     "reserved": lambda y: [setattr(r, "reserved", r.reserved * (1 + MUTATION)) for r in y.racks],
 }
@@ -268,13 +268,13 @@ def find_mutations(arguments):
     if code != 0 or plan["status"] != "optimal":
         return seed, []
     year, _, _ = build(case)
-    scale = RELATIVE * (1 + abs(plan["revenue_usd_per_hour"]) + abs(plan["energy_usd_per_hour"]))
+    scale = 0.1 * RELATIVE * (1 + abs(plan["revenue_usd_per_hour"]) + abs(plan["energy_usd_per_hour"]))
     caught = []
     for name in asked:
         changed = copy.deepcopy(year)
         MUTATIONS[name](changed)
         optimum, _ = year_reference.Program(changed).solve()
-        if optimum is None or abs(plan["relaxed_profit_usd_per_hour"] - optimum) > 10 * scale:
+        if optimum is None or abs(plan["relaxed_profit_usd_per_hour"] - optimum) > scale + RELATIVE * abs(optimum):
             caught.append(name)
     return seed, caught
 

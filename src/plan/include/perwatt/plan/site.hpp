@@ -202,10 +202,10 @@ struct Site {
 /// generator that may run at all its power.
 [[nodiscard]] Watts firm_supply(const Site& site);
 
-/// Computes the curves of the site's physical halls anew. Throws Error(bad_input) at a hall without
-/// weather, whose supply temperature is outside its plant's range, or whose plant carries nothing
-/// in the warmest hour.
-void equip_halls(Site& site, const catalog::Catalog& catalog);
+/// Computes the curves of a hall anew; none where its plant has a constant PUE. Throws
+/// Error(bad_input) at a hall without weather, whose supply temperature is outside its plant's
+/// range, or whose plant carries nothing in the warmest hour.
+void equip_hall(Hall& hall, const std::vector<HourClass>& year, const catalog::Catalog& catalog);
 
 /// Parses `text`; `name` is the file's path for messages and for resolving [baseline] site. Throws
 /// Error(bad_input) with file, line, key, value and remedy.
