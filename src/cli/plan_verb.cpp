@@ -242,6 +242,7 @@ void add_plan_verb(CLI::App& app) {
       "  perwatt plan examples/site-20mw-hopper.toml\n"
       "  perwatt plan examples/site-20mw-hopper.toml --baseline self --only operations\n"
       "  perwatt plan examples/site-100mw.toml --report report.html\n"
+      "  perwatt plan examples/site-phoenix-year.toml\n"
       "  perwatt plan examples/site-mixed-vendor.toml --json");
   verb->callback([options] { run(*options); });
 }
