@@ -162,7 +162,7 @@ def check_optimum(checks, plan, year, program):
         checks.that(False, "is called optimal but the reference is infeasible")
         return
     checks.near("relaxed profit", plan["relaxed_profit_usd_per_hour"], optimum, RELATIVE, scale * 0.1)
-    found, bound = program.solve(True, 3)
+    found, bound = program.solve(True, 1.5)
     # What the program found on chords; its printed profit is on the plants.
     whole = plan["relaxed_profit_usd_per_hour"] - plan["whole_rack_gap_ratio"] * abs(plan["relaxed_profit_usd_per_hour"])
     checks.at_most("whole racks against the reference's bound", whole, bound, RELATIVE, scale)
@@ -198,7 +198,7 @@ def check_infeasible(checks, case, plan, year, columns):
     if columns and not refused:
         committed = {s for s, service in enumerate(year.services) if service.committed > 0}
         if committed <= {c.service for c in year.columns}:
-            found, _ = year_reference.Program(year).solve(True, 3)
+            found, _ = year_reference.Program(year).solve(True, 1.5)
             checks.that(found is None, f"is called infeasible but earns {found}: {plan['infeasible_because']}")
     if plan["infeasible_because"].startswith(("no single", "no deployment")):
         return
@@ -311,7 +311,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--perwatt", required=True)
     parser.add_argument("--numbers", required=True, help="the binary year_numbers")
-    parser.add_argument("--count", type=int, default=110)
+    parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--mutations", action="store_true", help="each mutation of the reference must be caught")
     parser.add_argument("--keep", help="folder to leave the files in")

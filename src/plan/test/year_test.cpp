@@ -328,6 +328,28 @@ TEST(Year, AtANegativePriceThePlanStaysInsideEveryLimit) {
   }
 }
 
+TEST(Year, TheChordOfNegativePricesIsAtMostAFewPercentAboveThePlants) {
+  for (const auto* plant :
+       {"air-chiller", "air-economiser", "liquid-dry", "liquid-dry-only", "liquid-evaporative"}) {
+    for (const auto* climate : {"seattle-wa", "chicago-il", "leesburg-va"}) {
+      YearText text;
+      text.rest = std::string{"[year]\nclimate = \""} + climate +
+                  "\"\n[[hall]]\nid = \"A\"\ncooling_plant = \"" + plant + "\"\n";
+      const auto site = parse_site(text.str(), "test.toml", year_catalog());
+      const auto& curve = site.halls[0].curves->mean[0];
+      const double end = curve.load_ratio.back();
+      const auto above = [&](double share) {
+        const double chord = curve.meter_ratio.front() +
+                             (curve.meter_ratio.back() - curve.meter_ratio.front()) * share;
+        return chord / facility::meter_ratio_at(curve, share * end) - 1;
+      };
+      EXPECT_GT(above(0.5), 0.01) << plant;
+      EXPECT_LT(above(0.5), 0.07) << plant;
+      EXPECT_LT(above(0.8), 0.03) << plant;
+    }
+  }
+}
+
 TEST(Sensitivities, OneKelvinMoreIsTheDifferenceOfTwoPlans) {
   YearText text;
   text.envelope = "150kW";
