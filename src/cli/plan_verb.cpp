@@ -27,6 +27,7 @@ struct PlanOptions {
   std::string only;
   std::uint64_t seed = 1;
   bool allow_unknown_ttft = false;
+  bool no_levers = false;
   bool json = false;
 };
 
@@ -159,9 +160,10 @@ void run(const PlanOptions& options) {
   if (!options.candidates_file.empty()) {
     write_file(options.candidates_file, candidates_csv(planned->solved()));
   }
-  const auto levers = compared ? std::optional{find_levers(compared->site, planned->site, options,
-                                                           catalog, points, estimator)}
-                               : std::nullopt;
+  const auto levers = compared && !options.no_levers
+                          ? std::optional{find_levers(compared->site, planned->site, options,
+                                                      catalog, points, estimator)}
+                          : std::nullopt;
   const bool optimal = planned->plan.status == plan::PlanStatus::optimal;
   const auto sensitivities =
       optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator)}
@@ -228,6 +230,9 @@ void add_plan_verb(CLI::App& app) {
                    "Pull only the levers of one class: what can be had without the others")
       ->type_name("operations|model|facility|hardware")
       ->check(CLI::IsMember({"operations", "model", "facility", "hardware"}));
+  verb->add_flag("--no-levers", options->no_levers,
+                 "Leave out which lever earned what, which solves up to 1024 plans")
+      ->excludes("--only");
   verb->add_option("--seed", options->seed, "Of the resampled intervals")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -41,7 +41,7 @@ class Suite:
         return done.stdout
 
     def plan(self, site, *flags, data=None):
-        return json.loads(self.run("plan", site, "--json", *flags, data=data))
+        return json.loads(self.run("plan", site, "--json", "--no-levers", *flags, data=data))
 
     def write(self, name, text):
         file = self.scratch / name
