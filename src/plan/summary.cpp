@@ -21,7 +21,8 @@ void take_racks(const CandidateSet& set, const PlanModel& model,
     auto& use = plan.racks[k];
     const double powered = at(solution, model.powered_column(k));
     use.powered = whole_racks ? std::round(powered) : powered;
-    use.bought = std::max(0.0, use.powered - set.racks[k].stock->owned);
+    const auto& stock = *set.racks[k].stock;
+    use.bought = std::max(static_cast<double>(stock.min_buy), use.powered - stock.owned);
   }
 }
 
