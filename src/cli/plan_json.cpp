@@ -203,6 +203,9 @@ Json services_json(const SolvedSite& solved) {
                              : Json(nullptr)},
         {"price_usd_per_million_output_tokens", in_usd_per_million_tokens(service.output_price)},
         {"price_usd_per_million_input_tokens", in_usd_per_million_tokens(service.input_price)},
+        {"price_usd_per_it_kwh", service.it_energy_price > UsdPerJoule{}
+                                     ? Json(in_usd_per_kwh(service.it_energy_price))
+                                     : Json(nullptr)},
         {"price_source", service.price_source},
         {"candidates", std::count_if(solved.set->candidates.begin(), solved.set->candidates.end(),
                                      [&](const auto& c) { return c.service == s; })},
