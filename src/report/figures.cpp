@@ -30,14 +30,17 @@ Ends ends_of(const plan::SolvedSite& solved) {
     const auto& power = candidate.gpu_power;
     const double serving = assignment.gpus * solved.site->availability_ratio;
     const auto rate = inference::rate_interval(candidate.point);
-    auto revenue = candidate.point.output_per_gpu * service.output_price;
     if (const auto input = candidate.point.input_per_gpu()) {
       ends.input.low += in_tokens_per_second(*input) * serving * rate.low_factor;
       ends.input.high += in_tokens_per_second(*input) * serving * rate.high_factor;
-      revenue += *input * service.input_price;
     }
-    ends.revenue.low += in_usd_per_hour(revenue) * serving * rate.low_factor;
-    ends.revenue.high += in_usd_per_hour(revenue) * serving * rate.high_factor;
+    const double revenue = in_usd_per_hour(candidate.revenue_per_gpu) * assignment.gpus;
+    const bool by_energy = service.it_energy_price > UsdPerJoule{};  // then it follows the draw
+    const auto it_ratio = [&](Watts board) {
+      return chain.it_per_gpu(board).value / candidate.it_per_gpu.value;
+    };
+    ends.revenue.low += revenue * (by_energy ? it_ratio(power.low) : rate.low_factor);
+    ends.revenue.high += revenue * (by_energy ? it_ratio(power.high) : rate.high_factor);
     ends.gpu.low += in_watts(power.low - power.mean) * serving;
     ends.gpu.high += in_watts(power.high - power.mean) * serving;
     const Watts mean_it = candidate.it_per_gpu.value;

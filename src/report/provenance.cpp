@@ -175,6 +175,11 @@ void add_services(const plan::Site& site, Inputs& inputs, Table& table) {
     const auto name = "service " + service.id + ": ";
     table.add({name + "demand", significant(service.demand_output.in_base(), 8), "output tok/s",
                "site file"});
+    if (service.it_energy_price > UsdPerJoule{}) {
+      table.add({name + "price of IT energy", significant(in_usd_per_kwh(service.it_energy_price)),
+                 "USD per kWh", "site file"});
+      continue;
+    }
     table.add({name + "price of output tokens",
                significant(in_usd_per_million_tokens(service.output_price)), "USD per million",
                inputs.cite_price(service.price_source)});
