@@ -62,7 +62,7 @@ const Hall* find_hall(const Site& site, std::string_view id) {
 }
 
 std::string hall_id(const ConfigTable& table, std::string_view key, const Site& site) {
-  const auto id = table.text(key);
+  auto id = table.text(key);
   if (find_hall(site, id) == nullptr) {
     std::vector<std::string> known;
     for (const auto& hall : site.halls) {

@@ -106,6 +106,7 @@ std::vector<Cell> cells_of_climate(const catalog::Climate& climate, const Stated
     cell.weather.push_back(row);
   }
   std::vector<Cell> cells;
+  cells.reserve(blocks.size());
   for (auto& [block, cell] : blocks) {
     cells.push_back(std::move(cell));
   }
@@ -114,6 +115,7 @@ std::vector<Cell> cells_of_climate(const catalog::Climate& climate, const Stated
 
 std::vector<Cell> cells_of_day(const StatedDay& day) {
   std::vector<Cell> cells;
+  cells.reserve(kHoursPerDay);
   for (int hour = 1; hour <= kHoursPerDay; ++hour) {
     cells.push_back({365.0, day.over(hour, hour), {}});
   }
@@ -203,6 +205,7 @@ class HourSplitter {
   [[nodiscard]] std::vector<Hours> split(const Hours& hours, std::size_t most,
                                          const Features& features) const {
     std::vector<double> whole;
+    whole.reserve(features.size());
     for (const auto feature : features) {
       whole.push_back(spread(hours, feature));
     }

@@ -432,6 +432,7 @@ class Summary {
       }
       const auto by_candidate = swing_in(h, std::nullopt);
       std::vector<double> swing;
+      swing.reserve(running.size());
       for (const std::size_t c : running) {
         swing.push_back(by_candidate[c]);
       }
