@@ -8,8 +8,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kHoursPerYear = 8760;
-
 Json worth_json(const plan::Worth& worth) {
   return {{"output_tokens_per_s", in_tokens_per_second(worth.output)},
           {"profit_usd_per_hour", in_usd_per_hour(worth.profit)},

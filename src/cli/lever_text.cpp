@@ -13,7 +13,6 @@ namespace perwatt::cli {
 namespace {
 
 constexpr std::size_t kMostChanges = 8;
-constexpr double kHoursPerYear = 8760;
 
 constexpr double kRounding = 1e-6;  // smaller figures are the solver's rounding
 

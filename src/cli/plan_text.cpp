@@ -228,7 +228,7 @@ std::string site_text(const SolvedSite& solved) {
     for (std::size_t h = 0; h < site.year.size(); ++h) {
       const auto& hour = site.year[h];
       const auto& use = plan.hours[h];
-      hours.add({hour.name, significant(hour.year_ratio * 8760, 4),
+      hours.add({hour.name, significant(hour.year_ratio * kHoursPerYear, 4),
                  significant(in_usd_per_kwh(hour.energy_price), 3),
                  significant(100 * hour.demand_ratio, 3) + " %",
                  significant(in_tokens_per_second(use.output), 5),

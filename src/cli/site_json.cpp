@@ -8,7 +8,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kHoursPerYear = 8760;
 constexpr double kLitresPerCubicMetre = 1000;
 
 Json hours_json(const plan::SolvedSite& solved) {

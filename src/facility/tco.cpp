@@ -8,7 +8,6 @@ namespace perwatt::facility {
 
 namespace {
 
-constexpr double kSecondsPerYear = 8760.0 * kSecondsPerHour;
 constexpr std::array<std::string_view, 3> kBasisNames = {"tco_hyperscaler", "tco_neocloud",
                                                          "rental"};
 

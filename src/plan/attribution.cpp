@@ -17,7 +17,6 @@ namespace {
 constexpr std::size_t kMostExactLevers = 10;
 constexpr std::size_t kResamples = 200;
 constexpr std::size_t kPermutations = 200;
-constexpr double kHoursPerYear = 8760.0;
 constexpr const char* kNoMixture = "a mixture of the two sites has no plan";
 
 std::vector<Lever> levers_in(LeverSet differing, std::optional<LeverClass> only) {
@@ -234,7 +233,6 @@ Worth quantile_of(const std::vector<Worth>& worths, double q) {
 /// What one lever's share of profit and capital means over the horizon.
 void value_over_horizon(const Site& site, const catalog::Catalog& catalog,
                         const std::vector<Worth>& resampled, LeverPart& part) {
-  constexpr double kSecondsPerYear = kHoursPerYear * kSecondsPerHour;
   const auto& horizon = site.horizon;
   const double per_year = facility::annuity_ratio_per_year(
       horizon.cost_of_capital_ratio, catalog.finance().server_lifetime_years.value);

@@ -11,8 +11,6 @@ namespace {
 constexpr double kInf = LinearProgram::kInfinity;
 constexpr double kTight = 1e-9;  // relative violation that a cut may leave
 constexpr int kMostRounds = 200;
-constexpr double kHoursPerYear = 8760;
-constexpr double kJoulesPerMwh = 3.6e9;
 
 std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) {
   const auto& x = curve.load_ratio;

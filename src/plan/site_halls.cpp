@@ -12,7 +12,6 @@ namespace {
 constexpr Watts kMostPower = megawatts(1e6);
 constexpr std::int64_t kMostPositions = 10'000'000;
 constexpr Range kUsdPerHour{0.0, 1e9};
-constexpr double kJoulesPerMwh = 3.6e9;
 
 std::optional<Watts> optional_power(const ConfigTable& table, std::string_view key) {
   if (!table.has(key)) {

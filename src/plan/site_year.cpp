@@ -350,7 +350,7 @@ void read_year(const ConfigTable& document, const catalog::Catalog& catalog, Sit
   const auto table = document.optional_table("year");
   if (!table) {
     check_price(document, document, false, site);
-    set_year({{8760, {*flat, std::nullopt, 1}, {}}}, 0, site);
+    set_year({{kHoursPerYear, {*flat, std::nullopt, 1}, {}}}, 0, site);
     return;
   }
   const StatedDay day{*table, flat};

@@ -8,7 +8,6 @@ namespace perwatt::plan {
 namespace {
 
 constexpr double kLeastGpus = 1e-6;  // fewer are the solver's rounding
-constexpr double kSecondsPerKwhWatt = 3.6e6;
 
 double at(const LinearProgram::Solution& solution, int column) {
   return solution.columns[static_cast<std::size_t>(column)];
@@ -333,15 +332,15 @@ class Summary {
         const Watts in = columns.in < 0 ? Watts{} : megawatts(at(solution_, columns.in));
         use.supplied += out - in;
         supply_cost += out * supply.energy_price;
-        supply_grams += in_watts(out) * supply.carbon_grams_per_kwh / kSecondsPerKwhWatt;
+        supply_grams += in_watts(out) * supply.carbon_grams_per_kwh / kJoulesPerKwh;
       }
       const Watts grid = use.meter - use.supplied;
       use.energy_cost = grid * hour.energy_price + supply_cost;
       totals.energy_cost += use.energy_cost * hour.year_ratio;
       totals.supplied += use.supplied * hour.year_ratio;
       grams +=
-          hour.year_ratio * (supply_grams + in_watts(grid) * hour.carbon_grams_per_kwh.value_or(0) /
-                                                kSecondsPerKwhWatt);
+          hour.year_ratio *
+          (supply_grams + in_watts(grid) * hour.carbon_grams_per_kwh.value_or(0) / kJoulesPerKwh);
     }
     if (site_.year.front().carbon_grams_per_kwh) {
       totals.carbon_grams_per_second = grams;

@@ -15,8 +15,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr double kHoursPerYear = 8760;
-
 const Figure& figure_of(const std::vector<Figure>& figures, std::string_view key) {
   return *std::find_if(figures.begin(), figures.end(),
                        [&](const Figure& figure) { return figure.key == key; });

@@ -12,7 +12,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr double kHoursPerYear = 8760;
 constexpr double kLitresPerCubicMetre = 1000;
 constexpr std::size_t kMostWithLabels = 14;  // classes; more leave no room in a cell
 constexpr double kDark = 0.55;               // shade from which a label is white

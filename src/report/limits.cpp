@@ -12,7 +12,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr double kHoursPerYear = 8760;
 constexpr double kMet = 1 - 1e-4;      // share served that counts as all of it
 constexpr double kWorthless = 1e-6;    // USD/h: the solver's rounding
 constexpr double kFull = 1 - 1e-6;     // share of a limit that counts as all of it

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t kMostInputs = 12;
 constexpr double kRounding = 1e-6;  // USD/h
-constexpr double kHoursPerYear = 8760;
 constexpr double kBarHeight = 17;
 
 constexpr const char* kNote =

@@ -23,7 +23,7 @@ std::string whole_year(std::string_view text) {
     return std::string{text};
   }
   std::string year = lines.front() + "\n";
-  for (std::size_t i = 0; i < catalog::kHoursPerYear; ++i) {
+  for (std::size_t i = 0; i < kHoursPerYear; ++i) {
     for (const char c : lines[1 + i % (lines.size() - 1)]) {
       year += c == '@' ? std::to_string(i) : std::string{c};
     }

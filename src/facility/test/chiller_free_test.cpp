@@ -111,8 +111,8 @@ TEST(ChillerFreeHours, ClassesStandForTheHoursAtAnySupplyTemperature) {
           counted += plant.is_chiller_free({hour.dry_bulb, hour.wet_bulb}) ? 1 : 0;
         }
         const double error = std::abs(chiller_free_hours(plant, climate) - counted);
-        worst = std::max(worst, error / catalog::kHoursPerYear);
-        EXPECT_LE(error, 0.02 * catalog::kHoursPerYear) << climate.id << ' ' << id << ' ' << supply;
+        worst = std::max(worst, error / kHoursPerYear);
+        EXPECT_LE(error, 0.02 * kHoursPerYear) << climate.id << ' ' << id << ' ' << supply;
       }
     }
   }

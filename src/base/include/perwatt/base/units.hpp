@@ -90,7 +90,11 @@ using UsdPerJoule = Quantity<Dim<-1, 0, 0, 1>>;
 using UsdPerToken = Quantity<Dim<0, 0, -1, 1>>;
 
 inline constexpr double kSecondsPerHour = 3600.0;
+inline constexpr int kHoursPerYear = 8760;
+inline constexpr int kHoursPerLeapYear = 8784;
+inline constexpr double kSecondsPerYear = kHoursPerYear * kSecondsPerHour;
 inline constexpr double kJoulesPerKwh = 3.6e6;
+inline constexpr double kJoulesPerMwh = 3.6e9;
 
 constexpr Watts watts(double v) {
   return Watts::from_base(v);

@@ -16,13 +16,12 @@
 
 #include "perwatt/base/celsius.hpp"
 #include "perwatt/base/csv.hpp"
+#include "perwatt/base/units.hpp"
 
 namespace perwatt::catalog {
 
 inline constexpr double kColdestAirCelsius = -60;
 inline constexpr double kHottestAirCelsius = 60;
-inline constexpr int kHoursPerYear = 8760;
-inline constexpr int kHoursPerLeapYear = 8784;
 
 /// Hours of like weather in one block of the day.
 struct ClimateClass {
