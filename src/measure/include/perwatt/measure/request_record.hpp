@@ -45,6 +45,7 @@ struct RequestRecord {
   std::optional<Instant> second_content;
   std::optional<Instant> last_content;
   Instant end;                              // the last byte, or when it failed
+  Seconds longest_gap;                      // between two content chunks
   std::vector<float> content_gaps_seconds;  // between content chunks; only when asked for
 
   RequestOutcome outcome = RequestOutcome::cancelled;
@@ -55,9 +56,13 @@ struct RequestRecord {
   std::optional<std::int64_t> cached_input_tokens;
   std::int64_t output_tokens = 0;  // delivered, also by a request that failed
   std::int64_t content_chunks = 0;
+  std::int64_t content_chunks_in_window = 0;
+  bool held_back = false;  // a concurrency limit delayed it beyond its intended time
   TokenSource output_source = TokenSource::chunks;
   std::string finish_reason;
-  std::string text;  // the answer, only when asked for (scoring, multi-turn)
+  std::size_t prompt = 0;  // which of a fixed prompt set
+  std::string expected;    // its right answer
+  std::string text;        // the answer, only when asked for (scoring, multi-turn)
 };
 
 // Formulas (facts: AIPerf metrics reference; vLLM benchmarks/serve.py). All are absent where an

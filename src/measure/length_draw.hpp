@@ -1,0 +1,14 @@
+// Draws of lengths and the uniform numbers behind them: the same bits with every standard library.
+#pragma once
+
+#include <cstdint>
+#include <random>
+
+#include "perwatt/measure/workload.hpp"
+
+namespace perwatt::measure {
+
+/// At least 1.
+[[nodiscard]] std::int64_t draw_length(const LengthLaw& law, std::mt19937_64& random);
+
+}  // namespace perwatt::measure

@@ -1,0 +1,466 @@
+#include "perwatt/measure/load_runner.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <queue>
+#include <unordered_map>
+#include <utility>
+
+#include "answer_reader.hpp"
+#include "content_counter.hpp"
+
+#include "perwatt/base/error.hpp"
+
+namespace perwatt::measure {
+
+namespace {
+
+constexpr Seconds kLongestPoll = seconds(0.1);  // for the stop flag and the progress
+constexpr Seconds kFirstBackOff = seconds(0.01);
+constexpr Seconds kLongestBackOff = seconds(1);
+constexpr std::size_t kLostAfterFailures = 20;  // in a row, with nothing under way that answers
+constexpr double kLeastSteadyShare = 0.2;       // of the whole run, for a window cut out of it
+
+/// A request that is due: a session's first one (no `planned`), or a later turn.
+struct Due {
+  Instant at;
+  std::uint64_t order = 0;  // of equal times
+  std::optional<PlannedRequest> planned;
+  bool starts_session = false;
+};
+
+struct Later {
+  bool operator()(const Due& a, const Due& b) const {
+    return a.at != b.at ? a.at > b.at : a.order > b.order;
+  }
+};
+
+class LoadRunner final : public net::StreamObserver {
+ public:
+  LoadRunner(const LoadPlan& plan, Workload& workload)
+      : plan_{plan}, workload_{workload}, client_{plan.server, plan.client, *this} {}
+
+  LoadRun run(const std::atomic<bool>& stop, const std::function<void(double)>& progress) {
+    connect_ahead();
+    run_.begin = Instant::now();
+    whole_.open(run_.begin);
+    first_session();
+    while (!is_over()) {
+      if (stop) {
+        end_early(RunEnd::interrupted, "the run was interrupted");
+        break;
+      }
+      start_due(Instant::now());
+      client_.poll(next_wake());
+      move_window(Instant::now());
+      progress(share_done(Instant::now()));
+    }
+    return finish();
+  }
+
+  void on_sent(net::StreamId id, Instant at) override {
+    auto& reader = readers_.at(id);
+    reader.on_sent(at);
+    if (!reader.record().held_back) {
+      run_.schedule_error.add(at - reader.record().intended);
+    }
+  }
+
+  void on_head(net::StreamId id, const net::ResponseHead& head, Instant at) override {
+    note_lag(at);
+    readers_.at(id).on_head(head);
+  }
+
+  void on_body(net::StreamId id, std::string_view bytes, Instant at) override {
+    note_lag(at);
+    auto& reader = readers_.at(id);
+    const bool had_content = reader.record().content_chunks > 0;
+    reader.on_body(bytes, at, parser_, counter_, whole_);
+    if (!had_content && reader.record().content_chunks > 0) {
+      ++sessions_with_content_;
+      consecutive_failures_ = 0;
+    }
+  }
+
+  void on_end(net::StreamId id, net::StreamEnd end, const std::string& detail,
+              Instant at) override {
+    const auto found = readers_.find(id);
+    auto record = found->second.finish(end, detail, at);
+    readers_.erase(found);
+    change_under_way(-1, at);
+    after(record, at);
+    run_.records.push_back(std::move(record));
+  }
+
+ private:
+  /// Integral of how many requests are under way, over the window.
+  class UnderWay {
+   public:
+    void change(int by, Instant at, const ContentCounter& counter) {
+      integrate_to(at, counter);
+      now_ += by;
+    }
+
+    void integrate_to(Instant at, const ContentCounter& counter) {
+      if (counter.begin()) {
+        const Instant from = std::max(last_, *counter.begin());
+        const Instant to = counter.end() ? std::min(at, *counter.end()) : at;
+        if (to > from) {
+          request_seconds_ += now_ * in_seconds(to - from);
+        }
+      }
+      last_ = at;
+    }
+
+    [[nodiscard]] double request_seconds() const { return request_seconds_; }
+
+   private:
+    int now_ = 0;
+    Instant last_;
+    double request_seconds_ = 0.0;
+  };
+
+  void change_under_way(int by, Instant at) {
+    under_way_.change(by, at, counter_);
+    under_way_whole_.change(by, at, whole_);
+  }
+
+  [[nodiscard]] bool is_closed_loop() const {
+    return !plan_.next_offset && !workload_.next_offset();
+  }
+
+  void connect_ahead() {
+    const auto wanted = plan_.concurrency.value_or(1);
+    if (client_.open_ahead(wanted, plan_.client.connect_timeout) == 0) {
+      throw Error{ErrorCode::peer_failed, "no connection to " + plan_.server.origin(), "",
+                  "check that the server runs and that the URL is right"};
+    }
+  }
+
+  // ---- when requests are due
+  // ---------------------------------------------------------------------
+
+  void first_session() {
+    is_closed_loop_ = is_closed_loop();
+    if (!is_closed_loop_) {
+      schedule_next_arrival();
+      return;
+    }
+    const std::size_t users = plan_.concurrency.value_or(1);
+    for (std::size_t i = 0; i < users; ++i) {
+      const auto share = static_cast<double>(i) / static_cast<double>(users);
+      push_due(run_.begin + plan_.concurrency_ramp * share, std::nullopt, true);
+    }
+  }
+
+  void schedule_next_arrival() {
+    if (is_sending_over()) {
+      return;
+    }
+    const auto offset = plan_.next_offset ? plan_.next_offset() : workload_.next_offset();
+    if (!offset) {
+      arrivals_over_ = true;
+      return;
+    }
+    // A timed workload gives its next time only after this request.
+    push_due(run_.begin + *offset, plan_.next_offset ? std::nullopt : workload_.next(), true);
+  }
+
+  void push_due(Instant at, std::optional<PlannedRequest> planned, bool starts_session) {
+    due_.push({at, order_++, std::move(planned), starts_session});
+  }
+
+  /// The next session's request is made before it is due, so that making it delays nothing.
+  void prepare() {
+    if (!prepared_ && !workload_over_ && !is_count_reached()) {
+      prepared_ = workload_.next();
+      workload_over_ = !prepared_;
+    }
+  }
+
+  [[nodiscard]] bool has_capacity() const {
+    return !plan_.concurrency || readers_.size() < *plan_.concurrency;
+  }
+
+  [[nodiscard]] bool is_count_reached() const {
+    return plan_.request_count && sessions_started_ >= *plan_.request_count;
+  }
+
+  [[nodiscard]] bool is_sending_over() const {
+    return window_over_ || arrivals_over_ || is_count_reached() || (workload_over_ && !prepared_);
+  }
+
+  void start_due(Instant now) {
+    while (!waiting_.empty() && has_capacity()) {
+      Due due = std::move(waiting_.front());
+      waiting_.pop_front();
+      start(std::move(due), true);
+    }
+    while (!due_.empty() && due_.top().at <= now) {
+      Due due = due_.top();
+      due_.pop();
+      if (has_capacity()) {
+        start(std::move(due), false);
+      } else {
+        waiting_.push_back(std::move(due));
+        if (!is_closed_loop_ && waiting_.back().starts_session) {
+          schedule_next_arrival();
+        }
+      }
+    }
+  }
+
+  void start(Due due, bool was_held_back) {
+    if (due.starts_session) {
+      if (!due.planned) {
+        prepare();
+        due.planned = std::exchange(prepared_, std::nullopt);
+      }
+      if (!due.planned || is_count_reached()) {
+        close_window_when_idle(Instant::now());
+        return;
+      }
+      ++sessions_started_;
+    }
+    post(*due.planned, due.at, was_held_back);
+    if (due.starts_session && !is_closed_loop_ && !was_held_back) {
+      schedule_next_arrival();
+    }
+    if (is_closed_loop_ || plan_.next_offset) {
+      prepare();
+    }
+  }
+
+  void post(PlannedRequest& planned, Instant intended, bool was_held_back) {
+    RequestRecord record;
+    record.index = next_index_++;
+    record.session = planned.session;
+    record.turn = planned.turn;
+    record.tenant = std::move(planned.tenant);
+    record.prompt = planned.prompt;
+    record.expected = std::move(planned.expected);
+    record.intended = intended;
+    record.held_back = was_held_back;
+    change_under_way(1, Instant::now());
+    // The reader stands before the request is posted: the client may call back at once.
+    const auto id = client_.post(plan_.path, planned.body, planned.headers);
+    readers_.try_emplace(id, std::move(record), planned.wants_text, plan_.keep_gaps);
+  }
+
+  /// What the end of one request brings about: the session's next turn, or in closed loop the
+  /// user's next session, later when requests fail so that a broken server is not hammered.
+  void after(const RequestRecord& record, Instant at) {
+    const bool failed = record.outcome != RequestOutcome::ok;
+    consecutive_failures_ = failed ? consecutive_failures_ + 1 : 0;
+    if (record.content_chunks > 0) {
+      --sessions_with_content_;
+    }
+    if (record.outcome == RequestOutcome::cancelled) {
+      return;
+    }
+    auto next_turn = workload_.follow_up(record);
+    if (next_turn && !window_over_) {
+      push_due(at + workload_.delay(), std::move(next_turn), false);
+      return;
+    }
+    if (is_closed_loop_) {
+      if (is_sending_over()) {
+        close_window_when_idle(at);
+        return;
+      }
+      push_due(failed ? at + back_off() : at, std::nullopt, true);
+    }
+  }
+
+  [[nodiscard]] Seconds back_off() const {
+    const auto doublings = static_cast<double>(std::min<std::size_t>(consecutive_failures_, 16));
+    return std::min(kLongestBackOff, kFirstBackOff * std::exp2(doublings - 1));
+  }
+
+  // ---- the window
+  // --------------------------------------------------------------------------------
+
+  void move_window(Instant now) {
+    if (!counter_.begin() && is_warm(now)) {
+      open_window(now);
+    }
+    if (counter_.begin() && plan_.duration && !window_over_ &&
+        now >= *counter_.begin() + *plan_.duration) {
+      close_window(*counter_.begin() + *plan_.duration);
+    }
+    if (is_server_lost()) {
+      end_early(RunEnd::server_lost,
+                "the server failed " + std::to_string(consecutive_failures_) +
+                    " requests in a row; the last one: " + run_.records.back().detail);
+    }
+  }
+
+  [[nodiscard]] bool is_warm(Instant now) const {
+    const Instant warm_at = run_.begin + plan_.warmup;
+    if (now < warm_at) {
+      return false;
+    }
+    if (!is_closed_loop_) {
+      return true;
+    }
+    // A server too slow to answer every user within the window's own length is measured as it is.
+    const bool waited_long = plan_.duration && now >= warm_at + *plan_.duration;
+    return sessions_with_content_ >= plan_.concurrency.value_or(1) || waited_long ||
+           is_sending_over();
+  }
+
+  /// In open loop the window begins when the warm-up ends, to the nanosecond; in closed loop when
+  /// it is seen to.
+  void open_window(Instant now) {
+    const Instant begin = is_closed_loop_ ? now : run_.begin + plan_.warmup;
+    under_way_.integrate_to(begin, counter_);
+    counter_.open(begin);
+  }
+
+  void close_window(Instant at) {
+    if (!counter_.begin()) {
+      open_window(at);
+    }
+    under_way_.integrate_to(at, counter_);
+    counter_.close(at);
+    window_over_ = true;
+    drain_until_ = at + plan_.drain;
+    waiting_.clear();
+    due_ = {};
+  }
+
+  /// Closed loop by count: the load is steady until the first user has nothing left to ask.
+  void close_window_when_idle(Instant at) {
+    if (is_closed_loop_ && !window_over_) {
+      close_window(at);
+    }
+  }
+
+  [[nodiscard]] bool is_server_lost() const {
+    const auto bound = std::max(kLostAfterFailures, 2 * plan_.concurrency.value_or(1));
+    return consecutive_failures_ >= bound && sessions_with_content_ == 0;
+  }
+
+  [[nodiscard]] bool is_over() const {
+    const Instant now = Instant::now();
+    if (run_.end_reason != RunEnd::complete || (drain_until_ && now >= *drain_until_)) {
+      return true;
+    }
+    const bool none_left = due_.empty() && waiting_.empty();
+    if (window_over_) {
+      return readers_.empty() && none_left;
+    }
+    return is_sending_over() && readers_.empty() && none_left;  // all was asked and answered
+  }
+
+  [[nodiscard]] Instant next_wake() const {
+    Instant wake = Instant::now() + kLongestPoll;
+    if (!due_.empty()) {
+      wake = std::min(wake, due_.top().at);
+    }
+    if (drain_until_) {
+      wake = std::min(wake, *drain_until_);
+    } else if (counter_.begin() && plan_.duration) {
+      wake = std::min(wake, *counter_.begin() + *plan_.duration);
+    } else if (!counter_.begin() && Instant::now() < run_.begin + plan_.warmup) {
+      wake = std::min(wake, run_.begin + plan_.warmup);
+    }
+    return wake;
+  }
+
+  [[nodiscard]] double share_done(Instant now) const {
+    if (plan_.duration) {
+      return std::min(1.0, (now - run_.begin) / (plan_.warmup + *plan_.duration));
+    }
+    return static_cast<double>(sessions_started_) / static_cast<double>(*plan_.request_count);
+  }
+
+  void end_early(RunEnd reason, const std::string& detail) {
+    run_.end_reason = reason;
+    run_.end_detail = detail;
+    if (!window_over_) {
+      close_window(Instant::now());
+    }
+  }
+
+  // ---- the result
+  // --------------------------------------------------------------------------------
+
+  void note_lag(Instant at) { run_.lag.add(at - client_.ready_since()); }
+
+  LoadRun finish() {
+    std::vector<net::StreamId> left;
+    left.reserve(readers_.size());
+    for (const auto& [id, reader] : readers_) {
+      left.push_back(id);
+    }
+    for (const auto id : left) {
+      client_.cancel(id);
+    }
+    run_.end = Instant::now();
+    if (!window_over_) {
+      close_window(run_.end);
+    }
+    run_.window = {*counter_.begin(), *counter_.end()};
+    Seconds window = run_.window.end - run_.window.begin;
+    const bool is_cut_by_count = !plan_.duration || is_count_reached();
+    run_.is_steady = !is_cut_by_count || window >= kLeastSteadyShare * (run_.end - run_.begin);
+    if (!run_.is_steady) {
+      take_whole_run();
+      window = run_.end - run_.begin;
+    }
+    const auto& counter = run_.is_steady ? counter_ : whole_;
+    run_.content_gaps = counter.gaps();
+    run_.chunks_per_second = counter.per_second();
+    run_.longest_stall = client_.take_longest_stall();
+    const double request_seconds =
+        run_.is_steady ? under_way_.request_seconds() : under_way_whole_.request_seconds();
+    run_.mean_concurrency = request_seconds / in_seconds(window);
+    std::sort(run_.records.begin(), run_.records.end(),
+              [](const RequestRecord& a, const RequestRecord& b) { return a.index < b.index; });
+    return std::move(run_);
+  }
+
+  /// A run with too few requests for a steady part is told as a whole.
+  void take_whole_run() {
+    run_.window = {run_.begin, run_.end};
+    under_way_whole_.integrate_to(run_.end, whole_);
+    for (auto& record : run_.records) {
+      record.content_chunks_in_window = record.content_chunks;
+    }
+  }
+
+  const LoadPlan& plan_;
+  Workload& workload_;
+  LoadRun run_;
+  ContentCounter counter_;  // of the window
+  ContentCounter whole_;    // of the whole run
+  ChatChunkParser parser_;
+  UnderWay under_way_;
+  UnderWay under_way_whole_;
+  std::unordered_map<net::StreamId, AnswerReader> readers_;
+  std::priority_queue<Due, std::vector<Due>, Later> due_;
+  std::deque<Due> waiting_;  // due, held back by the concurrency cap
+  std::optional<PlannedRequest> prepared_;
+  std::optional<Instant> drain_until_;
+  std::uint64_t order_ = 0;
+  std::uint64_t next_index_ = 0;
+  std::size_t sessions_started_ = 0;
+  std::size_t sessions_with_content_ = 0;  // requests under way whose answer has begun
+  std::size_t consecutive_failures_ = 0;
+  bool is_closed_loop_ = false;
+  bool arrivals_over_ = false;
+  bool workload_over_ = false;
+  bool window_over_ = false;
+  net::StreamClient client_;  // last: destroyed first, while what it calls back still stands
+};
+
+}  // namespace
+
+LoadRun run_load(const LoadPlan& plan, Workload& workload, const std::atomic<bool>& stop,
+                 const std::function<void(double)>& progress) {
+  return LoadRunner{plan, workload}.run(stop, progress);
+}
+
+}  // namespace perwatt::measure
