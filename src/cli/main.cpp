@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     perwatt::cli::add_plan_verb(app);
     perwatt::cli::add_frontier_verb(app);
+    perwatt::cli::add_measure_verb(app);
     perwatt::cli::add_catalog_verb(app);
     perwatt::cli::add_import_verb(app);
     perwatt::cli::add_report_verb(app);

@@ -21,6 +21,7 @@ void add_plan_verb(CLI::App& app);
 void add_frontier_verb(CLI::App& app);
 void add_catalog_verb(CLI::App& app);
 void add_import_verb(CLI::App& app);
+void add_measure_verb(CLI::App& app);
 void add_report_verb(CLI::App& app);
 
 /// import weather: under the import verb.

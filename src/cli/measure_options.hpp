@@ -1,0 +1,81 @@
+// The flags of perwatt measure and what they mean.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "verbs.hpp"
+
+#include "perwatt/measure/session.hpp"
+
+namespace perwatt::cli {
+
+struct MeasureOptions {
+  DataOptions data;
+  std::string url;
+  std::string model;
+  std::string endpoint_type = "chat";
+  std::string label;
+  // load
+  std::string request_rate;
+  std::string pattern = "poisson";
+  double burstiness = 1.0;
+  std::int64_t burst_size = 1;
+  std::string rate_ramp;
+  std::size_t concurrency = 0;
+  std::string concurrency_ramp = "0s";
+  std::size_t request_count = 0;
+  std::string duration;
+  std::string warmup;
+  std::string drain = "60s";
+  std::uint64_t seed = 1;
+  // prompts
+  std::int64_t isl = 512;
+  double isl_stddev = 0.0;
+  std::int64_t osl = 0;
+  double osl_stddev = 0.0;
+  std::string length_range = "1:1";
+  int turns = 1;
+  std::string turn_delay = "0s";
+  std::string prompts_file;
+  std::string trace_file;
+  double trace_speed = 1.0;
+  bool no_ignore_eos = false;
+  std::string extra_body;
+  std::vector<std::string> tenants;
+  // connection
+  std::string api_key_env = "OPENAI_API_KEY";
+  std::vector<std::string> headers;
+  std::string ca_file;
+  bool insecure = false;
+  std::string timeout = "600s";
+  // power
+  std::vector<std::string> power;
+  std::string power_period = "100ms";
+  std::string idle = "0s";
+  int gpus = 0;
+  std::string sysfs_root = "/sys";
+  std::string system;
+  // verdicts and results
+  std::string goodput;
+  std::string most_client_lag = "5ms";
+  bool chunk_times = false;
+  std::string output_dir;
+  int runs = 1;
+  bool json = false;
+};
+
+void add_measure_options(CLI::App& verb, MeasureOptions& options);
+
+/// What the flags ask for. `facility` gets the system's power chain when --system names one; it
+/// must outlive the session. Throws Error(usage) for flags that contradict each other.
+struct FacilityParts {
+  std::optional<catalog::Catalog> catalog;
+  std::optional<facility::PowerChain> chain;
+  std::optional<facility::CoolingPlant> plant;
+};
+
+[[nodiscard]] measure::MeasureSpec measure_spec(const MeasureOptions& options,
+                                                FacilityParts& facility);
+
+}  // namespace perwatt::cli
