@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -29,7 +30,7 @@ class LogHistogram {
   static constexpr std::int64_t kHighestNanoseconds = 3'600'000'000'000;  // 1 h, included
 
   /// Every quantile inside the range is within `relative_error_ratio`.
-  /// Throws Error (internal) unless 0.0001 <= relative_error_ratio <= 0.25.
+  /// Throws Error (internal) unless 0.001 <= relative_error_ratio <= 0.25.
   explicit LogHistogram(double relative_error_ratio = 0.005);
 
   /// A duration below the range may be negative: a clock read out of order is seen in min().
@@ -53,7 +54,7 @@ class LogHistogram {
   [[nodiscard]] std::optional<Seconds> min() const;
   [[nodiscard]] std::optional<Seconds> max() const;
 
-  /// The exact sum, which cannot overflow, over the count.
+  /// The exact sum over the count; holds for 9e9 values.
   [[nodiscard]] std::optional<Seconds> mean() const;
 
   /// The value of nearest rank: the k-th smallest with k = max(1, ceil(p count)). If that value v
@@ -74,8 +75,8 @@ class LogHistogram {
   std::int64_t count_ = 0;
   std::int64_t below_ = 0;
   std::int64_t above_ = 0;
-  std::int64_t min_ = 0;
-  std::int64_t max_ = 0;
+  std::int64_t min_ = std::numeric_limits<std::int64_t>::max();
+  std::int64_t max_ = std::numeric_limits<std::int64_t>::min();
   // The sum in two limbs: whole seconds and the nanoseconds beyond, each below 1e9 a value.
   std::int64_t sum_seconds_ = 0;
   std::int64_t sum_rest_nanoseconds_ = 0;
