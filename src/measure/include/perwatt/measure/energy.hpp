@@ -41,7 +41,8 @@ enum class EnergyReason {
   implausible_power,     // above what the device can draw
   overlapping_meters,    // two meters of one device: one was left out
   clock_jump,            // the wall clock jumped: sources that carry its time cannot be placed
-  source_failed          // a source gave errors during the window
+  source_failed,         // a source gave errors during the window
+  accuracy_unknown       // a meter's maker states no accuracy: half_width does not contain it
 };
 
 [[nodiscard]] std::string_view to_string(EnergyReason reason);
@@ -53,10 +54,12 @@ struct EnergyFinding {
 };
 
 struct EnergyRules {
-  std::optional<int> expected_gpus;       // partial_fleet when the meters are fewer
+  std::optional<int> expected_gpus;       // partial_fleet when the GPU meters are fewer
   Seconds longest_gap = seconds(3);       // InferenceX: sampling_gap_exceeded
   double counter_tolerance_ratio = 0.05;  // InferenceX's cross-check
   Seconds longest_stale = seconds(3);
+  /// Meter::source of the sources whose own times a jump of the wall clock made wrong.
+  std::vector<std::string> clock_jumped_sources;
 };
 
 struct Window {
@@ -69,17 +72,20 @@ struct BoundaryEnergy {
   Boundary boundary = Boundary::gpu;
   bool valid = false;
   std::optional<Joules> energy;  // present when valid, and as the partial sum when it is not
-  Joules half_width;             // 95 %: meters' accuracy and window edges together
+  Joules half_width;             // 95 %, of `energy`: accuracy and all that is random
+  Joules accuracy_half_width;    // its part from the meters' accuracy: common to all windows
   EnergyMethod method = EnergyMethod::counter;  // of most of the energy
   std::optional<Joules> by_counter;             // where every meter has the path
   std::optional<Joules> by_integral;
-  int meters = 0;
+  int meters = 0;  // in `energy`
   std::vector<EnergyFinding> findings;
 };
 
 /// The energy at `boundary` in `window`: the sum over devices of that boundary's meters, each
-/// device once. gpu: meters of scope gpu. it: scope node, else rack; facility: scope site. A
-/// boundary is never put together from narrower scopes.
+/// device once. gpu: meters of scope gpu. it: scope node, or rack where the nodes are not whole or
+/// the racks cover more; facility: scope site. A boundary is never put together from narrower
+/// scopes. A traces' gap on the counter path is a finding and no fault: the counter went on.
+/// Formulas: docs/model/energy.md. Pure. REQUIRES: window.begin < window.end.
 [[nodiscard]] BoundaryEnergy energy_at(Boundary boundary,
                                        std::span<const device::MeterTrace> traces,
                                        const Window& window, const EnergyRules& rules);
