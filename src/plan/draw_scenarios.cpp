@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "normal_law.hpp"
-#include "shuffle.hpp"
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/random.hpp"
 #include "perwatt/plan/scenarios.hpp"
 
 namespace perwatt::plan {

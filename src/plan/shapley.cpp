@@ -8,9 +8,8 @@
 #include <string>
 #include <unordered_map>
 
-#include "shuffle.hpp"
-
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/random.hpp"
 
 namespace perwatt::plan {
 
