@@ -1,27 +1,17 @@
 // Conversations of synthetic prompts.
 #include <cmath>
 #include <map>
-#include <numbers>
 
 #include "length_draw.hpp"
 #include <nlohmann/json.hpp>
+
+#include "perwatt/base/random.hpp"
 
 namespace perwatt::measure {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// In (0, 1].
-double uniform(std::mt19937_64& random) {
-  constexpr double kStep = 0x1p-53;
-  return (static_cast<double>(random() >> 11U) + 1.0) * kStep;
-}
-
-double standard_normal(std::mt19937_64& random) {
-  const double radius = std::sqrt(-2 * std::log(uniform(random)));
-  return radius * std::cos(2 * std::numbers::pi * uniform(random));
-}
 
 class SyntheticWorkload final : public Workload {
  public:
@@ -104,7 +94,7 @@ std::int64_t draw_length(const LengthLaw& law, std::mt19937_64& random) {
   if (law.stddev > 0) {
     length += law.stddev * standard_normal(random);
   } else if (law.low_ratio < law.high_ratio) {
-    length *= law.low_ratio + (law.high_ratio - law.low_ratio) * uniform(random);
+    length *= law.low_ratio + (law.high_ratio - law.low_ratio) * uniform_unit(random);
   } else {
     length *= law.high_ratio;
   }
