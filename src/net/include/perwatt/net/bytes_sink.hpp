@@ -1,12 +1,18 @@
-// A borrowed callable that takes bytes: what parsers call for each piece, without an allocation.
+// Bytes on their way through parsers: a borrowed callable that takes each piece without an
+// allocation, and what may be read behind a piece.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
 namespace perwatt::net {
+
+/// Bytes that may be read (not used) behind every view that parsers and clients hand out, so that a
+/// SIMD reader need not copy.
+inline constexpr std::size_t kReadablePadding = 64;
 
 /// Refers to a callable that takes a std::string_view; valid as long as that callable is. For
 /// parameters only: never keep one.

@@ -10,10 +10,6 @@
 
 namespace perwatt::net {
 
-/// Bytes that may be read (not used) behind every view that parsers and clients hand out, so that a
-/// SIMD reader need not copy.
-inline constexpr std::size_t kReadablePadding = 64;
-
 /// LF, CR and CRLF end lines; lines of `data` are joined by LF; comments and other fields are
 /// skipped; a byte order mark at the start is skipped. Events without a `data` line are not
 /// reported; one whose `data` is empty is.
