@@ -16,6 +16,7 @@
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/net/bytes_sink.hpp"
 #include "perwatt/net/fetch.hpp"
 #include "perwatt/net/http_response_parser.hpp"
 #include "perwatt/net/url.hpp"
@@ -36,13 +37,14 @@ enum class StreamEnd {
 
 using StreamId = std::uint64_t;
 
-/// Called from StreamClient::poll(); may call post() and cancel(). Views are valid until the call
-/// returns.
+/// Called from StreamClient::poll() and open_ahead(); may call post(), cancel() and wake(), nothing
+/// else of the client, and must not throw. Views are valid until the call returns. The order for a
+/// request is sent, head, body, end, but an answer may come before the request is sent.
 class StreamObserver {
  public:
   virtual ~StreamObserver() = default;
 
-  /// The kernel has taken the last byte of the request.
+  /// The kernel has taken the last byte of the request: told again for one that is sent again.
   virtual void on_sent(StreamId id, Instant at) = 0;
   virtual void on_head(StreamId id, const ResponseHead& head, Instant at) = 0;
   /// Decoded body bytes; kReadablePadding readable bytes lie behind the view.
@@ -62,25 +64,29 @@ struct ClientOptions {
 
 class StreamClient {
  public:
-  /// Resolves the host once. `observer` must outlive the client. Throws Error(peer_failed) when the
-  /// name does not resolve, Error(bad_input) when the CA file cannot be read, and
-  /// Error(peer_failed) naming the limit (ulimit -n) when descriptors run out.
+  /// Resolves the host once; connections try its addresses in turn. `observer` must outlive the
+  /// client. Throws Error(peer_failed) when the name does not resolve, Error(bad_input) when the CA
+  /// file cannot be read or a header cannot be sent, and Error(peer_failed) naming the limit
+  /// (ulimit -n) when descriptors run out.
   StreamClient(const Url& server, ClientOptions options, StreamObserver& observer);
   ~StreamClient();
   StreamClient(const StreamClient&) = delete;
   StreamClient& operator=(const StreamClient&) = delete;
 
   /// Opens connections (handshakes included) until `idle` of them stand idle, waiting at most
-  /// `within`. Returns how many stand.
+  /// `within`; gives up at the first that fails and after wake(). Returns how many stand.
   std::size_t open_ahead(std::size_t idle, Seconds within);
 
-  /// Starts a POST of JSON to `path` over an idle connection, or a new one. Never blocks: what goes
-  /// wrong is told by on_end. A request that finds its kept connection closed by the server before
-  /// any byte of an answer is sent once more over a new one.
+  /// Starts a POST of JSON to `path`, which is the whole request target (the path of `server` is
+  /// not put before it), over an idle connection, or a new one. Never blocks: what goes wrong with
+  /// the server is told by on_end. A request that finds its kept connection closed by the server
+  /// before any byte of an answer is sent once more over a new one. Throws Error(bad_input) for a
+  /// path or header that cannot be sent.
   StreamId post(std::string_view path, std::string_view json_body,
                 const std::vector<Header>& headers = {});
 
-  /// Ends a request now; its connection is closed.
+  /// Ends a request now: its connection is closed, and of the observer's calls only on_end
+  /// (cancelled) follows, in poll(). Nothing happens for a request that has ended.
   void cancel(StreamId id);
 
   /// Handles what arrives until `until`, to the microsecond where the kernel allows; returns
@@ -99,7 +105,7 @@ class StreamClient {
 
   /// How late poll() noticed: the longest time from one return of epoll to the next call of it
   /// since the last call of take_longest_stall(), during which arrived bytes waited for this
-  /// thread.
+  /// thread. Time without a request in flight does not count.
   [[nodiscard]] Seconds take_longest_stall();
 
  private:

@@ -1,0 +1,48 @@
+// epoll with a wait that is exact to microseconds, and a wake that may come from anywhere.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dial.hpp"
+#include <sys/epoll.h>
+
+#include "perwatt/base/instant.hpp"
+
+namespace perwatt::net {
+
+class Poller {
+ public:
+  /// Throws Error(peer_failed) naming the limit when descriptors run out.
+  Poller();
+
+  /// Events of `socket` will carry `tag`, which is not null. False with errno where the kernel has
+  /// no room for another.
+  [[nodiscard]] bool watch(int socket, std::uint32_t events, void* tag);
+  void change(int socket, std::uint32_t events, void* tag);
+
+  /// What has happened until `until`, level-triggered; empty when nothing has or after a wake.
+  /// Valid until the next call.
+  [[nodiscard]] std::span<const epoll_event> wait(Instant now, Instant until);
+
+  /// Async-signal-safe, from any thread.
+  void wake() noexcept;
+
+  /// Whether wake() was called since the last call of this, as far as wait() has seen.
+  [[nodiscard]] bool take_woken();
+
+ private:
+  /// Events taken at once: what waits behind them delays the caller's next request.
+  static constexpr std::size_t kMostEvents = 64;
+
+  int wait_once(std::int64_t nanoseconds);
+
+  Descriptor epoll_;
+  Descriptor wake_;
+  bool is_woken_ = false;
+  bool has_precise_wait_ = true;
+  std::array<epoll_event, kMostEvents> events_{};
+};
+
+}  // namespace perwatt::net
