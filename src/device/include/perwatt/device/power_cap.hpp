@@ -17,7 +17,8 @@ struct CapDevice {
   Watts least;  // lowest and highest cap the device takes
   Watts most;
   Watts by_default;
-  Watts enforced;  // in force now: the lowest of all writers
+  Watts requested;  // what this writer asks for now: what restoring puts back
+  Watts enforced;   // in force now: the lowest of all writers
 };
 
 /// Thread rule: one thread at a time.
@@ -32,25 +33,38 @@ class CapControl {
   [[nodiscard]] virtual Result<Watts> set_cap(std::string_view device_id, Watts cap) = 0;
 };
 
-/// NVML, loaded at run time. Failure when the library or a device is missing.
+/// NVML, loaded at run time. Failure when the library is missing; a missing device is told by
+/// devices(). NVML is initialised by the first call of devices() or set_cap(), not here: see
+/// CapGuard::start().
 [[nodiscard]] Result<std::unique_ptr<CapControl>> nvml_cap_control();
 
 /// Puts the caps back that stood when it was made, whatever ends the process: a guardian process
-/// waits for the death of this one (kill -9 included) and restores them. Caps are only ever lowered
-/// below what stood, so that no moment leaves a device above it.
+/// waits for the death of this one (kill -9 included) and restores them. It has a session of its
+/// own and ignores SIGINT, SIGTERM, SIGHUP and SIGQUIT. Caps are only ever lowered below what
+/// stood, so that no moment leaves a device above it.
+///
+/// Not covered: the guardian itself killed with SIGKILL (lower_to() then refuses, caps already
+/// lowered stay until restore()), and a machine that stops: drivers forget caps at a reboot.
 class CapGuard {
  public:
-  /// Remembers the caps of all devices and starts the guardian. Failure when it cannot.
+  /// Starts the guardian, then remembers the caps of all devices. Failure when it cannot, and when
+  /// a device has no cap that can be set.
+  ///
+  /// The guardian is a fork of this process: REQUIRES that the process has no other thread yet and
+  /// has not initialised NVML (no nvml source opened, no call of `control`), because neither
+  /// survives a fork. `control` must outlive the guard.
   [[nodiscard]] static Result<std::unique_ptr<CapGuard>> start(CapControl& control);
 
   /// Restores and stops the guardian.
   virtual ~CapGuard() = default;
 
-  /// Sets every device's cap to min(`cap`, what stood); refuses what is below a device's least.
-  /// Returns the highest enforced cap read back.
+  /// Sets every device's cap to min(`cap`, what stood); refuses, before it sets any, what is below
+  /// a device's least. Returns the highest enforced cap read back. After a Failure of the driver
+  /// midway the caps set so far stay lowered until restore().
   [[nodiscard]] virtual Result<Watts> lower_to(Watts cap) = 0;
 
-  /// Restores now. Returns the devices that could not be restored.
+  /// Restores now. Returns the devices that could not be restored, each with the reason; the
+  /// guardian tries those once more when the process ends.
   virtual std::vector<std::string> restore() = 0;
 };
 

@@ -23,6 +23,8 @@ struct Meter {
   std::string source;  // the source as the user named it
   std::string host;    // empty where the source does not say
   std::string device;  // "gpu 0, GPU-8f…, NVIDIA H100", for people
+  std::string uid;  // the device's own UUID or serial number, empty where the source does not say:
+                    // two meters with one uid and scope meter the same device
   Scope scope = Scope::gpu;
   std::optional<Watts> most_power;         // it cannot draw more (TDP or cap with overshoot)
   std::optional<Joules> counter_wraps_at;  // the counter starts again from 0 here
