@@ -72,8 +72,9 @@ std::optional<Estimate> mean_interval(std::span<const double> runs, double confi
   const auto count = static_cast<double>(runs.size());
   double mean = 0;
   for (const double run : runs) {
-    mean += run / count;
+    mean += run;
   }
+  mean /= count;
   if (runs.size() == 1) {
     return Estimate{mean, std::nullopt, std::nullopt};
   }

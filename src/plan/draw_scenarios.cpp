@@ -6,9 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "normal_law.hpp"
-
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/normal_law.hpp"
 #include "perwatt/base/random.hpp"
 #include "perwatt/plan/scenarios.hpp"
 

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <vector>
 
-#include "../normal_law.hpp"
 #include <gtest/gtest.h>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/normal_law.hpp"
 
 namespace perwatt::plan {
 namespace {

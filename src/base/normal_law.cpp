@@ -1,11 +1,11 @@
-#include "normal_law.hpp"
+#include "perwatt/base/normal_law.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <utility>
 
-namespace perwatt::plan {
+namespace perwatt {
 
 namespace {
 
@@ -86,4 +86,4 @@ NormalQuadrature normal_quadrature(int size) {
   return rule;
 }
 
-}  // namespace perwatt::plan
+}  // namespace perwatt

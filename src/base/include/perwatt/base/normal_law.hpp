@@ -3,7 +3,7 @@
 
 #include <vector>
 
-namespace perwatt::plan {
+namespace perwatt {
 
 /// P(Z <= x).
 [[nodiscard]] double normal_cdf(double x);
@@ -21,4 +21,4 @@ struct NormalQuadrature {
 /// Gauss-Hermite quadrature, scaled to the standard normal law. REQUIRES: 1 <= size <= 100.
 [[nodiscard]] NormalQuadrature normal_quadrature(int size);
 
-}  // namespace perwatt::plan
+}  // namespace perwatt
