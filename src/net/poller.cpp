@@ -77,7 +77,12 @@ std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
   sharpen_timers_of_this_thread();
   const auto left = std::clamp<std::int64_t>(
       until > now ? until.nanoseconds() - now.nanoseconds() : 0, 0, kLongestWait);
-  const int count = wait_once(left > kLongWait ? left - left / kEarlyPart : left);
+  int count = wait_once(0);
+  const bool sleeps = count == 0 && left > 0;
+  if (sleeps) {
+    count = wait_once(left > kLongWait ? left - left / kEarlyPart : left);
+  }
+  note_readiness(sleeps, count);
   std::size_t kept = 0;
   for (int i = 0; i < count; ++i) {
     auto& event = events_[static_cast<std::size_t>(i)];
@@ -89,6 +94,14 @@ std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
     events_[kept++] = event;
   }
   return {events_.data(), kept};
+}
+
+void Poller::note_readiness(bool slept, int count) {
+  const auto now = Instant::now();
+  ready_since_ = slept ? now : none_left_at_;
+  if (count < static_cast<int>(kMostEvents)) {
+    none_left_at_ = now;
+  }
 }
 
 // Kernels before 5.11 and some containers have no epoll_pwait2: ppoll waits as exactly.

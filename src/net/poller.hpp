@@ -26,6 +26,10 @@ class Poller {
   /// Valid until the next call.
   [[nodiscard]] std::span<const epoll_event> wait(Instant now, Instant until);
 
+  /// Of the last wait(): since when what it returned may have been there. The moment it woke, where
+  /// it had to sleep; else the last moment at which nothing was left waiting.
+  [[nodiscard]] Instant ready_since() const { return ready_since_; }
+
   /// Async-signal-safe, from any thread.
   void wake() noexcept;
 
@@ -37,11 +41,14 @@ class Poller {
   static constexpr std::size_t kMostEvents = 64;
 
   int wait_once(std::int64_t nanoseconds);
+  void note_readiness(bool slept, int count);
 
   Descriptor epoll_;
   Descriptor wake_;
   bool is_woken_ = false;
   bool has_precise_wait_ = true;
+  Instant ready_since_;
+  Instant none_left_at_ = Instant::now();  // the last return that took all that was ready
   std::array<epoll_event, kMostEvents> events_{};
 };
 

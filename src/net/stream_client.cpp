@@ -54,6 +54,10 @@ std::size_t StreamClient::in_flight() const {
   return loop_->in_flight();
 }
 
+Instant StreamClient::ready_since() const {
+  return loop_->ready_since();
+}
+
 Seconds StreamClient::take_longest_stall() {
   return loop_->take_longest_stall();
 }

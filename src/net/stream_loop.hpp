@@ -62,6 +62,8 @@ class StreamClient::Loop {
 
   [[nodiscard]] std::size_t in_flight() const { return in_flight_; }
 
+  [[nodiscard]] Instant ready_since() const { return poller_.ready_since(); }
+
   [[nodiscard]] Seconds take_longest_stall();
 
  private:

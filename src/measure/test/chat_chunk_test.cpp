@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"cut", R"({"choices":[{"delta":{"content":"H)", Kind::malformed, "", ""},
         Case{"two_values", R"({"choices":[]}{"choices":[]})", Kind::malformed, "", ""},
         Case{"empty", "", Kind::malformed, "", ""}, Case{"text", "hello", Kind::malformed, "", ""}),
-    [](const auto& info) { return std::string{info.param.name}; });
+    [](const auto& chunk) { return std::string{chunk.param.name}; });
 
 TEST(ChatChunkParser, ReadsUsageWithCachedTokens) {
   ChatChunkParser parser;
