@@ -103,6 +103,16 @@ TEST(EnergyCounter, RareMovesWidenTheEdges) {
   EXPECT_GE(energy.half_width.in_base(), std::sqrt(2.0) * 2.0 * 300);
 }
 
+TEST(EnergyCounter, AFirstReadingThatIsOldStandsWhereItsValueBegan) {
+  // A collect every 2 s; the trace begins 1.5 s after one.
+  auto trace = without_power(trace_of(constant_power(500), gpu_meter(), -4, 24));
+  cache_readings(trace, 2.0);
+  drop_readings(trace, -9, 1.4);
+  const auto energy = gpu_energy({trace}, 1.75, 20.75);
+  ASSERT_TRUE(energy.energy) << text_of(energy);
+  EXPECT_NEAR(joules(energy.energy), 500 * 19.0, 1.0);
+}
+
 TEST(EnergyCounter, TooFewMovesFallBackToPower) {
   const auto truth = wavy_power();
   auto trace = trace_of(truth, gpu_meter(), -10, 70);
