@@ -60,6 +60,14 @@ TEST(ScaleToFacility, HalfWidthHoldsTheMetersAndTheChain) {
               std::hypot(0.05 * wide->it.energy->in_base(), slope * 60 * 8 * 60), 1.0);
 }
 
+TEST(ScaleToFacility, TheMeanOfALoadThatSwingsStandsForIt) {
+  const auto chain = chain_of(kSystem);
+  const double low = in_watts(chain.it_per_gpu(watts(200)).value);
+  const double high = in_watts(chain.it_per_gpu(watts(700)).value);
+  const double mean = in_watts(chain.it_per_gpu(watts(450)).value);
+  EXPECT_NEAR(mean / (0.5 * (low + high)), 1.0, 0.01);
+}
+
 TEST(ScaleToFacility, APlantWithPhysicsNeedsItsOperation) {
   const auto chain = chain_of(kSystem);
   const auto plant = plant_of(kPhysicalPlant);

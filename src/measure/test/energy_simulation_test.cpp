@@ -223,10 +223,15 @@ Tally simulate(int cases, int faults, int most_meters, std::uint64_t seed) {
     const double gain = 1.0 + kAccuracy / 1.96 * std::normal_distribution<double>{}(random);
     double truth = 0.0;
     std::vector<device::MeterTrace> traces;
+    const bool alike = chance(random, 0.5);  // one job on all: power changes at once
+    const auto load_seed = random();
     for (int m = 0; m < meters; ++m) {
-      const Load load{random};
+      Random load_random{alike ? load_seed : load_seed + static_cast<std::uint64_t>(m)};
+      const Load load{load_random};
       truth += load.energy(length) - load.energy(0);
-      auto meter = gpu_meter(m);
+      const std::string host = chance(random, 0.7) ? "h" : "i";
+      auto meter = gpu_meter(m, "dcgm:http://" + host + ":9400");
+      meter.host = host;
       meter.most_power.reset();
       if (most_known) {
         meter.most_power = watts(1500);

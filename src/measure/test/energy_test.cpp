@@ -1,5 +1,9 @@
 #include "perwatt/measure/energy.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -103,6 +107,16 @@ TEST(EnergyCounter, RareMovesWidenTheEdges) {
   EXPECT_GE(energy.half_width.in_base(), std::sqrt(2.0) * 2.0 * 300);
 }
 
+TEST(EnergyCounter, AFirstReadingThatIsOldStandsWhereItsValueBegan) {
+  // A collect every 2 s; the trace begins 1.5 s after one.
+  auto trace = without_power(trace_of(constant_power(500), gpu_meter(), -4, 24));
+  cache_readings(trace, 2.0);
+  drop_readings(trace, -9, 1.4);
+  const auto energy = gpu_energy({trace}, 1.75, 20.75);
+  ASSERT_TRUE(energy.energy) << text_of(energy);
+  EXPECT_NEAR(joules(energy.energy), 500 * 19.0, 1.0);
+}
+
 TEST(EnergyCounter, TooFewMovesFallBackToPower) {
   const auto truth = wavy_power();
   auto trace = trace_of(truth, gpu_meter(), -10, 70);
@@ -157,6 +171,27 @@ TEST(EnergyIntegral, IsNotTheMeanOfSamplesTimesDuration) {
   EXPECT_TRUE(energy.valid) << text_of(energy);
   EXPECT_NEAR(joules(energy.energy), 30'000, 600);
   EXPECT_LT(trap, 15'000);
+}
+
+// Readings of a power that moves faster than it is read: their mean is off as the half-width says.
+TEST(EnergyIntegral, HalfWidthCoversSamplingNoise) {
+  int inside = 0;
+  constexpr int kCases = 1000;
+  for (int i = 0; i < kCases; ++i) {
+    std::mt19937_64 random{static_cast<std::uint64_t>(i)};
+    std::normal_distribution<double> noise{500, 50};
+    auto trace = without_counter(trace_of(constant_power(500), gpu_meter(), -1, 61));
+    change_readings(trace, -9, 99, [&](device::Reading& r) { r.power = watts(noise(random)); });
+    for (auto& reading : trace.readings) {  // quiet edges: their part is not in question here
+      if (time_of(reading) <= 0.0 || time_of(reading) >= 60.0) {
+        reading.power = watts(500 + 0.01 * time_of(reading));
+      }
+    }
+    const auto energy = gpu_energy({trace}, 0, 60);
+    inside += std::fabs(joules(energy.energy) - 30'000) <= energy.half_width.in_base() ? 1 : 0;
+  }
+  EXPECT_GE(inside, 930);
+  EXPECT_LE(inside, 980);
 }
 
 TEST(EnergyIntegral, CachedRepeatsMakeNoFalseTrapezoid) {

@@ -57,8 +57,8 @@ struct PhaseSplit {
   int runs = 0;
 };
 
-/// Condition numbers above this are refused: Belsley, Kuh and Welsch (1980), Regression
-/// Diagnostics, section 3.2, call dependencies strong from about 30.
+/// Condition numbers above this are refused: Belsley, Kuh and Welsch, Regression Diagnostics
+/// (1980), call dependencies strong from about 30.
 inline constexpr double kMostConditionNumber = 30.0;
 
 /// Weighted least squares of energy - idle x length = jp input + jd output, weights from the runs'
