@@ -165,11 +165,9 @@ class SloSearch {
     const double z =
         (mean - rules_.target_ratio) / std::sqrt(std::max(of_requests, of_run / count));
     visited.shown = static_cast<int>(count) >= rules_.fewest_replicates && std::abs(z) > critical_;
-    // The lower of the two in the middle: an even split counts as missed.
-    const std::size_t middle = (values.size() - 1) / 2;
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(middle),
-                     values.end());
-    visited.met = visited.shown ? z > 0 : values[middle] >= rules_.target_ratio;
+    std::sort(values.begin(), values.end());
+    const double median = (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+    visited.met = visited.shown ? z > 0 : median >= rules_.target_ratio;
     return visited.shown;
   }
 

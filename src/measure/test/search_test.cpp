@@ -90,9 +90,8 @@ Found search_many(const Queue& queue, double target, int searches, double bad_ru
     EXPECT_LE(got.runs, most_runs_of(rules));
     const double boundary = queue.boundary(target);
     if (got.highest_met && got.lowest_missed) {
-      const bool near = *got.highest_met <= boundary * (1 + rules.tolerance_ratio) &&
-                        *got.highest_met >=
-                            boundary / ((1 + rules.tolerance_ratio) * (1 + rules.tolerance_ratio));
+      const double off = *got.highest_met / boundary;
+      const bool near = off <= 1 + rules.tolerance_ratio && off >= 1 / (1 + rules.tolerance_ratio);
       result.within_tolerance += near ? 1.0 / searches : 0;
     }
     const bool holds = got.shown_met.value_or(0) <= boundary &&
