@@ -162,6 +162,33 @@ std::optional<WithinRun> within_run_interval(std::span<const Slice> slices,
   return result;
 }
 
+double effective_count(std::span<const double> values) {
+  constexpr std::size_t kBlocks = 30;
+  const std::size_t size = values.size();
+  const auto count = static_cast<double>(size);
+  if (size < 2 * kBlocks) {
+    return count;
+  }
+  double mean = 0;
+  for (const double value : values) {
+    mean += value;
+  }
+  mean /= count;
+  double squares = 0;
+  double block_squares = 0;
+  for (std::size_t block = 0; block < kBlocks; ++block) {
+    double sum = 0;
+    for (std::size_t i = block * size / kBlocks; i < (block + 1) * size / kBlocks; ++i) {
+      squares += (values[i] - mean) * (values[i] - mean);
+      sum += values[i] - mean;
+    }
+    block_squares += sum * sum;
+  }
+  // Of independent values both are estimates of n s^2.
+  const double shared = block_squares * (1.0 * kBlocks / (kBlocks - 1));
+  return squares < shared ? count * squares / shared : count;
+}
+
 double combine_half_widths(std::span<const double> half_widths) {
   double squares = 0;
   for (const double half_width : half_widths) {

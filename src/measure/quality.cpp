@@ -18,9 +18,10 @@ bool right_or_wrong(double score) {
 /// P(Binomial(trials, 1/2) >= successes).
 double binomial_half_tail(int trials, int successes) {
   double tail = 0;
-  for (int k = successes; k <= trials; ++k) {
-    tail += std::exp(std::lgamma(trials + 1.0) - std::lgamma(k + 1.0) -
-                     std::lgamma(trials - k + 1.0) - trials * std::log(2.0));
+  double log_term = -trials * std::log(2.0);  // of k = 0; the next by C(n, k + 1) / C(n, k)
+  for (int k = 0; k <= trials; ++k) {
+    tail += k >= successes ? std::exp(log_term) : 0;
+    log_term += std::log((trials - k) / (k + 1.0));
   }
   return std::min(1.0, tail);
 }

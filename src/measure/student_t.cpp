@@ -10,13 +10,15 @@ namespace {
 
 /// log( Gamma(a + 1/2) / Gamma(a) ), without the cancellation of two large logarithms.
 double log_gamma_ratio(double a) {
-  if (a < 25) {
-    return std::lgamma(a + 0.5) - std::lgamma(a);
+  // Up to where the series holds, by Gamma(a + 1) = a Gamma(a).
+  double steps = 0;
+  for (; a < 25; a += 1) {
+    steps += std::log(a / (a + 0.5));
   }
   // Asymptotic series (Tricomi and Erdelyi, 1951); the next term is below 1e-13 from 25 on.
   const double inverse = 1 / a;
   const double square = inverse * inverse;
-  return 0.5 * std::log(a) -
+  return steps + 0.5 * std::log(a) -
          inverse * (1.0 / 8 - square * (1.0 / 192 - square * (1.0 / 640 - square * 17.0 / 14336)));
 }
 

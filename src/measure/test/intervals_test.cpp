@@ -246,6 +246,26 @@ TEST(Intervals, TheMeanOfThreeIsTheTextbookInterval) {
   EXPECT_NEAR(*got.high - 2, 4.302652729696142 / std::sqrt(3.0), 1e-9);
 }
 
+TEST(Intervals, EffectiveCountIsThatOfTheAutocorrelation) {
+  std::mt19937_64 generator{9};
+  for (const double phi : {0.0, 0.5, 0.9}) {
+    double total = 0;
+    for (int i = 0; i < 200; ++i) {
+      std::vector<double> values;
+      double noise = standard_normal(generator);
+      for (int n = 0; n < 6000; ++n) {
+        noise = phi * noise + std::sqrt(1 - phi * phi) * standard_normal(generator);
+        values.push_back(noise);
+      }
+      total += 6000 / effective_count(values) / 200;
+    }
+    // tau = (1 + phi) / (1 - phi); kept at 1 or more, so a little above 1 when independent.
+    EXPECT_NEAR(total / ((1 + phi) / (1 - phi)), 1, phi == 0 ? 0.15 : 0.08) << phi;
+  }
+  EXPECT_EQ(effective_count(std::vector<double>(500, 1.0)), 500);
+  EXPECT_EQ(effective_count(std::vector<double>{0, 1, 0}), 3);
+}
+
 TEST(Intervals, ASlowDriftInsideARunGivesNoInterval) {
   std::mt19937_64 generator{1};
   std::vector<Slice> slices;

@@ -67,6 +67,11 @@ inline constexpr int kFewestBlocks = 12;
 [[nodiscard]] std::optional<WithinRun> within_run_interval(std::span<const Slice> slices,
                                                            double confidence_ratio = 0.95);
 
+/// How many independent values the mean of `values`, in order of time, is worth: batch means of 30
+/// blocks of length L, n s^2 / (L s_B^2), s over values and s_B over blocks' means; at most n, and
+/// n below 60 values or where they are all equal. For a 0/1 series such as "met the SLO".
+[[nodiscard]] double effective_count(std::span<const double> values);
+
 /// Half widths of independent errors of one figure (meter, window edges, run to run) put together:
 /// the root of the sum of squares (JCGM 100:2008, 5.1.2, all at the same confidence).
 [[nodiscard]] double combine_half_widths(std::span<const double> half_widths);
