@@ -16,6 +16,7 @@
 #include "service.hpp"
 #include "settings.hpp"
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 namespace standin {
@@ -189,7 +190,7 @@ class Router final : public Handler {
       connection.respond(400, "application/json", json{{"error", problem.what()}}.dump());
       return;
     }
-    service_.settings() = settings;
+    service_.set_settings(settings);
     ledger_.set_model(energy);
     connection.respond(200, "application/json", "{}");
     exporter_.set(exporter);
@@ -239,6 +240,7 @@ int main(int count, char** arguments) {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_TIMERSLACK, 1UL);  // the default of 50 us would be late for every token
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
   descriptors.rlim_cur = descriptors.rlim_max;
