@@ -114,7 +114,7 @@ def whole_answers_without_stream():
         assert len(answer["choices"][0]["message"]["content"].split()) == 12
         same = [json.loads(exchange(standin, chat(stream=False, temperature=0)).body)["choices"] for _ in range(2)]
         assert same[0] == same[1]
-        for body, status in ((b"{", 400), (b"{}", 400), (json.dumps(chat(osl=0)).encode(), 400)):
+        for body, status in ((b"{", 400), (b"{}", 400), (b'{"\xff\xfe', 400), (b'"', 400), (json.dumps(chat(osl=0)).encode(), 400)):
             assert exchange(standin, body).status == status
 
 
@@ -185,6 +185,8 @@ def faults_inside_a_stream():
         assert huge.words() == 8 and len(huge.body) > 3_000_000
         assert exchange(standin, with_fault(kind="empty_content")).words() == 0
         assert exchange(standin, with_fault(kind="no_usage")).usage() is None
+        by_header = exchange(standin, chat(), headers=['X-Standin: {"fault":{"kind":"no_usage"}}'])
+        assert by_header.words() == 8 and by_header.usage() is None
         assert exchange(standin, with_fault(kind="wrong_usage", tokens=5)).usage()["completion_tokens"] == 13
         together = exchange(standin, with_fault(kind="coalesce", tokens=4))
         assert together.words() == 8 and together.chunks[0].count(b"data:") == 4
@@ -243,6 +245,7 @@ def keys_are_asked_for_and_counted():
     with Standin(*FAST, "--api-key", "red", "--api-key", "blue") as standin:
         assert exchange(standin, chat()).status == 401
         assert exchange(standin, chat(), headers=["Authorization: Bearer green"]).status == 401
+        assert exchange(standin, chat(), headers=["Authorization: Bearer \u00ff"]).status == 401
         for key, count in (("red", 2), ("blue", 3)):
             for _ in range(count):
                 assert exchange(standin, chat(), headers=[f"Authorization: Bearer {key}"]).words() == 8

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "connection.hpp"
+#include "events.hpp"
 #include "exporter.hpp"
 #include "ledger.hpp"
 #include "loop.hpp"
@@ -165,9 +166,9 @@ class Router final : public Handler {
 
   void on_request(Connection& connection, Request request) override {
     if (request.path == "/standin/truth") {
-      connection.respond(200, "application/json", service_.truth(request).dump());
+      connection.respond(200, "application/json", dumped(service_.truth(request)));
     } else if (request.path == "/standin/requests") {
-      connection.respond(200, "application/json", service_.records_json().dump());
+      connection.respond(200, "application/json", dumped(service_.records_json()));
     } else if (request.path == "/standin/forget-prefixes") {
       service_.forget_prefixes();
       connection.respond(200, "application/json", "{}");
@@ -187,7 +188,7 @@ class Router final : public Handler {
     try {
       apply_script(json::parse(request.body), settings, energy, exporter);
     } catch (const std::exception& problem) {
-      connection.respond(400, "application/json", json{{"error", problem.what()}}.dump());
+      connection.respond(400, "application/json", dumped(json{{"error", problem.what()}}));
       return;
     }
     service_.set_settings(settings);

@@ -12,7 +12,7 @@ namespace {
 constexpr char kMark = '\x01';
 
 std::string json_string(std::string_view text) {
-  return nlohmann::json(text).dump();
+  return dumped(nlohmann::json(text));
 }
 
 std::string number(std::uint64_t value) {
@@ -20,6 +20,10 @@ std::string number(std::uint64_t value) {
 }
 
 }  // namespace
+
+std::string dumped(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 std::string usage_json(const Usage& usage) {
   return "{\"prompt_tokens\":" + number(usage.prompt_tokens) +

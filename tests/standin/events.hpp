@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "settings.hpp"
+#include <nlohmann/json_fwd.hpp>
 
 namespace standin {
 
@@ -51,6 +52,9 @@ class Events {
   std::string before_text_;  // of a delta that is not reasoning
   std::string after_text_;
 };
+
+/// As text, whatever bytes a client put into its strings.
+[[nodiscard]] std::string dumped(const nlohmann::json& json);
 
 [[nodiscard]] std::string usage_json(const Usage& usage);
 

@@ -113,7 +113,7 @@ def exchange(standin, payload, path="/v1/chat/completions", headers=(), patience
         peer = context.wrap_socket(plain, server_hostname="localhost") if context else plain
         body = json.dumps(payload).encode() if not isinstance(payload, bytes) else payload
         lines = [f"POST {path} HTTP/1.1", "Host: standin", f"Content-Length: {len(body)}", *headers]
-        peer.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        peer.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
         def more(rest):
             try:
