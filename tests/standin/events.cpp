@@ -53,7 +53,8 @@ std::string http_chunk(std::string_view bytes) {
   return chunk.append("\r\n").append(bytes).append("\r\n");
 }
 
-Events::Events(const Wire& wire, bool chat, std::string id, std::string model, std::int64_t created)
+Events::Events(const Wire& wire, bool chat, std::string id, const std::string& model,
+               std::int64_t created)
     : wire_(wire),
       chat_(chat),
       id_(std::move(id)),
@@ -105,7 +106,7 @@ std::string Events::choice(std::string_view delta, std::string_view finish_reaso
 
 std::string Events::delta_object(std::string_view text, bool reasoning) const {
   // Words of an answer hold nothing that JSON would escape, the mark least of all.
-  const std::string value = "\"" + std::string(text) + "\"";
+  std::string value = "\"" + std::string(text) + "\"";
   if (!chat_) {
     return value;
   }

@@ -21,7 +21,8 @@ struct Usage {
 class Events {
  public:
   /// `chat`: of /v1/chat/completions, else of /v1/completions.
-  Events(const Wire& wire, bool chat, std::string id, std::string model, std::int64_t created);
+  Events(const Wire& wire, bool chat, std::string id, const std::string& model,
+         std::int64_t created);
 
   [[nodiscard]] std::string role() const;
 
