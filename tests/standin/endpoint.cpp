@@ -10,12 +10,14 @@
 #include <stdexcept>
 
 #include "connection.hpp"
+#include "events.hpp"
 #include "exporter.hpp"
 #include "ledger.hpp"
 #include "loop.hpp"
 #include "service.hpp"
 #include "settings.hpp"
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 namespace standin {
@@ -164,9 +166,9 @@ class Router final : public Handler {
 
   void on_request(Connection& connection, Request request) override {
     if (request.path == "/standin/truth") {
-      connection.respond(200, "application/json", service_.truth(request).dump());
+      connection.respond(200, "application/json", dumped(service_.truth(request)));
     } else if (request.path == "/standin/requests") {
-      connection.respond(200, "application/json", service_.records_json().dump());
+      connection.respond(200, "application/json", dumped(service_.records_json()));
     } else if (request.path == "/standin/forget-prefixes") {
       service_.forget_prefixes();
       connection.respond(200, "application/json", "{}");
@@ -186,10 +188,10 @@ class Router final : public Handler {
     try {
       apply_script(json::parse(request.body), settings, energy, exporter);
     } catch (const std::exception& problem) {
-      connection.respond(400, "application/json", json{{"error", problem.what()}}.dump());
+      connection.respond(400, "application/json", dumped(json{{"error", problem.what()}}));
       return;
     }
-    service_.settings() = settings;
+    service_.set_settings(settings);
     ledger_.set_model(energy);
     connection.respond(200, "application/json", "{}");
     exporter_.set(exporter);
@@ -239,6 +241,7 @@ int main(int count, char** arguments) {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_TIMERSLACK, 1UL);  // the default of 50 us would be late for every token
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
   descriptors.rlim_cur = descriptors.rlim_max;

@@ -12,7 +12,7 @@ namespace {
 constexpr char kMark = '\x01';
 
 std::string json_string(std::string_view text) {
-  return nlohmann::json(text).dump();
+  return dumped(nlohmann::json(text));
 }
 
 std::string number(std::uint64_t value) {
@@ -20,6 +20,10 @@ std::string number(std::uint64_t value) {
 }
 
 }  // namespace
+
+std::string dumped(const nlohmann::json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 std::string usage_json(const Usage& usage) {
   return "{\"prompt_tokens\":" + number(usage.prompt_tokens) +
@@ -49,7 +53,8 @@ std::string http_chunk(std::string_view bytes) {
   return chunk.append("\r\n").append(bytes).append("\r\n");
 }
 
-Events::Events(const Wire& wire, bool chat, std::string id, std::string model, std::int64_t created)
+Events::Events(const Wire& wire, bool chat, std::string id, const std::string& model,
+               std::int64_t created)
     : wire_(wire),
       chat_(chat),
       id_(std::move(id)),
@@ -101,7 +106,7 @@ std::string Events::choice(std::string_view delta, std::string_view finish_reaso
 
 std::string Events::delta_object(std::string_view text, bool reasoning) const {
   // Words of an answer hold nothing that JSON would escape, the mark least of all.
-  const std::string value = "\"" + std::string(text) + "\"";
+  std::string value = "\"" + std::string(text) + "\"";
   if (!chat_) {
     return value;
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "settings.hpp"
+#include <nlohmann/json_fwd.hpp>
 
 namespace standin {
 
@@ -20,7 +21,8 @@ struct Usage {
 class Events {
  public:
   /// `chat`: of /v1/chat/completions, else of /v1/completions.
-  Events(const Wire& wire, bool chat, std::string id, std::string model, std::int64_t created);
+  Events(const Wire& wire, bool chat, std::string id, const std::string& model,
+         std::int64_t created);
 
   [[nodiscard]] std::string role() const;
 
@@ -51,6 +53,9 @@ class Events {
   std::string before_text_;  // of a delta that is not reasoning
   std::string after_text_;
 };
+
+/// As text, whatever bytes a client put into its strings.
+[[nodiscard]] std::string dumped(const nlohmann::json& json);
 
 [[nodiscard]] std::string usage_json(const Usage& usage);
 

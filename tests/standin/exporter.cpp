@@ -165,7 +165,7 @@ std::string Exporter::value(double number, bool whole) {
   if (!whole) {
     return decimal(number);
   }
-  auto count = static_cast<std::uint64_t>(number);
+  auto count = static_cast<std::uint64_t>(std::llround(number));
   if (settings_.wrap_32_bits) {
     count &= 0xFFFF'FFFFU;
   }

@@ -95,7 +95,8 @@ std::string Generation::words(int count) {
   }
   std::string text;
   for (int i = 0; i < count; ++i) {
-    text += answer_word(request_.text_seed, static_cast<std::uint64_t>(sent_ + i));
+    text += answer_word(request_.text_seed,
+                        static_cast<std::uint64_t>(sent_) + static_cast<std::uint64_t>(i));
   }
   return text;
 }

@@ -171,120 +171,141 @@ std::string Service::refuse_key(const Request& request, Record& record) const {
                : error_json(settings_.wire.style, 401, "AuthenticationError", "Invalid API Key");
 }
 
-Fault Service::choose_fault(Settings& settings, std::uint64_t index) {
-  hits_.resize(settings_.faults.size(), 0);
-  for (std::size_t i = 0; i < settings.faults.size(); ++i) {
-    const Fault& fault = settings.faults[i];
-    const bool mine = &settings == &settings_;
-    if (mine && fault.most >= 0 && hits_[i] >= fault.most) {
-      continue;
-    }
-    if (uniform(options_.seed + 2 + i, index, 0) < fault.share) {
-      if (mine) {
-        ++hits_[i];
+void Service::set_settings(Settings settings) {
+  settings_ = std::move(settings);
+  hits_.clear();
+}
+
+Fault Service::first_hit(const std::vector<Fault>& faults, std::uint64_t index,
+                         std::vector<std::int64_t>* hits) const {
+  if (hits != nullptr) {
+    hits->resize(faults.size(), 0);
+  }
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    const bool used_up = hits != nullptr && faults[i].most >= 0 && (*hits)[i] >= faults[i].most;
+    if (!used_up && uniform(options_.seed + 2 + i, index, 0) < faults[i].share) {
+      if (hits != nullptr) {
+        ++(*hits)[i];
       }
-      return fault;
+      return faults[i];
     }
   }
   return {};
 }
 
-void Service::refuse(Connection& connection, std::size_t index, int status, const std::string& body,
-                     const std::string& headers) {
+void Service::refuse(Connection& connection, std::size_t index, const Refusal& refusal) {
   Record& record = records_[index];
   record.outcome = Outcome::refused;
-  record.status = status;
+  record.status = refusal.status;
   record.ended = now();
-  connection.respond(status, kJson, body, headers);
+  connection.respond(refusal.status, kJson, refusal.body, refusal.headers);
+}
+
+bool Service::read_request(const Request& request, bool chat, GenerationRequest& wanted,
+                           std::optional<Settings>& own) {
+  const json body = json::parse(request.body);
+  bool own_faults = false;
+  const auto take_own = [this, &own, &own_faults](const json& script) {
+    if (!own) {
+      own = settings_;
+    }
+    apply_json(script, *own);
+    own_faults = own_faults || script.contains("fault") || script.contains("faults");
+  };
+  if (const std::string_view header = request.header("x-standin"); !header.empty()) {
+    take_own(json::parse(header));
+  }
+  if (body.contains("standin")) {
+    take_own(body.at("standin"));
+  }
+  std::string text;
+  const TokenIds ids = prompt_of(body, chat, text);
+  wanted.chat = chat;
+  wanted.prompt_tokens = ids.size();
+  wanted.answer = answer_in(text);
+  wanted.model = body.at("model").get<std::string>();
+  wanted.stream = body.value("stream", false);
+  wanted.ignore_eos = body.value("ignore_eos", false);
+  wanted.most_tokens = body.value("max_completion_tokens", body.value("max_tokens", 16));
+  if (body.contains("stream_options") && body.at("stream_options").is_object()) {
+    wanted.include_usage = body.at("stream_options").value("include_usage", false);
+    wanted.continuous_usage = body.at("stream_options").value("continuous_usage_stats", false);
+  }
+  const bool greedy = body.value("temperature", 1.0) == 0.0;
+  wanted.text_seed = hash_of(ids) + (greedy ? 0 : body.value("seed", wanted.index + 1));
+  if (body.value("cache_prompt", true)) {
+    wanted.cached_tokens = prefixes_.take(ids);
+  }
+  if (wanted.most_tokens < 1) {
+    throw std::invalid_argument("max_tokens must be at least 1");
+  }
+  return own_faults;
+}
+
+std::optional<Service::Refusal> Service::refusal(const Settings& settings,
+                                                 const GenerationRequest& wanted) const {
+  const Fault& fault = wanted.fault;
+  const Style style = settings.wire.style;
+  if (settings.limits.strict_model && wanted.model != options_.model) {
+    return Refusal{
+        404,
+        error_json(style, 404, "NotFoundError", "The model `" + wanted.model + "` does not exist."),
+        ""};
+  }
+  const auto context = static_cast<std::uint64_t>(settings.limits.context_tokens);
+  const bool told = fault.kind == FaultKind::exceed_context;
+  if (told || (context > 0 &&
+               wanted.prompt_tokens + static_cast<std::uint64_t>(wanted.most_tokens) > context)) {
+    const bool llama = told || style == Style::llama;
+    const std::string sizes = ",\"n_prompt_tokens\":" + std::to_string(wanted.prompt_tokens) +
+                              ",\"n_ctx\":" + std::to_string(context);
+    return Refusal{
+        400,
+        error_json(llama ? Style::llama : style, 400,
+                   llama ? "exceed_context_size_error" : "BadRequestError",
+                   "the request exceeds the available context size", llama ? sizes : std::string()),
+        ""};
+  }
+  if (fault.kind == FaultKind::status) {
+    const double wait = fault.retry_after_seconds;
+    return Refusal{
+        fault.status,
+        error_json(style, fault.status, "ServiceError", "the stand-in was told to refuse"),
+        wait >= 0 ? "Retry-After: " + std::to_string(static_cast<int>(wait)) + "\r\n" : ""};
+  }
+  return std::nullopt;
 }
 
 void Service::generate(Connection& connection, const Request& request, bool chat) {
-  const std::size_t index = records_.size();
+  GenerationRequest wanted;
+  wanted.index = records_.size();
   records_.emplace_back();
   records_.back().arrived = request.arrived;
-  if (const std::string refusal = refuse_key(request, records_.back()); !refusal.empty()) {
-    refuse(connection, index, 401, refusal);
+  if (const std::string problem = refuse_key(request, records_.back()); !problem.empty()) {
+    refuse(connection, wanted.index, {401, problem, ""});
     return;
   }
-  Settings own;
-  bool has_own = false;
-  GenerationRequest wanted;
-  TokenIds ids;
+  std::optional<Settings> own;
+  bool own_faults = false;
   try {
-    const json body = json::parse(request.body);
-    const std::string_view header = request.header("x-standin");
-    if (body.contains("standin") || !header.empty()) {
-      own = settings_;
-      has_own = true;
-      if (!header.empty()) {
-        apply_json(json::parse(header), own);
-      }
-      if (body.contains("standin")) {
-        apply_json(body.at("standin"), own);
-      }
-    }
-    std::string text;
-    ids = prompt_of(body, chat, text);
-    wanted.answer = answer_in(text);
-    wanted.model = body.at("model").get<std::string>();
-    wanted.stream = body.value("stream", false);
-    wanted.ignore_eos = body.value("ignore_eos", false);
-    wanted.most_tokens = body.value("max_completion_tokens", body.value("max_tokens", 16));
-    if (const json options = body.value("stream_options", json::object()); options.is_object()) {
-      wanted.include_usage = options.value("include_usage", false);
-      wanted.continuous_usage = options.value("continuous_usage_stats", false);
-    }
-    const bool greedy = body.value("temperature", 1.0) == 0.0;
-    wanted.text_seed = hash_of(ids) + (greedy ? 0 : body.value("seed", index + 1));
-    if (body.value("cache_prompt", true)) {
-      wanted.cached_tokens = prefixes_.take(ids);
-    }
-    if (wanted.most_tokens < 1) {
-      throw std::invalid_argument("max_tokens must be at least 1");
-    }
+    own_faults = read_request(request, chat, wanted, own);
   } catch (const std::exception& problem) {
-    refuse(connection, index, 400,
-           error_json(settings_.wire.style, 400, "BadRequestError", problem.what()));
+    refuse(connection, wanted.index,
+           {400, error_json(settings_.wire.style, 400, "BadRequestError", problem.what()), ""});
     return;
   }
-  Settings& settings = has_own ? own : settings_;
-  if (settings.limits.strict_model && wanted.model != options_.model) {
-    refuse(connection, index, 404,
-           error_json(settings.wire.style, 404, "NotFoundError",
-                      "The model `" + wanted.model + "` does not exist."));
-    return;
-  }
-  wanted.index = index;
-  wanted.chat = chat;
-  wanted.prompt_tokens = ids.size();
+  const Settings& settings = own ? *own : settings_;
   wanted.timing = settings.timing;
   wanted.wire = settings.wire;
   wanted.slots = settings.limits.slots;
-  wanted.fault = choose_fault(settings, index);
+  wanted.fault = own_faults ? first_hit(settings.faults, wanted.index, nullptr)
+                            : first_hit(settings_.faults, wanted.index, &hits_);
   if (!wanted.answer.empty() &&
-      uniform(options_.seed + 1000, index, 0) >= settings.limits.correct_share) {
+      uniform(options_.seed + 1000, wanted.index, 0) >= settings.limits.correct_share) {
     wanted.answer = "not-" + wanted.answer;
   }
-  const auto context = static_cast<std::uint64_t>(settings.limits.context_tokens);
-  if (wanted.fault.kind == FaultKind::exceed_context ||
-      (context > 0 && ids.size() + static_cast<std::uint64_t>(wanted.most_tokens) > context)) {
-    const bool llama =
-        settings.wire.style == Style::llama || wanted.fault.kind == FaultKind::exceed_context;
-    refuse(connection, index, 400,
-           error_json(llama ? Style::llama : settings.wire.style, 400,
-                      llama ? "exceed_context_size_error" : "BadRequestError",
-                      "the request exceeds the available context size",
-                      llama ? ",\"n_prompt_tokens\":" + std::to_string(ids.size()) +
-                                  ",\"n_ctx\":" + std::to_string(context)
-                            : std::string()));
-    return;
-  }
-  if (wanted.fault.kind == FaultKind::status) {
-    const double wait = wanted.fault.retry_after_seconds;
-    refuse(connection, index, wanted.fault.status,
-           error_json(settings.wire.style, wanted.fault.status, "ServiceError",
-                      "the stand-in was told to refuse"),
-           wait >= 0 ? "Retry-After: " + std::to_string(static_cast<int>(wait)) + "\r\n" : "");
+  if (const std::optional<Refusal> no = refusal(settings, wanted)) {
+    refuse(connection, wanted.index, *no);
     return;
   }
   const auto generation = std::make_shared<Generation>(*this, connection, std::move(wanted));

@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ struct ServiceOptions {
 };
 
 class Generation;
+struct GenerationRequest;
 
 class Service final : public Handler {
  public:
@@ -61,7 +63,10 @@ class Service final : public Handler {
 
   void on_request(Connection& connection, Request request) override;
 
-  [[nodiscard]] Settings& settings() { return settings_; }
+  [[nodiscard]] const Settings& settings() const { return settings_; }
+
+  /// For requests from now on; the faults' counts start again.
+  void set_settings(Settings settings);
 
   [[nodiscard]] nlohmann::json truth(const Request& request);
   [[nodiscard]] nlohmann::json records_json() const;
@@ -83,14 +88,27 @@ class Service final : public Handler {
   void release();
 
  private:
+  struct Refusal {
+    int status;
+    std::string body;
+    std::string headers;
+  };
+
   void generate(Connection& connection, const Request& request, bool chat);
   void answer_tokenize(Connection& connection, const Request& request);
   void answer_models(Connection& connection);
   [[nodiscard]] std::string refuse_key(const Request& request, Record& record) const;
-  [[nodiscard]] Fault choose_fault(Settings& settings, std::uint64_t index);
+  /// Fills `wanted` and, where the request brings settings of its own, `own`. Returns whether these
+  /// name faults. Throws what the JSON reader throws, and std::invalid_argument.
+  bool read_request(const Request& request, bool chat, GenerationRequest& wanted,
+                    std::optional<Settings>& own);
+  [[nodiscard]] std::optional<Refusal> refusal(const Settings& settings,
+                                               const GenerationRequest& wanted) const;
+  /// The first of `faults` that hits the request; counts it in `hits`, which may be null.
+  [[nodiscard]] Fault first_hit(const std::vector<Fault>& faults, std::uint64_t index,
+                                std::vector<std::int64_t>* hits) const;
+  void refuse(Connection& connection, std::size_t index, const Refusal& refusal);
   void admit_from_queue();
-  void refuse(Connection& connection, std::size_t index, int status, const std::string& body,
-              const std::string& headers = {});
 
   Loop& loop_;
   Ledger& ledger_;
