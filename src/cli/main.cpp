@@ -16,7 +16,9 @@ namespace {
 void refuse_unknown_verb(const CLI::App& app, int argc, char** argv) {
   const CLI::App* level = &app;
   for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
-    const auto verbs = level->get_subcommands([](const CLI::App*) { return true; });
+    const auto verbs = level->get_subcommands([](const CLI::App* entry) {
+      return !entry->get_name().empty();  // option groups have none
+    });
     if (verbs.empty()) {
       return;
     }
