@@ -105,8 +105,9 @@ Seconds StreamClient::Loop::take_longest_stall() {
 void StreamClient::Loop::step(Instant until) {
   auto now = Instant::now();
   count_stall(now);
-  const auto events =
-      poller_.wait(now, reads_again_.empty() ? std::min(until, next_deadline()) : now);
+  // Calls are still to be made for what the observer did while it was told, or bytes lie in memory.
+  const bool must_not_wait = !notes_.empty() || !reads_again_.empty();
+  const auto events = poller_.wait(now, must_not_wait ? now : std::min(until, next_deadline()));
   now = Instant::now();
   last_return_ = now;
   is_woken_ = poller_.take_woken() || is_woken_;
