@@ -1,6 +1,9 @@
 #include "perwatt/net/stream_client.hpp"
 
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <iterator>
 #include <set>
 #include <string>
 #include <thread>
@@ -10,9 +13,14 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "perwatt/base/error.hpp"
@@ -553,6 +561,42 @@ TEST(StreamClient, PollLastsUntilItsTime) {
     const auto until = Instant::now() + seconds(wait);
     client.poll(until);
     EXPECT_GE(Instant::now(), until);
+  }
+}
+
+/// Makes epoll_pwait2 fail with ENOSYS in the calling thread, as in old kernels and some
+/// containers.
+bool forbid_epoll_pwait2() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{.len = std::size(program), .filter = program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(StreamClient, WaitsWithoutEpollPwait2) {
+  bool is_forbidden = false;
+  std::thread owner{[&] {  // the filter ends with the thread
+    epoll_event event{};
+    is_forbidden = forbid_epoll_pwait2() && epoll_pwait2(-1, &event, 1, nullptr, nullptr) == -1 &&
+                   errno == ENOSYS;
+    RawServer server{always("ok")};
+    Recorder recorder;
+    StreamClient client{url_of(server), {}, recorder};
+    const auto id = client.post("/", "{}");
+    finish(client);
+    EXPECT_EQ(recorder.streams[id].end, StreamEnd::complete);
+    const auto until = Instant::now() + seconds(0.02);
+    client.poll(until);
+    EXPECT_GE(Instant::now(), until);
+  }};
+  owner.join();
+  if (!is_forbidden) {
+    GTEST_SKIP() << "this system takes no seccomp filter";
   }
 }
 
