@@ -21,7 +21,7 @@ IoOutcome plain_outcome(ssize_t returned, IoStatus when_blocked) {
 }  // namespace
 
 bool Connection::start_tls(TlsContext& context) {
-  ssl_ = context.start(socket.number());
+  ssl_ = context.start(socket);
   is_tls_broken_ = false;
   phase = Phase::handshaking;
   return ssl_ != nullptr;

@@ -84,7 +84,7 @@ int connect_error(const Descriptor& socket) {
 }
 
 std::string describe_connect_error(const Address& address, int error) {
-  const auto what = "no connection to " + address.text + ": " + describe_error(error);
+  auto what = "no connection to " + address.text + ": " + describe_error(error);
   if (error == EMFILE || error == ENFILE) {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);

@@ -104,11 +104,15 @@ Seconds StreamClient::Loop::take_longest_stall() {
 /// Waits once, for the first thing that happens, and handles what has happened.
 void StreamClient::Loop::step(Instant until) {
   auto now = Instant::now();
-  count_stall(now);
-  const auto events =
-      poller_.wait(now, reads_again_.empty() ? std::min(until, next_deadline()) : now);
+  if (in_flight_ > 0) {
+    count_stall(now);
+  }
+  // Calls are still to be made for what the observer did while it was told, or bytes lie in memory.
+  const bool must_not_wait = !notes_.empty() || !reads_again_.empty();
+  const auto events = poller_.wait(now, must_not_wait ? now : std::min(until, next_deadline()));
   now = Instant::now();
   last_return_ = now;
+  const bool was_in_flight = in_flight_ > 0;
   is_woken_ = poller_.take_woken() || is_woken_;
   for (auto* connection : std::exchange(reads_again_, {})) {
     connection->reads_again = false;
@@ -124,6 +128,9 @@ void StreamClient::Loop::step(Instant until) {
   }
   expire(now);
   closed_.clear();
+  if (was_in_flight) {
+    count_stall(Instant::now());  // the last bytes of this turn waited for the first
+  }
 }
 
 /// Returns whether a request has ended. What the observer starts meanwhile is told the next time:
@@ -148,9 +155,7 @@ bool StreamClient::Loop::tell_notes() {
 }
 
 void StreamClient::Loop::count_stall(Instant now) {
-  if (in_flight_ > 0) {
-    longest_stall_ = std::max(longest_stall_, now - last_return_);
-  }
+  longest_stall_ = std::max(longest_stall_, now - last_return_);
 }
 
 Instant StreamClient::Loop::next_deadline() const {

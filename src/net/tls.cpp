@@ -19,7 +19,7 @@ namespace {
 // by SIGPIPE. This one does the same with recv and send.
 
 int socket_of(BIO* bio) {
-  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+  return static_cast<const Descriptor*>(BIO_get_data(bio))->number();
 }
 
 bool would_block(int error) {
@@ -105,14 +105,14 @@ TlsContext::TlsContext(const Url& server, bool verify, const std::string& ca_fil
   SSL_CTX_sess_set_new_cb(context, keep_session);
 }
 
-SslPointer TlsContext::start(int socket) {
+SslPointer TlsContext::start(Descriptor& socket) {
   SslPointer ssl{SSL_new(context_.get())};
   BIO* bio = BIO_new(socket_method());
   if (!ssl || bio == nullptr) {
     BIO_free(bio);
     return nullptr;
   }
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+  BIO_set_data(bio, &socket);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl.get(), bio, bio);
   if (is_address(host_)) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "dial.hpp"
 #include <openssl/ssl.h>
 
 #include "perwatt/net/url.hpp"
@@ -30,8 +31,9 @@ class TlsContext {
   TlsContext& operator=(const TlsContext&) = delete;
   ~TlsContext() = default;
 
-  /// A client's end over a connected socket, which stays the caller's; no byte is sent yet.
-  [[nodiscard]] SslPointer start(int socket);
+  /// A client's end over a connected socket, which must outlive it where it is; no byte is sent
+  /// yet.
+  [[nodiscard]] SslPointer start(Descriptor& socket);
 
  private:
   static int keep_session(SSL* ssl, SSL_SESSION* session);
