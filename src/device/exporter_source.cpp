@@ -42,9 +42,11 @@ struct Dialect {
 constexpr double kMilli = 1e-3;
 constexpr double kMicro = 1e-6;
 
+// DCGM 4 renamed its fields; exporters serve the old or the new name of each.
 constexpr Metric kDcgmPower[] = {{"DCGM_FI_DEV_POWER_USAGE", 1.0},
+                                 {"DCGM_FI_DEV_BOARD_POWER_WATTS", 1.0},
                                  {"DCGM_FI_DEV_POWER_USAGE_INSTANT", 1.0},
-                                 {"DCGM_FI_DEV_BOARD_POWER_WATTS", 1.0}};
+                                 {"DCGM_FI_DEV_BOARD_POWER_RAW_WATTS", 1.0}};
 constexpr Metric kDcgmEnergy[] = {{"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", kMilli}};
 constexpr Metric kDcgmHighest[] = {{"DCGM_FI_DEV_POWER_MGMT_LIMIT_MAX", 1.0}};
 constexpr std::string_view kDcgmIndex[] = {"gpu"};
