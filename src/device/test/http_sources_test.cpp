@@ -158,6 +158,9 @@ TEST(RedfishSource, AnInnerChassisCountsWhereItIsAskedFor) {
   ASSERT_TRUE(meters.ok()) << meters.reason();
   ASSERT_THAT(meters.value(), SizeIs(1));
   EXPECT_EQ(everything(*source)[0].readings[0].counter, Joules::from_base(777));
+  site.put("/redfish/v1/Chassis/GPU0/EnvironmentMetrics", "{}");
+  EXPECT_THAT(test::source("redfish:" + site.url() + "?chassis=GPU0&scope=gpu")->open().reason(),
+              HasSubstr("chassis GPU0 gives no"));
   EXPECT_THAT(test::source("redfish:" + site.url() + "?chassis=Nope")->open().reason(),
               HasSubstr("it has: GPU0, Old, Sys"));
 }
@@ -176,6 +179,11 @@ TEST(RedfishSource, FailuresNameTheCauseAndTheRemedy) {
     EXPECT_THAT(trace.failures, SizeIs(1));
   }
   EXPECT_THAT(traces[1].failures[0].reason, HasSubstr("status 500"));
+  // A chassis that does not answer now may not be left out of the fleet.
+  EXPECT_THAT(test::source("redfish:" + site.url())->open().reason(), HasSubstr("status 404"));
+  // What a service links to is a path on it: secrets go nowhere else.
+  site.put("/redfish/v1/Chassis", R"({"Members":[{"@odata.id":"@127.0.0.2/x"}]})");
+  EXPECT_THAT(test::source("redfish:" + site.url())->open().reason(), HasSubstr("no path"));
   site.put("/redfish/v1/Chassis", "", 401);
   EXPECT_THAT(test::source("redfish:" + site.url())->open().reason(),
               HasSubstr("PERWATT_REDFISH_USER"));
@@ -277,6 +285,7 @@ TEST(PrometheusSource, NoAnswerAfterTheRunIsAFailureOfEachMeter) {
   store.serve("");  // the series is gone
   traces = everything(*source);
   EXPECT_THAT(traces[0].readings, IsEmpty());
+  EXPECT_THAT(traces[0].failures.at(0).reason, HasSubstr("no sample of it"));
 }
 
 TEST(PrometheusSource, OpenTellsThatThereIsNoSeries) {
