@@ -247,6 +247,7 @@ class ExporterSource : public PowerSource {
   struct Known {
     std::size_t meter = 0;
     std::string id;
+    std::optional<Seconds> last_unix_time;  // that the page gave
   };
 
   Known add_meter(const Board& board) {
@@ -274,10 +275,11 @@ class ExporterSource : public PowerSource {
       }
     }
     auto id = meter.id;
-    return {store_.add_meter(std::move(meter)), std::move(id)};
+    return {store_.add_meter(std::move(meter)), std::move(id), {}};
   }
 
-  void keep(std::size_t meter, const Board& board, Instant read_at, const WallClock& clock) {
+  void keep(Known& known, const Board& board, Instant read_at, const WallClock& clock) {
+    const auto meter = known.meter;
     constexpr Seconds kClockTolerance = seconds(1);
     Reading reading{read_at, {}, {}};
     std::string problem;
@@ -301,6 +303,10 @@ class ExporterSource : public PowerSource {
       }
     }
     if (unix_time) {
+      if (unix_time == known.last_unix_time) {
+        return;  // the same value served again; the clock's offset may differ by nanoseconds
+      }
+      known.last_unix_time = unix_time;
       reading.at = clock.instant(*unix_time);
       if (reading.at > read_at + kClockTolerance) {
         store_.add_failure(meter, read_at,
@@ -343,7 +349,7 @@ class ExporterSource : public PowerSource {
       if (known == known_.end()) {
         known = known_.emplace(key, add_meter(board)).first;
       }
-      keep(known->second.meter, board, page.value().at, clock);
+      keep(known->second, board, page.value().at, clock);
     }
     for (const auto& [key, known] : known_) {
       const auto board = boards.find(key);
