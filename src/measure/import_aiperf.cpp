@@ -72,20 +72,6 @@ std::optional<Seconds> time_of(const RequestMetrics& metrics, const char* name, 
   return time ? time : metrics.time(early);
 }
 
-std::optional<Instant> instant_of(const JsonNode& node, const char* key) {
-  const auto at = node.find(key);
-  if (at == nullptr) {
-    return std::nullopt;
-  }
-  constexpr std::int64_t kLatest = 8'000'000'000'000'000'000;  // of 2223
-  if (!at->is_number_integer() || at->get<std::int64_t>() < 0 ||
-      at->get<std::int64_t>() > kLatest ||
-      (at->is_number_unsigned() && at->get<std::uint64_t>() > kLatest)) {
-    node.fail(key, "a time in nanoseconds");
-  }
-  return Instant::from_nanoseconds(at->get<std::int64_t>());
-}
-
 void add_content(const RequestMetrics& metrics, RequestRecord& record) {
   const auto ttft = time_of(metrics, "time_to_first_token", "ttft");
   const auto latency = metrics.time("request_latency");

@@ -46,6 +46,9 @@ struct AiperfFiles {
 /// "unit" and value of AIPerf: in the base unit of its quantity (s, J, W, tokens, requests).
 [[nodiscard]] double in_base_unit(double value, const std::string& unit, const JsonNode& node);
 
+/// A time in nanoseconds since 1970; nothing where the key is missing or null.
+[[nodiscard]] std::optional<Instant> instant_of(const JsonNode& node, const char* key);
+
 /// Scores the requests of `run` under the rules' SLO into its measurement. `window` is set by the
 /// caller. Without `intended_known` the times counted from the intended send are unknown.
 void score_requests(bool intended_known, const ImportRules& rules, ImportedRun& run);

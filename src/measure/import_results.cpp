@@ -63,13 +63,14 @@ void take_aiperf(PlacedJson value, AiperfFiles& files) {
   }
 }
 
+/// From the first intended send, so that every request counts, to just after the last byte.
 Window window_around(std::span<const RequestRecord> records) {
-  Window window{records.front().sent.value_or(records.front().intended), records.front().end};
+  Window window{records.front().intended, records.front().end};
   for (const auto& record : records) {
-    window.begin = std::min(window.begin, record.sent.value_or(record.intended));
+    window.begin = std::min(window.begin, record.intended);
     window.end = std::max(window.end, record.end);
   }
-  window.end = window.end + seconds(1 / kNanosecondsPerSecond);  // the last content lies inside
+  window.end = window.end + seconds(1 / kNanosecondsPerSecond);
   return window;
 }
 
@@ -150,6 +151,20 @@ void score_requests(bool intended_known, const ImportRules& rules, ImportedRun& 
     m.tokens.output_by_usage = false;
     m.tokens.output_by_tokenizer = true;
   }
+}
+
+std::optional<Instant> instant_of(const JsonNode& node, const char* key) {
+  const auto at = node.find(key);
+  if (at == nullptr) {
+    return std::nullopt;
+  }
+  constexpr std::int64_t kLatest = 8'000'000'000'000'000'000;  // of 2223
+  if (!at->is_number_integer() || at->get<std::int64_t>() < 0 ||
+      at->get<std::int64_t>() > kLatest ||
+      (at->is_number_unsigned() && at->get<std::uint64_t>() > kLatest)) {
+    node.fail(key, "a time in nanoseconds");
+  }
+  return Instant::from_nanoseconds(at->get<std::int64_t>());
 }
 
 EnergyResult energy_result(BoundaryEnergy account, const Measurement& m) {

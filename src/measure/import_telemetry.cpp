@@ -24,7 +24,11 @@ std::optional<double> first_of(const JsonNode& data, std::initializer_list<const
 device::Reading reading_of(const JsonNode& line) {
   const auto data = line.node("telemetry_data");
   device::Reading reading;
-  reading.at = Instant::from_nanoseconds(line.count("timestamp_ns"));
+  const auto at = instant_of(line, "timestamp_ns");
+  if (!at) {
+    line.fail("timestamp_ns", "a time in nanoseconds");
+  }
+  reading.at = *at;
   if (const auto power = first_of(data, {"nvidia_power_usage", "gpu_power_usage", "amd_power"})) {
     reading.power = watts(*power);
   }

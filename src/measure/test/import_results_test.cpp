@@ -69,9 +69,9 @@ TEST(import_aiperf, requests_give_counts_tokens_and_latencies_without_the_warm_u
   expect_near(m.latencies.itl->p50, 0.25);  // AIPerf's inter_chunk_latency
   EXPECT_EQ(m.latencies.itl->count, 16);
   expect_near(m.latencies.e2e->max, 1.4);
-  EXPECT_NEAR(in_seconds(m.window), 5.9, 1e-6);
-  EXPECT_NEAR(in_tokens_per_second(m.output_rate), 44 / 5.9, 1e-6);
-  EXPECT_EQ(m.unix_start, "2025-10-09T08:53:20Z");
+  EXPECT_NEAR(in_seconds(m.window), 5.92, 1e-6);
+  EXPECT_NEAR(in_tokens_per_second(m.output_rate), 44 / 5.92, 1e-6);
+  EXPECT_EQ(m.unix_start, "2025-10-09T08:53:19Z");
   EXPECT_TRUE(m.unknown.client);
   EXPECT_FALSE(m.power_valid);
   EXPECT_TRUE(has_reason(m, "no_power"));
@@ -110,11 +110,11 @@ TEST(import_aiperf, three_files_are_one_run_with_energy_from_the_telemetry) {
   EXPECT_TRUE(energy.account.valid);
   EXPECT_TRUE(m.power_valid);
   EXPECT_EQ(energy.account.meters, 2);
-  EXPECT_NEAR(energy.account.energy->in_base(), 700 * 5.9, 0.1);       // not the summary's 4400 J
-  EXPECT_NEAR(energy.account.by_counter->in_base(), 700 * 5.9, 0.1);   // counters are in MJ
-  EXPECT_NEAR(energy.account.by_integral->in_base(), 700 * 5.9, 0.1);  // gauges in W
-  EXPECT_NEAR(energy.joules_per_output_token->value, 700 * 5.9 / 44, 0.01);
-  EXPECT_NEAR(energy.joules_per_total_token->value, 700 * 5.9 / 2044, 0.001);
+  EXPECT_NEAR(energy.account.energy->in_base(), 700 * 5.92, 0.1);       // not the summary's 4400 J
+  EXPECT_NEAR(energy.account.by_counter->in_base(), 700 * 5.92, 0.1);   // counters are in MJ
+  EXPECT_NEAR(energy.account.by_integral->in_base(), 700 * 5.92, 0.1);  // gauges in W
+  EXPECT_NEAR(energy.joules_per_output_token->value, 700 * 5.92 / 44, 0.01);
+  EXPECT_NEAR(energy.joules_per_total_token->value, 700 * 5.92 / 2044, 0.001);
   EXPECT_EQ(runs.front().power.size(), 2U);
   EXPECT_EQ(runs.front().power.front().readings.size(), 18U);
 }

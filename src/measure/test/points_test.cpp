@@ -86,10 +86,10 @@ TEST(points, what_is_not_known_is_asked_for) {
   const auto m = sample_measurement();
   auto deployment = stated();
   deployment.accelerator = "h1000";
-  EXPECT_THAT(refusal(m, deployment), HasSubstr("h100"));
+  EXPECT_THAT(refusal(m, deployment), HasSubstr("did you mean 'h100'"));
   deployment = stated();
   deployment.model = "llama-3.3-70";
-  EXPECT_THAT(refusal(m, deployment), HasSubstr("llama-3.3-70b"));
+  EXPECT_THAT(refusal(m, deployment), HasSubstr("did you mean 'llama-3.3-70b'"));
   deployment = stated();
   deployment.layout.num_gpus = 0;
   EXPECT_THAT(refusal(m, deployment), HasSubstr("number of GPUs"));
