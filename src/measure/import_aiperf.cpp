@@ -17,7 +17,9 @@ namespace perwatt::measure {
 
 namespace {
 
-constexpr double kLongestRequest = 1e7;  // s
+constexpr double kLongestRequest = 1e7;              // s
+constexpr double kShortestRun = 1e-6;                // s
+constexpr std::int64_t kMostTokens = 1'000'000'000;  // of one request
 constexpr const char* kPhaseWarmup = "warmup";
 
 /// The figures of one request: metrics of the form {"value": 1680.5, "unit": "ms"}.
@@ -40,7 +42,15 @@ class RequestMetrics {
   }
 
   [[nodiscard]] std::optional<std::int64_t> tokens(const char* name) const {
-    return has(name) ? std::optional{node_->node(name).count("value")} : std::nullopt;
+    if (!has(name)) {
+      return std::nullopt;
+    }
+    const auto metric = node_->node(name);
+    const auto count = metric.count("value");
+    if (count > kMostTokens) {
+      metric.fail("value", "the tokens of a request");
+    }
+    return count;
   }
 
   [[nodiscard]] std::vector<Seconds> times(const char* name) const {
@@ -297,7 +307,7 @@ void add_summary_counts(const JsonNode& root, const SummaryMetrics& metrics, Mea
     throw_bad_input("lacks 'output_token_throughput'", root.where(), kImportRemedy);
   }
   m.output_rate = tokens_per_second(*rate);
-  m.unknown.window = !duration || *duration <= 0;
+  m.unknown.window = !duration || *duration < kShortestRun;
   m.window = seconds(m.unknown.window ? 0 : *duration);
   m.whole = m.window;
   m.unknown.requests = !ok;

@@ -16,6 +16,7 @@ namespace perwatt::measure {
 
 namespace {
 
+constexpr double kLeastFigure = 1e-9;  // W, J/token: below it nothing was measured
 constexpr int kMostGpus = 1'000'000;
 
 /// Written as text by the benchmark's scripts, as a boolean by others.
@@ -150,14 +151,14 @@ void add_power(const JsonNode& root, const inference::Layout& layout, Measuremen
   account.by_integral = account.energy;
   const auto* stated_valid = root.find("power_valid");
   account.valid = stated_valid != nullptr && root.optional_int("power_valid").value_or(0) == 1;
-  if (total && total_power && *total_power > 0) {
+  if (total && total_power && *total > 0 && *total_power > kLeastFigure) {
     m.window = Joules::from_base(*total) / watts(*total_power);
     m.whole = m.window;
     m.unknown.window = false;
   }
   if (account.valid && per_output) {
     energy.joules_per_output_token = Estimate{*per_output, std::nullopt, std::nullopt};
-    if (*per_output > 0) {
+    if (*per_output > kLeastFigure) {
       energy.output_tokens_per_joule = 1 / *per_output;
     }
   }

@@ -15,6 +15,7 @@ namespace perwatt::measure {
 namespace {
 
 constexpr double kNanosecondsPerSecond = 1e9;
+constexpr double kLeastJoules = 1e-9;  // below it nothing was measured
 
 /// The values of a file: one JSON value, a list of them, or one on each line.
 std::vector<PlacedJson> values_of(const ResultFile& file) {
@@ -181,7 +182,7 @@ EnergyResult energy_result(BoundaryEnergy account, const Measurement& m) {
     if (m.tokens.input_known) {
       result.joules_per_total_token = per(m.tokens.input + m.tokens.output);
     }
-    if (*account.energy > Joules{}) {
+    if (account.energy->in_base() > kLeastJoules) {
       result.output_tokens_per_joule =
           static_cast<double>(m.tokens.output) / account.energy->in_base();
     }

@@ -5,6 +5,8 @@
 
 #include "import_formats.hpp"
 
+#include "perwatt/base/text.hpp"
+
 namespace perwatt::measure {
 
 namespace {
@@ -41,13 +43,13 @@ device::Reading reading_of(const JsonNode& line) {
 
 device::Meter meter_of(const JsonNode& line) {
   device::Meter meter;
-  const auto url = line.text("dcgm_url");
-  const auto uuid = line.text("gpu_uuid");
+  const auto url = printable(line.text("dcgm_url"), 200);
+  const auto uuid = printable(line.text("gpu_uuid"));
   meter.source = "AIPerf " + url;
   meter.id = meter.source + " " + uuid;
-  meter.host = line.optional_text("hostname");
+  meter.host = printable(line.optional_text("hostname"));
   meter.device = "gpu " + std::to_string(line.count("gpu_index")) + ", " + uuid + ", " +
-                 line.optional_text("gpu_model_name");
+                 printable(line.optional_text("gpu_model_name"));
   return meter;
 }
 

@@ -18,8 +18,9 @@ namespace perwatt::measure {
 namespace {
 
 constexpr double kMillisecond = 1e-3;
-constexpr double kLongestRun = 1e8;  // s
-constexpr double kMostTokens = 1e9;  // of one request
+constexpr double kShortestRun = 1e-6;  // s
+constexpr double kLongestRun = 1e8;    // s
+constexpr double kMostTokens = 1e9;    // of one request
 
 /// The arrays of --save-detailed, all of one length.
 struct Details {
@@ -45,27 +46,11 @@ std::vector<double> optional_array(const JsonNode& root, const char* key, std::s
   return values;
 }
 
-std::vector<std::vector<double>> gaps_of(const JsonNode& root) {
-  const auto& json = root.at("itls");
-  if (!json.is_array()) {
-    root.fail("itls", "a list of lists of numbers");
-  }
-  std::vector<std::vector<double>> gaps;
-  for (const auto& list : json) {
-    // A list under a key, so that the checks of numbers() hold for it.
-    const Json holder{{"itls", list}};
-    gaps.push_back(
-        JsonNode{holder, root.place("itls[" + std::to_string(gaps.size()) + "]"), kImportRemedy}
-            .numbers("itls"));
-  }
-  return gaps;
-}
-
 Details details_of(const JsonNode& root) {
   Details details;
   details.ttfts = root.numbers("ttfts");
   const auto n = details.ttfts.size();
-  details.itls = gaps_of(root);
+  details.itls = root.lists_of_numbers("itls");
   require_length(root, "itls", details.itls.size(), n);
   details.errors = root.texts("errors");
   require_length(root, "errors", details.errors.size(), n);
@@ -120,6 +105,7 @@ void add_content(const JsonNode& root, const Details& details, std::size_t i,
     record.content_gaps_seconds.push_back(static_cast<float>(gap));
     record.longest_gap = std::max(record.longest_gap, length);
   }
+  at = time_of(root, "itls", in_seconds(at));
   if (!details.latencies.empty()) {
     at = time_of(root, "latencies", details.latencies[i]);
   }
@@ -245,7 +231,7 @@ void add_summary(const JsonNode& root, ImportedRun& run) {
 
 void add_counts(const JsonNode& root, Measurement& m) {
   const double duration = root.not_negative("duration");
-  if (duration <= 0 || duration > kLongestRun) {
+  if (duration < kShortestRun || duration > kLongestRun) {
     root.fail("duration", "a time in seconds");
   }
   m.window = seconds(duration);

@@ -1,5 +1,6 @@
 #include "json_node.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "perwatt/base/error.hpp"
@@ -11,11 +12,32 @@ namespace {
 
 constexpr double kMostCount = 9e15;  // whole numbers that a double holds
 
+// Beyond every figure of a measurement; what is computed from such numbers stays finite.
+constexpr double kMostNumber = 1e18;
+
 /// Small enough to be echoed; a deeply nested value is named by its kind only.
 std::string shown(const Json& value) {
   return value.is_structured()
              ? std::string{value.type_name()}
              : printable(value.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+bool is_plausible(const Json& value) {
+  return value.is_number() && std::abs(value.get<double>()) <= kMostNumber;
+}
+
+std::optional<std::vector<double>> numbers_in(const Json& json) {
+  if (!json.is_array()) {
+    return std::nullopt;
+  }
+  std::vector<double> list;
+  for (const auto& element : json) {
+    if (!is_plausible(element) || element.get<double>() < 0) {
+      return std::nullopt;
+    }
+    list.push_back(element.get<double>());
+  }
+  return list;
 }
 
 }  // namespace
@@ -71,8 +93,8 @@ std::vector<JsonNode> JsonNode::nodes(const char* key) const {
 
 double JsonNode::number(const char* key) const {
   const auto& value = at(key);
-  if (!value.is_number()) {
-    fail(key, "a number");
+  if (!is_plausible(value)) {
+    fail(key, "a number of a measurement");
   }
   return value.get<double>();
 }
@@ -110,17 +132,25 @@ bool JsonNode::flag(const char* key) const {
 }
 
 std::vector<double> JsonNode::numbers(const char* key) const {
+  if (auto list = numbers_in(at(key))) {
+    return std::move(*list);
+  }
+  fail(key, "a list of numbers from 0");
+}
+
+std::vector<std::vector<double>> JsonNode::lists_of_numbers(const char* key) const {
   if (!at(key).is_array()) {
-    fail(key, "a list of numbers");
+    fail(key, "a list of lists of numbers");
   }
-  std::vector<double> list;
+  std::vector<std::vector<double>> lists;
   for (const auto& element : at(key)) {
-    if (!element.is_number() || element.get<double>() < 0) {
-      fail(key, "a list of numbers from 0");
+    auto list = numbers_in(element);
+    if (!list) {
+      fail(key, "a list of lists of numbers from 0");
     }
-    list.push_back(element.get<double>());
+    lists.push_back(std::move(*list));
   }
-  return list;
+  return lists;
 }
 
 std::vector<std::string> JsonNode::texts(const char* key) const {

@@ -48,6 +48,7 @@ class JsonNode {
   [[nodiscard]] std::string text(const char* key) const;
   [[nodiscard]] bool flag(const char* key) const;
   [[nodiscard]] std::vector<double> numbers(const char* key) const;  // from 0
+  [[nodiscard]] std::vector<std::vector<double>> lists_of_numbers(const char* key) const;
   [[nodiscard]] std::vector<std::string> texts(const char* key) const;
 
   [[nodiscard]] std::optional<double> optional_number(const char* key) const;

@@ -16,10 +16,10 @@ namespace perwatt::report {
 /// Label, else model, else number; all different; "(not valid)" behind one that is not.
 [[nodiscard]] std::vector<std::string> run_names(const MeasurementReport& report);
 
-/// "GPU boards", "IT (nodes)", "facility (meter)".
+/// "GPU boards", "IT nodes", "facility meter".
 [[nodiscard]] std::string boundary_name(measure::Boundary boundary);
 
-/// "GPU boards, metered" or "facility (meter), modelled".
+/// "GPU boards (metered)" or "facility meter (modelled)".
 [[nodiscard]] std::string boundary_text(const measure::EnergyResult& energy);
 
 /// Output tokens/s per watt, which are tokens per joule.

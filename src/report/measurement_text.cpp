@@ -122,17 +122,17 @@ std::string boundary_name(measure::Boundary boundary) {
     case measure::Boundary::gpu:
       return "GPU boards";
     case measure::Boundary::it:
-      return "IT (nodes)";
+      return "IT nodes";
     case measure::Boundary::facility:
-      return "facility (meter)";
+      return "facility meter";
   }
   return "";
 }
 
 std::string boundary_text(const measure::EnergyResult& energy) {
   const bool is_metered = energy.tag == Tag::measured;
-  return boundary_name(energy.account.boundary) + ", " +
-         (is_metered ? std::string{"metered"} : std::string{to_string(energy.tag)});
+  return boundary_name(energy.account.boundary) + " (" +
+         (is_metered ? std::string{"metered"} : std::string{to_string(energy.tag)}) + ")";
 }
 
 std::optional<double> tokens_per_joule(const measure::EnergyResult& energy) {

@@ -61,7 +61,7 @@ TEST(measurement_report, headline_holds_the_figures_and_the_boundary) {
   EXPECT_THAT(html, HasSubstr("2,000 output tokens/s"));
   EXPECT_THAT(html, HasSubstr("62.5 tokens/s per user"));
   EXPECT_THAT(html, HasSubstr("TTFT 200 ms in the median and 800 ms at p99"));
-  EXPECT_THAT(html, HasSubstr("At the GPU boards, metered an output token cost 2.4 J (95 %: 2.376 "
+  EXPECT_THAT(html, HasSubstr("At the GPU boards (metered) an output token cost 2.4 J (95 %: 2.376 "
                               "to 2.424), that is 0.4167 output tokens/s per W; above idle 2 J"));
   EXPECT_THAT(html, HasSubstr("75 % of the requests met the SLO (TTFT 2 s and TPOT 20 ms)"));
   EXPECT_THAT(html, Not(HasSubstr("Not valid:")));
