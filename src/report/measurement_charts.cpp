@@ -69,6 +69,37 @@ Json frontier_values(const MeasurementReport& report, Boundary boundary,
   return values;
 }
 
+/// The dots and above each its run; towards the middle, so that no name leaves the chart.
+Json with_names(const Json& dots, const Json& values) {
+  double widest = 0;
+  for (const auto& value : values) {
+    widest = std::max(widest, value["user"].get<double>());
+  }
+  Json layers = Json::array({dots});
+  for (const bool is_left : {true, false}) {
+    Json half = Json::array();
+    for (const auto& value : values) {
+      if ((value["user"].get<double>() < widest / 2) == is_left) {
+        half.push_back(value);
+      }
+    }
+    if (!half.empty()) {
+      layers.push_back({{"data", {{"values", half}}},
+                        {"mark",
+                         {{"type", "text"},
+                          {"dy", -13},
+                          {"dx", is_left ? -6 : 6},
+                          {"align", is_left ? "left" : "right"},
+                          {"fontSize", 11}}},
+                        {"encoding",
+                         {{"x", {{"field", "user"}, {"type", "quantitative"}}},
+                          {"y", {{"field", "per_watt"}, {"type", "quantitative"}}},
+                          {"text", {{"field", "run"}}}}}});
+    }
+  }
+  return layers;
+}
+
 /// One per boundary that any run has energy per token at.
 void add_frontiers(const MeasurementReport& report, const std::vector<std::string>& names,
                    std::vector<Chart>& charts) {
@@ -98,14 +129,11 @@ void add_frontiers(const MeasurementReport& report, const std::vector<std::strin
                       {"color", field("run", "nominal", "run")},
                       {"shape", validity_shape()},
                       {"tooltip", tooltip}}}};
-    const Json labels{{"data", {{"values", values}}},
-                      {"mark", {{"type", "text"}, {"dy", -13}, {"fontSize", 11}}},
-                      {"encoding", {{"x", x}, {"y", y}, {"text", {{"field", "run"}}}}}};
     charts.push_back({"chart-frontier-" + std::string{to_string(boundary)},
                       "Tokens per watt against tokens per user, " + where,
                       "A dot is a run; up and to the right is better. Power of one boundary only: "
                       "dots of other charts stand at other boundaries.",
-                      top_spec({dots, labels})});
+                      top_spec(with_names(dots, values))});
   }
 }
 
@@ -194,6 +222,15 @@ Json latency_values(const MeasurementReport& report, const LatencyChart& chart,
   return values;
 }
 
+/// The first curve is drawn through, the second dashed.
+Json dashes(const LatencyChart& kind) {
+  auto dash = field("from", "nominal", "counted");
+  dash["scale"] = {{"domain", {kind.curves[0].from, kind.curves[1].from}},
+                   {"range", Json::array({Json::array({1, 0}), Json::array({5, 3})})}};
+  dash["legend"] = {{"symbolType", "stroke"}};
+  return dash;
+}
+
 void add_latencies(const MeasurementReport& report, const std::vector<std::string>& names,
                    std::vector<Chart>& charts) {
   using measure::Latencies;
@@ -225,15 +262,14 @@ void add_latencies(const MeasurementReport& report, const std::vector<std::strin
     y["scale"] = {{"domain", {0, 1}}};
     const Json tooltip{field("run", "nominal", "run"), field("from", "nominal", "counted"),
                        tooltip_quantity("seconds", "s"), tooltip_quantity("share", "share")};
-    const Json line{
+    Json line{
         {"data", {{"values", values}}},
         {"mark", {{"type", "line"}, {"interpolate", "step-after"}, {"point", {{"size", 14}}}}},
         {"encoding",
-         {{"x", x},
-          {"y", y},
-          {"color", field("run", "nominal", "run")},
-          {"strokeDash", field("from", "nominal", "counted")},
-          {"tooltip", tooltip}}}};
+         {{"x", x}, {"y", y}, {"color", field("run", "nominal", "run")}, {"tooltip", tooltip}}}};
+    if (kind.curves.size() > 1) {
+      line["encoding"]["strokeDash"] = dashes(kind);
+    }
     charts.push_back(
         {fmt::format("chart-{}", kind.id), fmt::format("Distribution of {}", kind.name),
          "Of successful requests of the window: how many were at or below a time. Where "

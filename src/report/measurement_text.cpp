@@ -1,5 +1,7 @@
 // The sentences of the report of measurements.
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 
 #include "measurement_parts.hpp"
 #include "text.hpp"
@@ -88,9 +90,21 @@ std::string goodput_sentence(const Measurement& m) {
       significant(in_tokens_per_second(m.goodput)));
 }
 
-/// The reasons that speak of the load; those of the power are its findings.
+/// The reasons that can make a run invalid; notes that never do stand in their table only.
 std::string reasons_text(const Measurement& m) {
-  return m.reasons.empty() ? "no reason is stated" : listed(m.reasons);
+  static constexpr std::string_view kNotes[] = {
+      "cached_prompts",      "client_not_watched", "count_mismatch", "intended_is_credit",
+      "no_intended_times",   "no_power",           "no_start_times", "no_usage",
+      "not_steady",          "short_answers",      "summary_only",   "tokens_by_tokenizer",
+      "power_not_validated", "power_invalid",      "whole_run"};
+  std::vector<std::string> reasons;
+  for (const auto& reason : m.reasons) {
+    const auto code = std::string_view{reason}.substr(0, reason.find(':'));
+    if (std::find(std::begin(kNotes), std::end(kNotes), code) == std::end(kNotes)) {
+      reasons.push_back(reason);
+    }
+  }
+  return reasons.empty() ? "no reason is stated" : listed(reasons);
 }
 
 }  // namespace
@@ -170,7 +184,7 @@ std::vector<std::string> verdicts(const MeasurementReport& report) {
         }
       }
       sentences.push_back(fmt::format("the power of {}: {}.", names[i],
-                                      findings.empty() ? reasons_text(m) : listed(findings)));
+                                      findings.empty() ? listed(m.reasons) : listed(findings)));
     }
   }
   return sentences;

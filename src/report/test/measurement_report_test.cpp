@@ -71,7 +71,7 @@ TEST(measurement_report, an_invalid_run_looks_invalid_everywhere) {
   auto report = sample_report();
   auto& m = report.runs.front().measurement;
   m.valid = false;
-  m.reasons = {"client_lag: this client was late itself"};
+  m.reasons = {"no_usage: the server reports none", "client_lag: this client was late itself"};
   m.power_valid = false;
   m.energy.front().account.valid = false;
   m.energy.front().account.findings = {
