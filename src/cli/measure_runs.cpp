@@ -62,8 +62,8 @@ void RunStore::add(measure::RunResult& result) {
   }
   measurements_.push_back(result.measurement);
   if (!folder_.empty()) {
-    reported_.push_back({result.measurement, std::move(result.load.records),
-                         std::move(result.traces), result.load.window});
+    reported_.push_back(
+        {result.measurement, result.load.records, result.traces, result.load.window});
   }
 }
 
