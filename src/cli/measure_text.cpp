@@ -53,6 +53,9 @@ std::string count_text(bool is_unknown, std::int64_t count) {
 }
 
 const char* source_of_output(const measure::TokenCounts& counts) {
+  if (counts.output == 0) {
+    return "no count";
+  }
   if (counts.output_by_usage) {
     return "server's count";
   }
@@ -91,6 +94,9 @@ std::string latency_text(const Measurement& m) {
   add_latency(table, "ITL (chunk gaps)", l.itl);
   add_latency(table, "E2E from send", l.e2e);
   add_latency(table, "E2E from intended", l.e2e_from_intended);
+  if (l.relative_error_ratio == 0) {
+    return table.text();
+  }
   return table.text() +
          fmt::format("quantiles within {} %\n", significant(100 * l.relative_error_ratio, 2));
 }

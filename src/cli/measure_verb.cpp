@@ -81,7 +81,9 @@ void add_measure_verb(CLI::App& app) {
       "  perwatt measure --compare http://127.0.0.1:8000 http://127.0.0.1:8001 --power-a nvml:0 "
       "--power-b nvml:1 --concurrency 16 --duration 30s\n"
       "Examples:\n"
-      "  perwatt measure --compare tests/data/measure/fp8 tests/data/measure/nvfp4");
+      "  perwatt measure --rescore tests/data/results/vllm_detailed.json --goodput "
+      "\"ttft:250ms tpot:60ms\"\n"
+      "  perwatt measure --compare tests/data/measure/before tests/data/measure/after");
   add_catalog_option(*verb, options->data);
   verb->callback([options] { run_measure(*options); });
 }
