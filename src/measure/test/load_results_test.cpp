@@ -69,8 +69,8 @@ TEST(LoadResults, GoodputCountsTheWaitFromTheIntendedTime) {
   const auto m = results_of(run, {seconds(0.2), std::nullopt, std::nullopt, std::nullopt});
   EXPECT_EQ(m.tokens.good, 10);
   EXPECT_DOUBLE_EQ(m.good_request_ratio, 0.5);
-  EXPECT_NEAR(in_seconds(m.latencies.ttft->max), 0.1, 1e-9);
-  EXPECT_NEAR(in_seconds(m.latencies.ttft_from_intended->max), 0.25, 1e-9);
+  EXPECT_NEAR(in_seconds(*m.latencies.ttft->max), 0.1, 1e-9);
+  EXPECT_NEAR(in_seconds(*m.latencies.ttft_from_intended->max), 0.25, 1e-9);
 }
 
 TEST(LoadResults, EveryLimitCountsAndUnknownIsNotMet) {
