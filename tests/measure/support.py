@@ -52,7 +52,8 @@ class Standin:
         return f"{kind}:{self.exporter_url}/metrics"
 
     def get(self, path):
-        with urllib.request.urlopen(self.exporter_url + path, timeout=20) as answer:
+        """From the server's port, which lives on where the exporter's is made to die."""
+        with urllib.request.urlopen(self.url + path, timeout=20) as answer:
             return json.loads(answer.read())
 
     def truth(self, window=None):
@@ -62,7 +63,7 @@ class Standin:
         return self.get("/standin/requests")
 
     def script(self, **script):
-        request = urllib.request.Request(self.exporter_url + "/standin/script", json.dumps(script).encode())
+        request = urllib.request.Request(self.url + "/standin/script", json.dumps(script).encode())
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert answer.status == 200
 
