@@ -150,7 +150,7 @@ std::size_t CsvTable::require(std::string_view column) const {
 }
 
 std::string CsvTable::where(const CsvRow& row, std::size_t column) const {
-  return name_ + ":" + std::to_string(row.line) + ": " + columns_[column];
+  return name_ + ":" + std::to_string(row.line) + ": " + printable(columns_[column]);
 }
 
 std::string csv_line(const std::vector<std::string>& fields) {

@@ -304,7 +304,55 @@ void add_measure_options(CLI::App& verb, MeasureOptions& o) {
       ->type_name("DIR");
   results->add_option("--runs", o.runs, "Repeat, for an interval over runs")
       ->check(CLI::Range(1, 1000));
+  results
+      ->add_option("--scorer", o.scorer,
+                   "Command that scores answers to --prompts with an expected text; exact match "
+                   "by default")
+      ->type_name("COMMAND");
   results->add_flag("--json", o.json, "Print JSON");
+}
+
+void add_experiment_options(CLI::App& verb, MeasureOptions& o) {
+  auto* many = verb.add_option_group("Experiments of many runs");
+  many->add_option("--compare", o.compare,
+                   "Does B save energy against A? Two URLs (interleaved runs until a verdict), or "
+                   "two results: files or --output folders")
+      ->expected(2)
+      ->type_name("A B");
+  many->add_option("--power-a", o.power_a, "Power source of A alone; repeatable")
+      ->type_name("SOURCE");
+  many->add_option("--power-b", o.power_b, "Power source of B alone; repeatable")
+      ->type_name("SOURCE");
+  many->add_option("--smallest-effect", o.smallest_effect,
+                   "A saving below this share is of no interest: 0.02")
+      ->check(CLI::Range(0.0, 0.99));
+  many->add_option("--meter-gain", o.meter_gain,
+                   "How much the meters of A and B may differ: 0.01; widens the interval")
+      ->check(CLI::Range(0.0, 0.99));
+  many->add_option("--quality-margin", o.quality_margin,
+                   "Mean score that B may lose at most to count as a saving")
+      ->check(CLI::Range(0.0, 1.0));
+  many->add_option("--max-pairs", o.most_pairs, "Pairs of runs at most")
+      ->check(CLI::Range(2, 1000))
+      ->capture_default_str();
+  many->add_option("--sweep", o.sweep,
+                   "Loads to measure: concurrency:1,2,4,8, rate:1..64 (doubling) or "
+                   "rate:1..64:10 (ten, geometric)")
+      ->type_name("LOADS");
+  many->add_option("--find-load", o.find_load,
+                   "Highest load that keeps --goodput: concurrency:1..512 or rate:0.5..100")
+      ->type_name("RANGE");
+  many->add_option("--attainment", o.attainment, "Share of requests that must meet the SLO")
+      ->check(CLI::Range(0.01, 0.9999))
+      ->capture_default_str();
+  many->add_option("--power-caps", o.power_caps,
+                   "Caps to measure --sweep under, as 300W,400W; needs --allow-power-control");
+  many->add_flag(
+      "--allow-power-control", o.allow_power_control,
+      "Let this run lower the GPUs' power caps (NVML); they are put back however it ends");
+  many->add_flag("--phase-split", o.phase_split,
+                 "Joules per input and per output token, from runs of four lengths at one "
+                 "concurrency");
 }
 
 measure::MeasureSpec measure_spec(const MeasureOptions& options, FacilityParts& facility) {
@@ -341,6 +389,7 @@ measure::MeasureSpec measure_spec(const MeasureOptions& options, FacilityParts& 
   spec.power = power_of(options);
   spec.facility = facility_of(options, facility);
   spec.label = options.label;
+  spec.scorer = options.scorer;
   spec.seed = options.seed;
   return spec;
 }

@@ -63,9 +63,25 @@ struct MeasureOptions {
   std::string output_dir;
   int runs = 1;
   bool json = false;
+  // experiments
+  std::vector<std::string> compare;
+  std::vector<std::string> power_a;
+  std::vector<std::string> power_b;
+  double smallest_effect = 0.0;
+  double meter_gain = 0.0;
+  double quality_margin = 0.0;
+  int most_pairs = 30;
+  std::string scorer;
+  std::string sweep;
+  std::string find_load;
+  double attainment = 0.99;
+  std::string power_caps;
+  bool allow_power_control = false;
+  bool phase_split = false;
 };
 
 void add_measure_options(CLI::App& verb, MeasureOptions& options);
+void add_experiment_options(CLI::App& verb, MeasureOptions& options);
 
 /// What the flags ask for. `facility` gets the system's power chain when --system names one; it
 /// must outlive the session. Throws Error(usage) for flags that contradict each other.

@@ -89,6 +89,7 @@ void detach(int keep) {
 
 [[noreturn]] void guard(int socket, CapControl& control) {
   constexpr int kTries = 5;
+  constexpr useconds_t kPauseMicroseconds = 999'999;
   detach(socket);
   StoodCaps stood;
   bool is_lowered = false;
@@ -115,7 +116,8 @@ void detach(int keep) {
     if (restore_caps(control, stood).empty()) {
       break;
     }
-    ::sleep(1);  // a driver that is busy with the death of its user may refuse at first
+    ::usleep(kPauseMicroseconds);  // a driver that is busy with the death of its user may refuse at
+                                   // first
   }
   ::_exit(0);
 }

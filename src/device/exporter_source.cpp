@@ -42,9 +42,11 @@ struct Dialect {
 constexpr double kMilli = 1e-3;
 constexpr double kMicro = 1e-6;
 
+// DCGM 4 renamed its fields; exporters serve the old or the new name of each.
 constexpr Metric kDcgmPower[] = {{"DCGM_FI_DEV_POWER_USAGE", 1.0},
+                                 {"DCGM_FI_DEV_BOARD_POWER_WATTS", 1.0},
                                  {"DCGM_FI_DEV_POWER_USAGE_INSTANT", 1.0},
-                                 {"DCGM_FI_DEV_BOARD_POWER_WATTS", 1.0}};
+                                 {"DCGM_FI_DEV_BOARD_POWER_RAW_WATTS", 1.0}};
 constexpr Metric kDcgmEnergy[] = {{"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", kMilli}};
 constexpr Metric kDcgmHighest[] = {{"DCGM_FI_DEV_POWER_MGMT_LIMIT_MAX", 1.0}};
 constexpr std::string_view kDcgmIndex[] = {"gpu"};
@@ -245,6 +247,7 @@ class ExporterSource : public PowerSource {
   struct Known {
     std::size_t meter = 0;
     std::string id;
+    std::optional<Seconds> last_unix_time;  // that the page gave
   };
 
   Known add_meter(const Board& board) {
@@ -272,10 +275,11 @@ class ExporterSource : public PowerSource {
       }
     }
     auto id = meter.id;
-    return {store_.add_meter(std::move(meter)), std::move(id)};
+    return {store_.add_meter(std::move(meter)), std::move(id), {}};
   }
 
-  void keep(std::size_t meter, const Board& board, Instant read_at, const WallClock& clock) {
+  void keep(Known& known, const Board& board, Instant read_at, const WallClock& clock) {
+    const auto meter = known.meter;
     constexpr Seconds kClockTolerance = seconds(1);
     Reading reading{read_at, {}, {}};
     std::string problem;
@@ -299,6 +303,10 @@ class ExporterSource : public PowerSource {
       }
     }
     if (unix_time) {
+      if (unix_time == known.last_unix_time) {
+        return;  // the same value served again; the clock's offset may differ by nanoseconds
+      }
+      known.last_unix_time = unix_time;
       reading.at = clock.instant(*unix_time);
       if (reading.at > read_at + kClockTolerance) {
         store_.add_failure(meter, read_at,
@@ -341,7 +349,7 @@ class ExporterSource : public PowerSource {
       if (known == known_.end()) {
         known = known_.emplace(key, add_meter(board)).first;
       }
-      keep(known->second.meter, board, page.value().at, clock);
+      keep(known->second, board, page.value().at, clock);
     }
     for (const auto& [key, known] : known_) {
       const auto board = boards.find(key);

@@ -66,6 +66,14 @@ class JsonSource : public PowerSource {
   }
 
  private:
+  [[nodiscard]] const nlohmann::json* find(const nlohmann::json& document) const {
+    try {
+      return &document.at(pointer_);
+    } catch (const nlohmann::json::exception&) {
+      return nullptr;
+    }
+  }
+
   Result<Reading> look() {
     const auto page = pages_.get(url_);
     if (!page) {
@@ -75,10 +83,11 @@ class JsonSource : public PowerSource {
     if (!document) {
       return Failure{document.reason()};
     }
-    if (!document.value().contains(pointer_)) {
+    const auto* found = find(document.value());
+    if (found == nullptr) {
       return Failure{url_ + " has nothing at " + pointer_.to_string()};
     }
-    const auto value = metered(number_of(document.value().at(pointer_)), scale_);
+    const auto value = metered(number_of(*found), scale_);
     if (!value) {
       return Failure{url_ + " has no number of 0 or more at " + pointer_.to_string()};
     }

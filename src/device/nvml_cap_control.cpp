@@ -68,7 +68,7 @@ class NvmlCapControl : public CapControl {
       }
       is_initialised_ = true;
     }
-    const auto count = nvml_.device_count();
+    auto count = nvml_.device_count();
     if (count && count.value() == 0) {
       return Failure{"NVML sees no GPU; check nvidia-smi"};
     }

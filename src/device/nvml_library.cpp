@@ -70,7 +70,7 @@ NvmlLibrary::NvmlLibrary(std::unique_ptr<Functions> functions) : functions_{std:
 NvmlLibrary::~NvmlLibrary() = default;
 
 Result<const NvmlLibrary*> NvmlLibrary::load() {
-  static const Result<const NvmlLibrary*> loaded = []() -> Result<const NvmlLibrary*> {
+  static const Result<const NvmlLibrary*> kLoaded = []() -> Result<const NvmlLibrary*> {
     void* library = ::dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) {
       return Failure{
@@ -107,7 +107,7 @@ Result<const NvmlLibrary*> NvmlLibrary::load() {
     static NvmlLibrary nvml{std::move(f)};
     return &nvml;
   }();
-  return loaded;
+  return kLoaded;
 }
 
 Failure NvmlLibrary::failure(const std::string& call, int status) const {

@@ -96,7 +96,6 @@ struct ParsedTime {
 };
 
 ParsedTime parse_calendar_time(std::string_view text, std::optional<Seconds> utc_offset) {
-  using namespace std::chrono;
   const ParsedTime malformed{{}, TimeProblem::malformed};
   Digits digits{text};
   const auto y = digits.take(4);
@@ -115,8 +114,9 @@ ParsedTime parse_calendar_time(std::string_view text, std::optional<Seconds> utc
   if (!y || !m || !d || !hour || !minute || !second || !has_marks) {
     return malformed;
   }
-  const year_month_day date{year{*y}, month{static_cast<unsigned>(*m)},
-                            day{static_cast<unsigned>(*d)}};
+  const std::chrono::year_month_day date{std::chrono::year{*y},
+                                         std::chrono::month{static_cast<unsigned>(*m)},
+                                         std::chrono::day{static_cast<unsigned>(*d)}};
   if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) {
     return malformed;
   }
@@ -131,7 +131,7 @@ ParsedTime parse_calendar_time(std::string_view text, std::optional<Seconds> utc
   if (!offset) {
     return {{}, TimeProblem::without_zone};
   }
-  const auto days = sys_days{date}.time_since_epoch().count();
+  const auto days = std::chrono::sys_days{date}.time_since_epoch().count();
   const double clock = *hour * kSecondsPerHour + *minute * 60.0 + *second + fraction;
   return {seconds(static_cast<double>(days) * 24 * kSecondsPerHour + clock) - *offset,
           TimeProblem::none};

@@ -144,10 +144,15 @@ class PrometheusSource : public PowerSource {
         trace.failures.push_back({to, found.reason()});
         continue;
       }
+      bool is_there = false;
       for (const auto& series : found.value()) {
         if (series.meter.id == trace.meter.id) {
           trace = cut_trace(series, from, to);
+          is_there = true;
         }
+      }
+      if (!is_there) {
+        trace.failures.push_back({to, base_ + " has no sample of it in this time"});
       }
     }
     if (found) {

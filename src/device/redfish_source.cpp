@@ -15,6 +15,7 @@ namespace perwatt::device {
 namespace {
 
 const std::string kSecrets = "PERWATT_REDFISH";
+constexpr int kMostPages = 100;  // of a collection
 
 std::string link_of(const nlohmann::json& object, const char* key) {
   const auto* link = find_member(object, key);
@@ -68,26 +69,17 @@ class RedfishSource : public PowerSource {
   }
 
   Result<std::vector<Meter>> open() override {
-    const auto collection = get("/redfish/v1/Chassis");
-    if (!collection) {
-      return Failure{collection.reason()};
-    }
-    const auto* members = find_member(collection.value().document, "Members");
-    if (members == nullptr || !members->is_array()) {
-      return Failure{origin_ + "/redfish/v1/Chassis lists no Members"};
-    }
     std::set<std::string> seen;
-    for (const auto& member : *members) {
-      const auto path = text_of(member, "@odata.id");
-      const auto chassis = get(path);
-      if (!chassis) {
-        return Failure{chassis.reason()};
+    std::string next = "/redfish/v1/Chassis";
+    for (int page = 0; !next.empty() && page < kMostPages; ++page) {
+      const auto collection = get(next);
+      if (!collection) {
+        return Failure{collection.reason()};
       }
-      const auto id = text_of(chassis.value().document, "Id");
-      seen.insert(id);
-      if (is_wanted(chassis.value().document, id)) {
-        add_chassis(chassis.value().document, id);
+      if (const auto problem = add_members(collection.value().document, seen); !problem.empty()) {
+        return Failure{problem};
       }
+      next = text_of(collection.value().document, "Members@odata.nextLink");
     }
     for (const auto& id : picked_) {
       if (!seen.contains(id)) {
@@ -135,6 +127,9 @@ class RedfishSource : public PowerSource {
   };
 
   Result<Document> get(const std::string& path) {
+    if (!path.starts_with('/')) {
+      return Failure{origin_ + " links to '" + printable(path) + "', no path of its own"};
+    }
     const auto page = pages_.get(origin_ + path);
     if (!page) {
       return Failure{page.reason()};
@@ -166,8 +161,32 @@ class RedfishSource : public PowerSource {
     return links == nullptr || link_of(*links, "ContainedBy").empty();
   }
 
+  /// The functions that add return what went wrong, or "".
+  std::string add_members(const nlohmann::json& collection, std::set<std::string>& seen) {
+    const auto* members = find_member(collection, "Members");
+    if (members == nullptr || !members->is_array()) {
+      return origin_ + "/redfish/v1/Chassis lists no Members";
+    }
+    for (const auto& member : *members) {
+      const auto chassis = get(text_of(member, "@odata.id"));
+      if (!chassis) {
+        return chassis.reason();
+      }
+      const auto id = text_of(chassis.value().document, "Id");
+      seen.insert(id);
+      const auto problem = is_wanted(chassis.value().document, id)
+                               ? add_chassis(chassis.value().document, id)
+                               : std::string{};
+      if (!problem.empty()) {
+        return problem;
+      }
+    }
+    return {};
+  }
+
   /// Takes the first of the chassis' two pages that gives a value now.
-  void add_chassis(const nlohmann::json& chassis, const std::string& id) {
+  std::string add_chassis(const nlohmann::json& chassis, const std::string& id) {
+    std::string problem;
     for (const bool is_metrics : {true, false}) {
       const auto path = link_of(chassis, is_metrics ? "EnvironmentMetrics" : "Power");
       if (path.empty()) {
@@ -175,6 +194,7 @@ class RedfishSource : public PowerSource {
       }
       const auto answer = get(path);
       if (!answer) {
+        problem = answer.reason();
         continue;
       }
       const auto reading = reading_of(answer.value(), is_metrics);
@@ -190,8 +210,13 @@ class RedfishSource : public PowerSource {
       meter.scope = scope_;
       store_.add_reading(store_.add_meter(std::move(meter)), reading, {});
       pages_of_meters_.push_back({path, is_metrics});
-      return;
+      return {};
     }
+    if (problem.empty() && picked_.contains(id)) {
+      problem = origin_ + ": chassis " + printable(id) +
+                " gives no PowerWatts, EnergykWh or PowerConsumedWatts";
+    }
+    return problem;  // a chassis without a meter of its own is none
   }
 
   std::string origin_;

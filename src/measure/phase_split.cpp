@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "least_squares.hpp"
-#include "perwatt/measure/intervals.hpp"
 
 #include "perwatt/base/text.hpp"
+#include "perwatt/measure/intervals.hpp"
 
 namespace perwatt::measure {
 
@@ -152,7 +152,8 @@ PhaseSplit phase_split(std::span<const SplitRun> runs, const std::optional<Split
   split.status = SplitStatus::ok;
   split.runs = static_cast<int>(runs.size());
   split.condition_number = fit.condition_number;
-  const double bound = student_t_quantile(0.5 * (1.0 + kConfidence), static_cast<double>(runs.size() - unknowns));
+  const double bound =
+      student_t_quantile(0.5 * (1.0 + kConfidence), static_cast<double>(runs.size() - unknowns));
   std::array<double, 2> width{};
   Fit effect;
   if (baseline) {

@@ -101,7 +101,7 @@ void Session::measure_idle() {
   }
 }
 
-std::unique_ptr<Workload> Session::make_workload() const {
+std::unique_ptr<Workload> Session::make_workload(const LoadLevel& level) const {
   const auto& workload = spec_.workload;
   switch (workload.kind) {
     case WorkloadSpec::Kind::prompt_file:
@@ -116,6 +116,12 @@ std::unique_ptr<Workload> Session::make_workload() const {
   auto synthetic = workload.synthetic;
   synthetic.seed = spec_.seed + runs_;
   synthetic.first_serial = runs_ * kSerialsPerRun;
+  if (level.input_tokens) {
+    synthetic.input.mean = *level.input_tokens;
+  }
+  if (level.output_tokens && synthetic.output) {
+    synthetic.output->mean = *level.output_tokens;
+  }
   return synthetic_workload(spec_.shape, synthetic);
 }
 
@@ -155,7 +161,7 @@ LoadPlan Session::make_plan(const LoadLevel& level) {
 }
 
 RunResult Session::run(const LoadLevel& level, const std::function<void(double)>& progress) {
-  const auto workload = make_workload();
+  const auto workload = make_workload(level);
   const auto plan = make_plan(level);
   ++runs_;
   RunResult result;
@@ -177,9 +183,10 @@ RunResult Session::run(const LoadLevel& level, const std::function<void(double)>
     m.concurrency = static_cast<int>(*plan.concurrency);
   }
   if (spec_.workload.kind == WorkloadSpec::Kind::synthetic) {
-    m.isl_tokens = static_cast<int>(spec_.workload.synthetic.input.mean);
-    if (spec_.workload.synthetic.output) {
-      m.osl_tokens = static_cast<int>(spec_.workload.synthetic.output->mean);
+    const auto& synthetic = spec_.workload.synthetic;
+    m.isl_tokens = static_cast<int>(level.input_tokens.value_or(synthetic.input.mean));
+    if (synthetic.output) {
+      m.osl_tokens = static_cast<int>(level.output_tokens.value_or(synthetic.output->mean));
     }
   }
   m.power_cap = level.power_cap;
@@ -202,6 +209,8 @@ RunResult Session::run(const LoadLevel& level, const std::function<void(double)>
         recorder_->traces(result.load.window.begin - kAround, result.load.window.end + kAround);
   }
   add_energy_results(result.load, result.traces, idle_, rules, spec_.facility, m);
+  add_tenants(result.load, m);
+  add_quality(result.load, spec_.scorer, m);
   return result;
 }
 

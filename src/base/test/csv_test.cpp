@@ -185,5 +185,10 @@ RC_GTEST_PROP(CsvProperty, AnyTextIsReadOrRefusedWithAnError, ()) {
   }
 }
 
+TEST(Csv, APlaceShowsNoControlCharacterOfTheHeader) {
+  const auto table = CsvTable::parse("a\x1b[2J,b\n1,2\n", "t.csv");
+  EXPECT_EQ(table.where(table.rows()[0], 0), "t.csv:2: a\\x1b[2J");
+}
+
 }  // namespace
 }  // namespace perwatt

@@ -66,6 +66,7 @@ struct MeasureSpec {
   PowerSpec power;
   std::optional<FacilityModel> facility;
   std::string label;
+  std::string scorer;  // command that scores answers with an expected text; empty: exact match
   std::uint64_t seed = 0;
 };
 
@@ -73,7 +74,9 @@ struct MeasureSpec {
 struct LoadLevel {
   std::optional<double> request_rate_per_second;  // else the spec's
   std::optional<std::size_t> concurrency;         // else the spec's
-  std::optional<Watts> power_cap;                 // set by the caller, noted in the result
+  std::optional<std::int64_t> input_tokens;       // of synthetic prompts; else the spec's
+  std::optional<std::int64_t> output_tokens;
+  std::optional<Watts> power_cap;  // set by the caller, noted in the result
 };
 
 struct RunResult {
@@ -101,7 +104,7 @@ class Session {
  private:
   void open_power();
   void measure_idle();
-  [[nodiscard]] std::unique_ptr<Workload> make_workload() const;
+  [[nodiscard]] std::unique_ptr<Workload> make_workload(const LoadLevel& level) const;
   [[nodiscard]] LoadPlan make_plan(const LoadLevel& level);
 
   MeasureSpec spec_;
@@ -118,6 +121,13 @@ class Session {
 void add_energy_results(const LoadRun& run, std::span<const device::MeterTrace> traces,
                         std::span<const IdlePower> idle, const EnergyRules& rules,
                         const std::optional<FacilityModel>& facility, Measurement& measurement);
+
+/// Fills the use of each tenant: tokens of the window, and its share of the first boundary's
+/// energy.
+void add_tenants(const LoadRun& run, Measurement& measurement);
+
+/// Fills quality_score and joules_per_answer from answers whose expected text is known.
+void add_quality(const LoadRun& run, const std::string& scorer, Measurement& measurement);
 
 /// "2026-11-25T16:13:43.250Z"
 [[nodiscard]] std::string utc_text(Seconds unix_time);

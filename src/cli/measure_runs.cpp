@@ -1,0 +1,101 @@
+#include "measure_runs.hpp"
+
+#include <csignal>
+
+#include <nlohmann/json.hpp>
+
+#include "perwatt/base/file.hpp"
+#include "perwatt/device/power_csv.hpp"
+#include "perwatt/measure/measurement_file.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void request_stop(int /*signal*/) {
+  stop_requested = true;
+}
+
+}  // namespace
+
+const std::atomic<bool>& stop_flag() {
+  return stop_requested;
+}
+
+void stop_on_signals() {
+  struct sigaction action {};
+
+  action.sa_handler = request_stop;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void RunStore::write(const measure::RunResult& result) const {
+  std::filesystem::path folder{folder_};
+  if (has_many_) {
+    folder /= "run-" + std::to_string(measurements_.size() + 1);
+  }
+  std::error_code ignored;  // write_file says what is wrong with the folder
+  std::filesystem::create_directories(folder, ignored);
+  write_file(folder / "measurement.json", measure::format_measurement(result.measurement));
+  write_file(folder / "requests.jsonl",
+             measure::format_requests(result.load.records, result.clock));
+  if (!result.traces.empty()) {
+    write_file(folder / "power.csv", device::format_power_csv(result.traces, result.clock));
+  }
+}
+
+void RunStore::add(measure::RunResult& result) {
+  if (!folder_.empty()) {
+    try {
+      write(result);
+    } catch (const Error& error) {
+      result.measurement.end = measure::RunEnd::output_failed;
+      result.measurement.reasons.push_back(std::string{"output_failed: "} + error.what());
+      write_problem_ = error;
+    }
+  }
+  measurements_.push_back(result.measurement);
+}
+
+void RunStore::throw_if_failed() const {
+  if (write_problem_) {
+    throw Error{*write_problem_};
+  }
+  const bool was_interrupted =
+      !measurements_.empty() && measurements_.back().end == measure::RunEnd::interrupted;
+  for (const auto& m : measurements_) {
+    if (m.requests.ok > 0 && m.end != measure::RunEnd::server_lost) {
+      return;
+    }
+  }
+  if (!was_interrupted && !measurements_.empty()) {
+    const auto& last = measurements_.back();
+    throw Error{ErrorCode::peer_failed,
+                last.reasons.empty() ? "no request succeeded" : last.reasons.front(), last.url,
+                "the result above is partial"};
+  }
+}
+
+std::string runs_json(const std::vector<measure::Measurement>& runs, const std::string& more_json) {
+  using Json = nlohmann::ordered_json;
+  if (runs.size() == 1 && more_json.empty()) {
+    return measure::format_measurement(runs.front());
+  }
+  Json json{{"schema_version", measure::kSchemaVersion}};
+  if (!more_json.empty()) {
+    json.update(Json::parse(more_json));
+  }
+  json["runs"] = Json::array();
+  for (const auto& run : runs) {
+    json["runs"].push_back(Json::parse(measure::format_measurement(run)));
+  }
+  return json.dump(2) + "\n";
+}
+
+}  // namespace perwatt::cli
