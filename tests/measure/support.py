@@ -8,6 +8,7 @@ import concurrent.futures
 import http.server
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -148,7 +149,11 @@ class Perwatt:
     binary = ""
 
 
-def start(url, *flags, env=None, output=True, lag="1min"):
+def limit_files(most_bytes):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+def start(url, *flags, env=None, output=True, lag="1min", most_file_bytes=None):
     """Starts perwatt measure. The bound of the client's own lag is wide: these checks run on busy machines."""
     folder = scratch()
     command = [Perwatt.binary, "measure", url, "--json", *map(str, flags)]
@@ -157,8 +162,10 @@ def start(url, *flags, env=None, output=True, lag="1min"):
     if lag:
         command += ["--max-client-lag", lag]
     surroundings = {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"}
+    # Python ignores SIGXFSZ; where its child inherits that, a file that grows too large is a failed write.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env=surroundings | (env or {}))
+                               env=surroundings | (env or {}), restore_signals=most_file_bytes is None,
+                               preexec_fn=(lambda: limit_files(most_file_bytes)) if most_file_bytes else None)
     return Run(process, folder)
 
 
