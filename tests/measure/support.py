@@ -283,6 +283,6 @@ def run_checks():
                 failed += 1
                 lines = [f"line {frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)
                          if frame.filename != __file__ and "concurrent" not in frame.filename]
-                print("     ", ", ".join(lines) + ":", repr(problem)[:1500], flush=True)
+                print("     ", ", ".join(lines) + ":", str(problem) if isinstance(problem, AssertionError) else repr(problem), flush=True)
     SCRATCH.cleanup()
     sys.exit(1 if failed else 0)

@@ -162,11 +162,25 @@ def a_client_that_was_late_says_so():
         assert run.code == 0, run.err
         client = run.json["client"]
         assert not run.json["valid"] and not client["valid"] and "client_lag" in codes(run.json), run.json["reasons"]
-        assert client["longest_stall_seconds"] > 0.5 and client["schedule_error_p99_seconds"] > 0.2, client
+        assert client["schedule_error_p99_seconds"] > 0.2, client
         # Nothing was left out: the requests of the pause were sent late and count from their intended times.
         late = [record for record in run.records() if record["sent_mono"] - record["intended_mono"] > 0.2]
         assert len(late) >= 10, len(late)
         assert run.json["ttft_from_intended_seconds"]["max"] > 0.5 > run.json["ttft_seconds"]["p50"]
+
+
+@check
+def a_client_that_slept_in_closed_loop_says_so():
+    """No schedule shows it there: bytes lay in the kernel while the client was stopped."""
+    with Standin("--ttft", 0.01, "--itl", 0.01) as standin:
+        run = start(standin.url, "--concurrency", 4, "--duration", "4s", "--warmup", "500ms", "--isl", 20, "--osl", 40)
+        wait_for(lambda: standin.truth()["requests"]["completed"] > 8, "eight answers")
+        run.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.8)
+        run.process.send_signal(signal.SIGCONT)
+        run.wait()
+        assert run.code == 0, run.err
+        assert run.json["client"]["longest_stall_seconds"] > 0.5, run.json["client"]
 
 
 if __name__ == "__main__":
