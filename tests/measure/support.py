@@ -156,7 +156,7 @@ def limit_files(most_bytes):
 def start(url, *flags, env=None, output=True, lag="1min", most_file_bytes=None):
     """Starts perwatt measure. The bound of the client's own lag is wide: these checks run on busy machines."""
     folder = scratch()
-    command = [Perwatt.binary, "measure", url, "--json", *map(str, flags)]
+    command = [Perwatt.binary, "measure", *([url] if url else []), "--json", *map(str, flags)]
     if output and "--output" not in command:
         command += ["--output", str(folder)]
     if lag:
