@@ -16,7 +16,7 @@ namespace perwatt::measure {
 
 namespace {
 
-constexpr std::array<std::pair<EnergyReason, std::string_view>, 14> kReasons{
+constexpr std::array<std::pair<EnergyReason, std::string_view>, 15> kReasons{
     {{EnergyReason::no_meter, "no_meter"},
      {EnergyReason::partial_fleet, "partial_fleet"},
      {EnergyReason::window_not_bracketed, "window_not_bracketed"},
@@ -30,7 +30,8 @@ constexpr std::array<std::pair<EnergyReason, std::string_view>, 14> kReasons{
      {EnergyReason::overlapping_meters, "overlapping_meters"},
      {EnergyReason::clock_jump, "clock_jump"},
      {EnergyReason::source_failed, "source_failed"},
-     {EnergyReason::accuracy_unknown, "accuracy_unknown"}}};
+     {EnergyReason::accuracy_unknown, "accuracy_unknown"},
+     {EnergyReason::stated_by_source, "stated_by_source"}}};
 
 struct Edges {
   double begin = 0.0;

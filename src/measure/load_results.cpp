@@ -114,6 +114,9 @@ class LoadResults {
     if (m_.window > Seconds{}) {
       m_.output_rate = output_ / m_.window;
       m_.goodput = good_ / m_.window;
+      if (m_.tokens.input_known) {
+        m_.input_rate = tokens(static_cast<double>(m_.tokens.input)) / m_.window;
+      }
     }
     if (m_.requests.sent > 0) {
       m_.good_request_ratio =

@@ -14,6 +14,11 @@ Json or_null(const std::optional<T>& value, Convert convert) {
   return value ? Json(convert(*value)) : Json(nullptr);
 }
 
+template <class T>
+Json unless(bool unknown, const T& value) {
+  return unknown ? Json(nullptr) : Json(value);
+}
+
 Json plain_or_null(const std::optional<double>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
@@ -22,9 +27,10 @@ Json quantiles_json(const std::optional<Quantiles>& q) {
   if (!q) {
     return nullptr;
   }
-  return {{"mean", in_seconds(q->mean)}, {"p50", in_seconds(q->p50)}, {"p75", in_seconds(q->p75)},
-          {"p90", in_seconds(q->p90)},   {"p95", in_seconds(q->p95)}, {"p99", in_seconds(q->p99)},
-          {"max", in_seconds(q->max)},   {"count", q->count}};
+  return {{"mean", in_seconds(q->mean)},        {"p50", in_seconds(q->p50)},
+          {"p75", or_null(q->p75, in_seconds)}, {"p90", or_null(q->p90, in_seconds)},
+          {"p95", or_null(q->p95, in_seconds)}, {"p99", in_seconds(q->p99)},
+          {"max", or_null(q->max, in_seconds)}, {"count", unless(q->count == 0, q->count)}};
 }
 
 Json estimate_json(const std::optional<Estimate>& estimate) {
@@ -91,23 +97,30 @@ void add_load(const Measurement& m, Json& json) {
                  {"e2e_seconds", or_null(m.slo.e2e, in_seconds)}};
 }
 
+const char* output_source(const TokenCounts& tokens) {
+  return tokens.output_by_usage ? "usage" : tokens.output_by_tokenizer ? "tokenizer" : "chunks";
+}
+
 void add_counts(const Measurement& m, Json& json) {
-  json["window_seconds"] = in_seconds(m.window);
-  json["whole_run_seconds"] = in_seconds(m.whole);
-  json["requests"] = {{"sent", m.requests.sent},
-                      {"ok", m.requests.ok},
-                      {"failed", m.requests.failed},
-                      {"cancelled", m.requests.cancelled},
-                      {"failed_by_outcome", m.requests.failed_by_outcome}};
-  json["tokens"] = {{"input", m.tokens.input},
-                    {"output", m.tokens.output},
-                    {"good", m.tokens.good},
+  const auto& unknown = m.unknown;
+  json["window_seconds"] = unless(unknown.window, in_seconds(m.window));
+  json["whole_run_seconds"] = unless(unknown.window, in_seconds(m.whole));
+  const auto& requests = m.requests;
+  json["requests"] = {{"sent", unless(unknown.requests, requests.sent)},
+                      {"ok", unless(unknown.requests, requests.ok)},
+                      {"failed", unless(unknown.requests, requests.failed)},
+                      {"cancelled", unless(unknown.requests, requests.cancelled)},
+                      {"failed_by_outcome", requests.failed_by_outcome}};
+  json["tokens"] = {{"input", unless(unknown.tokens, m.tokens.input)},
+                    {"output", unless(unknown.tokens, m.tokens.output)},
+                    {"good", unless(unknown.goodput, m.tokens.good)},
                     {"input_known", m.tokens.input_known},
-                    {"output_source", m.tokens.output_by_usage ? "usage" : "chunks"}};
+                    {"output_source", output_source(m.tokens)}};
   json["output_tokens_per_s"] = in_tokens_per_second(m.output_rate);
-  json["goodput_tokens_per_s"] = in_tokens_per_second(m.goodput);
-  json["good_request_ratio"] = m.good_request_ratio;
-  json["mean_concurrency"] = m.mean_concurrency;
+  json["input_tokens_per_s"] = or_null(m.input_rate, in_tokens_per_second);
+  json["goodput_tokens_per_s"] = unless(unknown.goodput, in_tokens_per_second(m.goodput));
+  json["good_request_ratio"] = unless(unknown.goodput, m.good_request_ratio);
+  json["mean_concurrency"] = unless(unknown.mean_concurrency, m.mean_concurrency);
 }
 
 void add_latencies(const Latencies& latencies, Json& json) {
@@ -159,7 +172,8 @@ std::string format_measurement(const Measurement& m) {
             {"url", m.url},
             {"model", m.model},
             {"label", m.label},
-            {"start", m.unix_start}};
+            {"start", m.unix_start},
+            {"imported_from", m.imported_from}};
   add_load(m, json);
   add_counts(m, json);
   add_latencies(m.latencies, json);
@@ -174,10 +188,12 @@ std::string format_measurement(const Measurement& m) {
   }
   json["quality_score"] = estimate_json(m.quality_score);
   json["joules_per_answer"] = plain_or_null(m.joules_per_answer);
-  json["client"] = {{"valid", m.client.valid},
-                    {"lag_p99_seconds", in_seconds(m.client.lag_p99)},
-                    {"schedule_error_p99_seconds", in_seconds(m.client.schedule_error_p99)},
-                    {"longest_stall_seconds", in_seconds(m.client.longest_stall)}};
+  const bool unwatched = m.unknown.client;
+  json["client"] = {
+      {"valid", unless(unwatched, m.client.valid)},
+      {"lag_p99_seconds", unless(unwatched, in_seconds(m.client.lag_p99))},
+      {"schedule_error_p99_seconds", unless(unwatched, in_seconds(m.client.schedule_error_p99))},
+      {"longest_stall_seconds", unless(unwatched, in_seconds(m.client.longest_stall))}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -210,7 +226,7 @@ std::string format_requests(std::span<const RequestRecord> records, const WallCl
               {"input_tokens", or_null(r.input_tokens, count)},
               {"cached_input_tokens", or_null(r.cached_input_tokens, count)},
               {"output_tokens", r.output_tokens},
-              {"output_source", r.output_source == TokenSource::usage ? "usage" : "chunks"},
+              {"output_source", to_string(r.output_source)},
               {"content_chunks", r.content_chunks},
               {"content_chunks_in_window", r.content_chunks_in_window},
               {"finish_reason", r.finish_reason}};

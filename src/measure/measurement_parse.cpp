@@ -1,115 +1,14 @@
-#include <nlohmann/json.hpp>
+#include "json_node.hpp"
 
-#include "perwatt/base/error.hpp"
-#include "perwatt/base/text.hpp"
 #include "perwatt/measure/measurement_file.hpp"
 
 namespace perwatt::measure {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+constexpr const char* kRemedy = "give the JSON that perwatt measure wrote";
 
-constexpr double kMostCount = 9e15;
-
-/// One object of the file, read with the place of every key at hand.
-class Node {
- public:
-  Node(const Json& json, std::string where) : json_{json}, where_{std::move(where)} {
-    if (!json_.is_object()) {
-      throw_bad_input("is no JSON object", where_, "give the JSON that perwatt measure wrote");
-    }
-  }
-
-  [[nodiscard]] const Json& at(const char* key) const {
-    const auto found = json_.find(key);
-    if (found == json_.end()) {
-      throw_bad_input(std::string{"lacks '"} + key + "'", where_,
-                      "give the JSON that perwatt measure wrote");
-    }
-    return *found;
-  }
-
-  [[nodiscard]] bool is_null(const char* key) const { return at(key).is_null(); }
-
-  [[nodiscard]] Node node(const char* key) const { return {at(key), place(key)}; }
-
-  [[nodiscard]] double number(const char* key) const {
-    const auto& value = at(key);
-    if (!value.is_number()) {
-      fail(key, "a number");
-    }
-    return value.get<double>();
-  }
-
-  [[nodiscard]] double not_negative(const char* key) const {
-    const double value = number(key);
-    if (value < 0) {
-      fail(key, "a number from 0");
-    }
-    return value;
-  }
-
-  [[nodiscard]] std::optional<double> optional_number(const char* key) const {
-    return is_null(key) ? std::nullopt : std::optional{number(key)};
-  }
-
-  [[nodiscard]] std::int64_t count(const char* key) const {
-    const double value = number(key);
-    if (value < 0 || value > kMostCount || !at(key).is_number_integer()) {
-      fail(key, "a count");
-    }
-    return at(key).get<std::int64_t>();
-  }
-
-  [[nodiscard]] std::optional<int> optional_int(const char* key) const {
-    if (is_null(key)) {
-      return std::nullopt;
-    }
-    const auto value = count(key);
-    if (value > std::numeric_limits<int>::max()) {
-      fail(key, "a smaller count");
-    }
-    return static_cast<int>(value);
-  }
-
-  [[nodiscard]] std::string text(const char* key) const {
-    if (!at(key).is_string()) {
-      fail(key, "text");
-    }
-    return at(key).get<std::string>();
-  }
-
-  [[nodiscard]] bool flag(const char* key) const {
-    if (!at(key).is_boolean()) {
-      fail(key, "true or false");
-    }
-    return at(key).get<bool>();
-  }
-
-  [[nodiscard]] std::vector<Node> nodes(const char* key) const {
-    if (!at(key).is_array()) {
-      fail(key, "a list");
-    }
-    std::vector<Node> list;
-    for (const auto& element : at(key)) {
-      list.emplace_back(element, place(key) + "[" + std::to_string(list.size()) + "]");
-    }
-    return list;
-  }
-
-  [[noreturn]] void fail(const char* key, const std::string& wanted) const {
-    throw_bad_input(printable(at(key).dump(-1, ' ', false, Json::error_handler_t::replace)) +
-                        " is not " + wanted,
-                    place(key), "give the JSON that perwatt measure wrote");
-  }
-
- private:
-  [[nodiscard]] std::string place(const char* key) const { return where_ + ": " + key; }
-
-  const Json& json_;
-  std::string where_;
-};
+using Node = JsonNode;
 
 std::optional<Seconds> optional_seconds(const Node& node, const char* key) {
   const auto value = node.optional_number(key);
@@ -132,8 +31,13 @@ std::optional<Quantiles> quantiles_at(const Node& parent, const char* key) {
   }
   const auto node = parent.node(key);
   const auto time = [&](const char* name) { return seconds(node.not_negative(name)); };
-  return Quantiles{time("mean"), time("p50"), time("p75"), time("p90"),
-                   time("p95"),  time("p99"), time("max"), node.count("count")};
+  const auto maybe = [&](const char* name) {
+    const auto value = node.optional_not_negative(name);
+    return value ? std::optional{seconds(*value)} : std::nullopt;
+  };
+  return Quantiles{
+      time("mean"), time("p50"), maybe("p75"), maybe("p90"),
+      maybe("p95"), time("p99"), maybe("max"), node.optional_count("count").value_or(0)};
 }
 
 std::optional<Estimate> estimate_at(const Node& parent, const char* key) {
@@ -181,7 +85,8 @@ EnergyFinding finding_of(const Node& node) {
        EnergyReason::sampling_gap, EnergyReason::stale_readings, EnergyReason::counter_reset,
        EnergyReason::counter_unreliable, EnergyReason::counter_too_coarse,
        EnergyReason::missing_values, EnergyReason::implausible_power,
-       EnergyReason::overlapping_meters, EnergyReason::clock_jump, EnergyReason::source_failed});
+       EnergyReason::overlapping_meters, EnergyReason::clock_jump, EnergyReason::source_failed,
+       EnergyReason::accuracy_unknown, EnergyReason::stated_by_source});
   finding.fatal = node.flag("fatal");
   finding.detail = node.text("detail");
   return finding;
@@ -232,28 +137,59 @@ void read_load(const Node& root, Measurement& m) {
            optional_seconds(slo, "itl_seconds"), optional_seconds(slo, "e2e_seconds")};
 }
 
-void read_counts(const Node& root, Measurement& m) {
-  m.window = seconds(root.not_negative("window_seconds"));
-  m.whole = seconds(root.not_negative("whole_run_seconds"));
-  const auto requests = root.node("requests");
-  m.requests.sent = requests.count("sent");
-  m.requests.ok = requests.count("ok");
-  m.requests.failed = requests.count("failed");
-  m.requests.cancelled = requests.count("cancelled");
-  const auto by_outcome = requests.node("failed_by_outcome");
-  for (const auto& [outcome, count] : requests.at("failed_by_outcome").items()) {
-    m.requests.failed_by_outcome[outcome] = by_outcome.count(outcome.c_str());
+TokenCounts tokens_of(const Node& node, Unknown& unknown) {
+  TokenCounts tokens;
+  unknown.tokens = !node.has("output");
+  unknown.goodput = !node.has("good");
+  tokens.input = node.optional_count("input").value_or(0);
+  tokens.output = node.optional_count("output").value_or(0);
+  tokens.good = node.optional_count("good").value_or(0);
+  tokens.input_known = node.flag("input_known");
+  const auto source = enum_at(node, "output_source",
+                              {TokenSource::usage, TokenSource::chunks, TokenSource::tokenizer});
+  tokens.output_by_usage = source == TokenSource::usage;
+  tokens.output_by_tokenizer = source == TokenSource::tokenizer;
+  return tokens;
+}
+
+RequestCounts requests_of(const Node& node, Unknown& unknown) {
+  RequestCounts requests;
+  unknown.requests = !node.has("sent");
+  requests.sent = node.optional_count("sent").value_or(0);
+  requests.ok = node.optional_count("ok").value_or(0);
+  requests.failed = node.optional_count("failed").value_or(0);
+  requests.cancelled = node.optional_count("cancelled").value_or(0);
+  const auto by_outcome = node.node("failed_by_outcome");
+  for (const auto& [outcome, count] : node.at("failed_by_outcome").items()) {
+    requests.failed_by_outcome[outcome] = by_outcome.count(outcome.c_str());
   }
-  const auto tokens_node = root.node("tokens");
-  m.tokens.input = tokens_node.count("input");
-  m.tokens.output = tokens_node.count("output");
-  m.tokens.good = tokens_node.count("good");
-  m.tokens.input_known = tokens_node.flag("input_known");
-  m.tokens.output_by_usage = tokens_node.text("output_source") == "usage";
+  return requests;
+}
+
+void read_counts(const Node& root, Measurement& m) {
+  m.unknown.window = !root.has("window_seconds");
+  m.window = seconds(root.optional_not_negative("window_seconds").value_or(0));
+  m.whole = seconds(root.optional_not_negative("whole_run_seconds").value_or(0));
+  m.requests = requests_of(root.node("requests"), m.unknown);
+  m.tokens = tokens_of(root.node("tokens"), m.unknown);
   m.output_rate = tokens_per_second(root.not_negative("output_tokens_per_s"));
-  m.goodput = tokens_per_second(root.not_negative("goodput_tokens_per_s"));
-  m.good_request_ratio = root.not_negative("good_request_ratio");
-  m.mean_concurrency = root.not_negative("mean_concurrency");
+  if (const auto rate = root.optional_not_negative("input_tokens_per_s")) {
+    m.input_rate = tokens_per_second(*rate);
+  }
+  m.goodput = tokens_per_second(root.optional_not_negative("goodput_tokens_per_s").value_or(0));
+  m.good_request_ratio = root.optional_not_negative("good_request_ratio").value_or(0);
+  m.unknown.mean_concurrency = !root.has("mean_concurrency");
+  m.mean_concurrency = root.optional_not_negative("mean_concurrency").value_or(0);
+}
+
+ClientHealth client_of(const Node& node, Unknown& unknown) {
+  unknown.client = !node.has("valid");
+  if (unknown.client) {
+    return {};
+  }
+  return {seconds(node.number("schedule_error_p99_seconds")),
+          seconds(node.number("lag_p99_seconds")), seconds(node.number("longest_stall_seconds")),
+          node.flag("valid")};
 }
 
 void read_latencies(const Node& root, Latencies& latencies) {
@@ -270,28 +206,21 @@ void read_latencies(const Node& root, Latencies& latencies) {
 }  // namespace
 
 Measurement parse_measurement(std::string_view text, const std::string& name) {
-  const auto json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) {
-    throw_bad_input("is no JSON", name, "give the JSON that perwatt measure wrote");
-  }
-  const Node root{json, name};
+  const auto json = parse_json(text, name, kRemedy);
+  const Node root{json, name, kRemedy};
   if (const auto version = root.count("schema_version"); version != kSchemaVersion) {
     root.fail("schema_version", std::to_string(kSchemaVersion) + ", the one this version reads");
   }
   Measurement m;
   m.valid = root.flag("valid");
   m.power_valid = root.flag("power_valid");
-  for (const auto& reason : root.at("reasons")) {
-    if (!reason.is_string()) {
-      root.fail("reasons", "a list of texts");
-    }
-    m.reasons.push_back(reason.get<std::string>());
-  }
+  m.reasons = root.texts("reasons");
   m.end = end_at(root);
   m.url = root.text("url");
   m.model = root.text("model");
   m.label = root.text("label");
   m.unix_start = root.text("start");
+  m.imported_from = root.optional_text("imported_from");
   read_load(root, m);
   read_counts(root, m);
   read_latencies(root, m.latencies);
@@ -304,10 +233,7 @@ Measurement parse_measurement(std::string_view text, const std::string& name) {
   }
   m.quality_score = estimate_at(root, "quality_score");
   m.joules_per_answer = root.optional_number("joules_per_answer");
-  const auto client = root.node("client");
-  m.client = {seconds(client.number("schedule_error_p99_seconds")),
-              seconds(client.number("lag_p99_seconds")),
-              seconds(client.number("longest_stall_seconds")), client.flag("valid")};
+  m.client = client_of(root.node("client"), m.unknown);
   return m;
 }
 

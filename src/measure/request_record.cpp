@@ -40,6 +40,18 @@ std::string_view to_string(RequestOutcome outcome) {
   return "";
 }
 
+std::string_view to_string(TokenSource source) {
+  switch (source) {
+    case TokenSource::usage:
+      return "usage";
+    case TokenSource::chunks:
+      return "chunks";
+    case TokenSource::tokenizer:
+      return "tokenizer";
+  }
+  return "";
+}
+
 std::optional<Seconds> ttft(const RequestRecord& record) {
   return between(record.sent, record.first_content);
 }

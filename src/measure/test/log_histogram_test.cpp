@@ -191,11 +191,11 @@ TEST(LogHistogram, SummaryHoldsTheUsualFigures) {
   EXPECT_EQ(summary.count, 1000);
   EXPECT_NEAR(in_seconds(summary.mean), 0.5005, 1e-12);
   EXPECT_NEAR(in_seconds(summary.p50), 0.500, 0.500 / 256);
-  EXPECT_NEAR(in_seconds(summary.p75), 0.750, 0.750 / 256);
-  EXPECT_NEAR(in_seconds(summary.p90), 0.900, 0.900 / 256);
-  EXPECT_NEAR(in_seconds(summary.p95), 0.950, 0.950 / 256);
+  EXPECT_NEAR(in_seconds(*summary.p75), 0.750, 0.750 / 256);
+  EXPECT_NEAR(in_seconds(*summary.p90), 0.900, 0.900 / 256);
+  EXPECT_NEAR(in_seconds(*summary.p95), 0.950, 0.950 / 256);
   EXPECT_NEAR(in_seconds(summary.p99), 0.990, 0.990 / 256);
-  EXPECT_DOUBLE_EQ(in_seconds(summary.max), 1.0);
+  EXPECT_DOUBLE_EQ(in_seconds(*summary.max), 1.0);
 }
 
 }  // namespace

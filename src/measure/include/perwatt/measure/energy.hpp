@@ -42,7 +42,8 @@ enum class EnergyReason {
   overlapping_meters,    // two meters of one device: one was left out
   clock_jump,            // the wall clock jumped: sources that carry its time cannot be placed
   source_failed,         // a source gave errors during the window
-  accuracy_unknown       // a meter's maker states no accuracy: half_width does not contain it
+  accuracy_unknown,      // a meter's maker states no accuracy: half_width does not contain it
+  stated_by_source  // another tool's own figure; its traces were not given, nothing was checked
 };
 
 [[nodiscard]] std::string_view to_string(EnergyReason reason);

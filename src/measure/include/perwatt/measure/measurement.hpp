@@ -21,12 +21,12 @@ inline constexpr int kSchemaVersion = 1;
 struct Quantiles {
   Seconds mean;
   Seconds p50;
-  Seconds p75;
-  Seconds p90;
-  Seconds p95;
+  std::optional<Seconds> p75;  // these four are absent where another tool's summary lacks them
+  std::optional<Seconds> p90;
+  std::optional<Seconds> p95;
   Seconds p99;
-  Seconds max;
-  std::int64_t count = 0;
+  std::optional<Seconds> max;
+  std::int64_t count = 0;  // 0: not known
 };
 
 /// A figure with its 95 % interval.
@@ -46,11 +46,23 @@ struct RequestCounts {
 
 /// Tokens inside the window, events counted when they arrived.
 struct TokenCounts {
-  std::int64_t input = 0;        // of requests whose first content came inside the window
-  std::int64_t output = 0;       // that arrived inside the window
-  std::int64_t good = 0;         // output tokens of requests that met the SLO
-  bool input_known = false;      // the server reported usage
-  bool output_by_usage = false;  // else content chunks, a lower bound
+  std::int64_t input = 0;            // of requests whose first content came inside the window
+  std::int64_t output = 0;           // that arrived inside the window
+  std::int64_t good = 0;             // output tokens of requests that met the SLO
+  bool input_known = false;          // the server reported usage
+  bool output_by_usage = false;      // else content chunks, a lower bound, or:
+  bool output_by_tokenizer = false;  // counted by the client's tokenizer (imported results)
+};
+
+/// What an imported result does not say; the fields named are then without meaning, and null in
+/// the JSON. A run of perwatt's own knows all of them.
+struct Unknown {
+  bool window = false;    // window, whole
+  bool requests = false;  // requests
+  bool tokens = false;    // tokens.input, tokens.output
+  bool goodput = false;   // tokens.good, goodput, good_request_ratio
+  bool mean_concurrency = false;
+  bool client = false;  // nothing watched the client that made the load
 };
 
 struct Slo {
@@ -112,6 +124,8 @@ struct Measurement {
   std::optional<Watts> power_cap;  // set for this run
   std::uint64_t seed = 0;
   Slo slo;
+  std::string imported_from;  // "AIPerf: profile_export.jsonl"; empty for a run of perwatt's own
+  Unknown unknown;
 
   bool valid = false;                // the load side
   bool power_valid = false;          // the energy at the first boundary of `energy`
@@ -123,6 +137,7 @@ struct Measurement {
   RequestCounts requests;
   TokenCounts tokens;
   TokensPerSecond output_rate;
+  std::optional<TokensPerSecond> input_rate;  // absent when the input tokens are not known
   TokensPerSecond goodput;
   double good_request_ratio = 0.0;
   double mean_concurrency = 0.0;

@@ -28,9 +28,12 @@ enum class RequestOutcome {
 
 /// Where a token count comes from.
 enum class TokenSource {
-  usage,   // the server's own count
-  chunks,  // content chunks counted here: a lower bound where a chunk holds several tokens
+  usage,      // the server's own count
+  chunks,     // content chunks counted here: a lower bound where a chunk holds several tokens
+  tokenizer,  // another tool's count with its own tokenizer; only in imported results
 };
+
+[[nodiscard]] std::string_view to_string(TokenSource source);
 
 struct RequestRecord {
   std::uint64_t index = 0;    // in order of the intended times

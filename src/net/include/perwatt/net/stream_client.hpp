@@ -99,8 +99,8 @@ class StreamClient {
   [[nodiscard]] std::size_t in_flight() const;
 
   /// Inside a callback: since when the bytes or the event at hand may have waited for this thread.
-  /// The moment epoll woke, where it slept before; else the moment it was asked the time before, for
-  /// what came while this thread was busy. `at - ready_since()` bounds the client's own lag.
+  /// The moment epoll woke, where it slept before; else the moment it was asked the time before,
+  /// for what came while this thread was busy. `at - ready_since()` bounds the client's own lag.
   [[nodiscard]] Instant ready_since() const;
 
   /// How late poll() noticed: the longest time from one return of epoll to the next call of it

@@ -1,0 +1,66 @@
+// Private to the importers: one function per format, and what they share.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "json_node.hpp"
+
+#include "perwatt/measure/import_results.hpp"
+#include "perwatt/measure/load_runner.hpp"
+
+namespace perwatt::measure {
+
+inline constexpr const char* kImportRemedy =
+    "give the result as its tool wrote it (docs/reference/measurement.md#imports)";
+
+/// A JSON value and where it stands: "file" or "file:line".
+struct PlacedJson {
+  Json json;
+  std::string where;
+};
+
+[[nodiscard]] bool is_aiperf_summary(const Json& json);
+[[nodiscard]] bool is_aiperf_request(const Json& json);
+[[nodiscard]] bool is_aiperf_telemetry(const Json& json);
+[[nodiscard]] bool is_vllm_result(const Json& json);
+[[nodiscard]] bool is_inferencex_result(const Json& json);
+
+/// AIPerf's files of one run; any of them may be missing, but not summary and requests both.
+struct AiperfFiles {
+  std::optional<PlacedJson> summary;
+  std::vector<PlacedJson> requests;
+  std::vector<PlacedJson> telemetry;
+};
+
+[[nodiscard]] ImportedRun import_aiperf(const AiperfFiles& files, const ImportRules& rules);
+[[nodiscard]] ImportedRun import_vllm(const PlacedJson& result, const ImportRules& rules);
+[[nodiscard]] ImportedRun import_inferencex(const PlacedJson& result, const ImportRules& rules);
+
+/// GPU meters from the lines of AIPerf's gpu_telemetry_export.jsonl.
+[[nodiscard]] std::vector<device::MeterTrace> telemetry_traces(
+    const std::vector<PlacedJson>& lines);
+
+/// "unit" and value of AIPerf: in the base unit of its quantity (s, J, W, tokens, requests).
+[[nodiscard]] double in_base_unit(double value, const std::string& unit, const JsonNode& node);
+
+/// A time in nanoseconds since 1970; nothing where the key is missing or null.
+[[nodiscard]] std::optional<Instant> instant_of(const JsonNode& node, const char* key);
+
+/// Scores the requests of `run` under the rules' SLO into its measurement. `window` is set by the
+/// caller. Without `intended_known` the times counted from the intended send are unknown.
+void score_requests(bool intended_known, const ImportRules& rules, ImportedRun& run);
+
+/// Figures per token from the energy of the window.
+[[nodiscard]] EnergyResult energy_result(BoundaryEnergy account, const Measurement& measurement);
+
+/// An energy that a file states.
+[[nodiscard]] BoundaryEnergy stated_energy(Joules energy, EnergyMethod method, int gpus,
+                                           const std::string& detail);
+
+/// YYYY-MM-DDTHH:MM:SSZ.
+[[nodiscard]] std::string utc_text(std::int64_t unix_seconds);
+
+}  // namespace perwatt::measure
