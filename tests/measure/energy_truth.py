@@ -2,6 +2,10 @@
 
     /usr/bin/python3 tests/measure/energy_truth.py --perwatt PERWATT --standin STANDIN [NAME ...]
 """
+import csv
+import datetime
+import re
+
 from support import Standin, check, codes, measure, near, run_checks
 
 GPUS, IDLE, PROMPT, OUTPUT = 2, 90.0, 0.02, 0.6
@@ -65,7 +69,6 @@ def varying(standin):
 
 def first_poisson_offset(run):
     """From the run's begin to its first request. The JSON tells when the run began, to the millisecond."""
-    import datetime
     began = datetime.datetime.fromisoformat(run.json["start"].replace("Z", "+00:00")).timestamp()
     return run.records()[0]["unix_intended_seconds"] - began
 
@@ -91,6 +94,41 @@ def the_integral_alone():
         near(energy["total"], joules, 0.05, "integrated power")
         near(result["joules_per_output_token"]["value"], joules / result["tokens"]["output"], 0.05)
         assert "counter_unreliable" not in codes(result)
+
+
+def joules_by_hand(rows, window):
+    """Energy of one meter in the window, from its counter in power.csv, interpolated at both edges."""
+    def at(time):
+        for (t0, e0), (t1, e1) in zip(rows, rows[1:]):
+            if t0 <= time <= t1:
+                return e0 + (e1 - e0) * (time - t0) / (t1 - t0) if t1 > t0 else e0
+        raise AssertionError(f"{time} is not within {rows[0][0]} .. {rows[-1][0]}")
+    return at(window[1]) - at(window[0])
+
+
+@check
+def the_output_folder_holds_the_run():
+    with Standin(*SERVER, *LAW) as standin:
+        run = measure(standin.url, "--request-rate", 8, "--arrival-pattern", "constant", "--isl", 60, "--osl", 20,
+                      "--duration", "6s", "--warmup", "1s", "--power", standin.power())
+        assert (run.folder / "measurement.json").read_text(encoding="utf-8") == run.out
+        result, records = run.json, run.records()
+        assert [record["index"] for record in records] == list(range(len(records)))
+        output = sum(record["output_tokens"] * record["content_chunks_in_window"] / record["content_chunks"]
+                     for record in records)
+        near(output, result["tokens"]["output"], 0.001, "output tokens of requests.jsonl")
+        begin, end = (at + run.wall_minus_monotonic for at in run.window(1.0, first_offset=1 / 8))
+        meters = {}
+        with open(run.folder / "power.csv", encoding="utf-8", newline="") as file:
+            for row in csv.reader(file):
+                if row[1] != "meter":
+                    meters.setdefault(row[1], []).append((float(row[0]), float(row[4])))
+        assert len(meters) == GPUS, set(meters)
+        near(sum(joules_by_hand(rows, (begin, end)) for rows in meters.values()), result["energy_joules"]["total"], 0.01,
+             "energy of power.csv")
+        page = (run.folder / "report.html").read_text(encoding="utf-8")
+        assert "</html>" in page and result["model"] in page
+        assert not re.search(r"""(?:src|href)=["']https?:""", page), "a report that needs the network"
 
 
 if __name__ == "__main__":
