@@ -107,20 +107,24 @@ BAD = [
     (("--sweep", "concurrency:4..1"), "--sweep"),
     (("--sweep", "concurrency:"), "--sweep"),
     (("--find-load", "concurrency:1..8"), "--goodput"),
-    (("--find-load", "concurrency:8", "--goodput", "ttft:1s"), "--find-load"),
+    (("--find-load", "8", "--goodput", "ttft:1s"), "--find-load"),
+    (("--phase-split",), "--phase-split"),
+    (("--phase-split", "--osl", "20", "--request-rate", "4"), "--phase-split"),
     (("--attainment", "1"), "--attainment"),
     (("--sweep", "concurrency:1,2", "--power-caps", "300W"), "--allow-power-control"),
     (("--sweep", "concurrency:1,2", "--power-caps", "300", "--allow-power-control"), "--power-caps"),
     (("--max-pairs", "1"), "--max-pairs"),
     (("--smallest-effect", "1"), "--smallest-effect"),
 ]
-BAD_URLS = ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://127.0.0.1:abc", "", "http://a b"]
+BAD_URLS = ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://127.0.0.1:abc", "",
+            "http://a b"]
 
 
 def refusal(*arguments):
     """(exit, stdout, stderr). What is refused is refused at once: a program that still runs has taken the flag."""
     try:
-        done = subprocess.run([Perwatt.binary, "measure", *arguments], capture_output=True, text=True, timeout=8, check=False)
+        done = subprocess.run([Perwatt.binary, "measure", *arguments], capture_output=True, text=True, timeout=8,
+                              check=False)
     except subprocess.TimeoutExpired:
         return "taken, and measured", "", ""
     return done.returncode, done.stdout, done.stderr
@@ -183,8 +187,9 @@ def bad_files():
         for flag, name, text, mention in cases:
             run = measure(standin.url, flag, write(name, text), "--duration", "1s", expect=3)
             assert mention in run.err and "; " in run.err and run.out == "", (text, run.err)
-        for flag in ("--prompts", "--trace", "--ca-file"):
-            run = measure(standin.url.replace("http:", "https:") if flag == "--ca-file" else standin.url, flag, "/no/such/file", "--duration", "1s", expect=3)
+        secure = standin.url.replace("http:", "https:")
+        for url, flag in ((standin.url, "--prompts"), (standin.url, "--trace"), (secure, "--ca-file")):
+            run = measure(url, flag, "/no/such/file", "--duration", "1s", expect=3)
             assert "/no/such/file" in run.err and run.out == "", run.err
 
 

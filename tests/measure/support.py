@@ -283,6 +283,7 @@ def run_checks():
                 failed += 1
                 lines = [f"line {frame.lineno}" for frame in traceback.extract_tb(problem.__traceback__)
                          if frame.filename != __file__ and "concurrent" not in frame.filename]
-                print("     ", ", ".join(lines) + ":", str(problem) if isinstance(problem, AssertionError) else repr(problem), flush=True)
+                text = str(problem) if isinstance(problem, AssertionError) else repr(problem)
+                print("     ", ", ".join(lines) + ":", text, flush=True)
     SCRATCH.cleanup()
     sys.exit(1 if failed else 0)

@@ -17,8 +17,8 @@ def a_slow_server_hides_nothing():
     start and was intended at 0.1 i. Later than that is the machine; earlier is a wrong figure."""
     service, rate, count = 0.5, 10, 8
     with Standin("--ttft", service) as standin:
-        run = measure(standin.url, "--prompts", prompts(count, 1), "--request-rate", rate, "--arrival-pattern", "constant",
-                      "--concurrency", 1, "--request-count", count, "--warmup", "0s")
+        run = measure(standin.url, "--prompts", prompts(count, 1), "--request-rate", rate, "--arrival-pattern",
+                      "constant", "--concurrency", 1, "--request-count", count, "--warmup", "0s")
         result, served, records = run.json, standin.requests(), run.records()
         assert result["requests"]["ok"] == count == len(served)
         true_send = statistics.mean(one["last_monotonic_seconds"] - one["arrived_monotonic_seconds"] for one in served)
@@ -141,8 +141,8 @@ def the_window_opens_as_soon_as_every_user_is_answered():
     """Short answers of one user: without a warm-up the window is all of the run but its first token."""
     for users in (1, 4):
         with Standin("--ttft", 0.01, "--itl", 0.004) as standin:
-            result = measure(standin.url, "--concurrency", users, "--isl", 20, "--osl", 12, "--duration", "3s", "--warmup",
-                             "0s").json
+            result = measure(standin.url, "--concurrency", users, "--isl", 20, "--osl", 12, "--duration", "3s",
+                             "--warmup", "0s").json
             assert result["whole_run_seconds"] <= 1.3 * result["window_seconds"], \
                 f"{users} users: {result['whole_run_seconds']} s for a window of {result['window_seconds']} s"
             near(result["mean_concurrency"], users, 0.1, "mean concurrency")
