@@ -312,6 +312,30 @@ std::string compared_text(const Compared& compared) {
   return text;
 }
 
+report::MeasuredComparison report_of(const Compared& compared) {
+  report::MeasuredComparison comparison;
+  comparison.first = "A " + compared.a;
+  comparison.second = "B " + compared.b;
+  if (!compared.comparison) {
+    comparison.verdict = "not shown: no pair of runs was valid";
+    return comparison;
+  }
+  const auto& c = *compared.comparison;
+  comparison.verdict = sentence_of(c);
+  comparison.method =
+      "Joules per output token of paired, interleaved runs; the interval is a confidence sequence "
+      "that may be looked at after every pair (docs/model/comparison.md).";
+  comparison.figures.push_back({"J per output token, B over A", std::nullopt, std::nullopt, c.ratio,
+                                std::string{to_string(c.verdict)}});
+  comparison.figures.push_back({"J per answer", compared.joules_per_answer_a,
+                                compared.joules_per_answer_b, std::nullopt, ""});
+  if (const auto& q = compared.quality) {
+    comparison.figures.push_back({"mean score", q->mean_a, q->mean_b, std::nullopt,
+                                  q->significantly_lower ? "significantly lower" : ""});
+  }
+  return comparison;
+}
+
 }  // namespace
 
 void run_compare(const MeasureOptions& options) {
@@ -330,6 +354,7 @@ void run_compare(const MeasureOptions& options) {
   }
   const auto compared =
       are_urls ? compare_endpoints(options, store) : compare_saved_results(options);
+  store.write_report(report_of(compared));
   if (options.json) {
     const auto json = compared_json(compared);
     fmt::print("{}", are_urls ? runs_json(store.measurements(), json.dump()) : json.dump(2) + "\n");

@@ -94,8 +94,10 @@ MeasureOptions options_for(const MeasureOptions& options, Load load) {
   return own;
 }
 
-void print_runs(const MeasureOptions& options, const RunStore& store, const Json& more,
-                const std::string& text) {
+void finish(const MeasureOptions& options, RunStore& store, const Json& more,
+            const std::string& text) {
+  store.write_report(std::nullopt);
+  append_to_points(options, store.measurements());
   if (options.json) {
     fmt::print("{}", runs_json(store.measurements(), more.dump()));
   } else {
@@ -120,11 +122,11 @@ void run_sweep(const MeasureOptions& options, const LoadRange& range) {
   if (result.failure) {
     text += "ended early: " + *result.failure + "\n";
   }
-  print_runs(options, store,
-             {{"sweep",
-               {{"saturated_at", result.saturated_at ? Json(*result.saturated_at) : Json(nullptr)},
-                {"failure", result.failure.value_or("")}}}},
-             text);
+  finish(options, store,
+         {{"sweep",
+           {{"saturated_at", result.saturated_at ? Json(*result.saturated_at) : Json(nullptr)},
+            {"failure", result.failure.value_or("")}}}},
+         text);
   store.throw_if_failed();
 }
 
@@ -154,17 +156,17 @@ void run_search(const MeasureOptions& options, const LoadRange& range) {
       to_string(result.status), or_dash(result.highest_met), or_dash(result.lowest_missed),
       or_dash(result.shown_met), or_dash(result.shown_missed), or_dash(result.best_goodput_load),
       result.runs, result.failure ? "; " + *result.failure : "");
-  print_runs(options, store,
-             {{"search",
-               {{"status", to_string(result.status)},
-                {"highest_met", number(result.highest_met)},
-                {"lowest_missed", number(result.lowest_missed)},
-                {"shown_met", number(result.shown_met)},
-                {"shown_missed", number(result.shown_missed)},
-                {"best_goodput_load", number(result.best_goodput_load)},
-                {"runs", result.runs},
-                {"failure", result.failure.value_or("")}}}},
-             text);
+  finish(options, store,
+         {{"search",
+           {{"status", to_string(result.status)},
+            {"highest_met", number(result.highest_met)},
+            {"lowest_missed", number(result.lowest_missed)},
+            {"shown_met", number(result.shown_met)},
+            {"shown_missed", number(result.shown_missed)},
+            {"best_goodput_load", number(result.best_goodput_load)},
+            {"runs", result.runs},
+            {"failure", result.failure.value_or("")}}}},
+         text);
   store.throw_if_failed();
 }
 
@@ -227,7 +229,7 @@ void run_caps(const MeasureOptions& options, const LoadRange& range) {
   for (const auto index : grid.pareto) {
     pareto.push_back(index);
   }
-  print_runs(
+  finish(
       options, store,
       {{"power_caps",
         {{"pareto_runs", pareto}, {"failure", grid.failure.value_or("")}, {"not_restored", left}}}},
@@ -274,7 +276,7 @@ void run_phase_split(const MeasureOptions& options) {
   const std::string text =
       is_ok ? line("prefill, above idle", split.prefill) + line("decode, above idle", split.decode)
             : "no split: " + split.detail + "\n";
-  print_runs(options, store, {{"phase_split", json}}, text);
+  finish(options, store, {{"phase_split", json}}, text);
   store.throw_if_failed();
 }
 

@@ -355,6 +355,26 @@ void add_experiment_options(CLI::App& verb, MeasureOptions& o) {
                  "concurrency");
 }
 
+void add_table_options(CLI::App& verb, MeasureOptions& o) {
+  auto* table = verb.add_option_group("Other tools' results, and the table of points");
+  table
+      ->add_option("--rescore", o.rescore,
+                   "Read results of AIPerf, vLLM bench serve or InferenceX instead of measuring, "
+                   "and score them against --goodput; repeatable")
+      ->type_name("FILE");
+  table
+      ->add_option("--append-points", o.append_points,
+                   "Add the runs to a table of measured points for plan and frontier (--points); "
+                   "needs --accelerator, --precision, --engine and --gpus")
+      ->type_name("FILE.csv");
+  table->add_option("--accelerator", o.accelerator, "Accelerator of the catalog");
+  table->add_option("--precision", o.precision, "Of the weights: bf16, fp8, fp4, mxfp4");
+  table->add_option("--engine", o.engine, "Serving engine: vllm, sglang, trt, …");
+  table->add_option("--spec-decode", o.spec_decode, "Speculative decoding method")
+      ->capture_default_str();
+  table->add_option("--tp", o.tensor_parallel, "Tensor parallelism")->check(CLI::PositiveNumber);
+}
+
 measure::MeasureSpec measure_spec(const MeasureOptions& options, FacilityParts& facility) {
   measure::MeasureSpec spec;
   spec.endpoint = measure::parse_endpoint(options.url, "URL");

@@ -78,10 +78,19 @@ struct MeasureOptions {
   std::string power_caps;
   bool allow_power_control = false;
   bool phase_split = false;
+  // other tools' results, and the table of points
+  std::vector<std::string> rescore;
+  std::string append_points;
+  std::string accelerator;
+  std::string precision;
+  std::string engine;
+  std::string spec_decode = "none";
+  int tensor_parallel = 0;
 };
 
 void add_measure_options(CLI::App& verb, MeasureOptions& options);
 void add_experiment_options(CLI::App& verb, MeasureOptions& options);
+void add_table_options(CLI::App& verb, MeasureOptions& options);
 
 /// What the flags ask for. `facility` gets the system's power chain when --system names one; it
 /// must outlive the session. Throws Error(usage) for flags that contradict each other.

@@ -61,6 +61,24 @@ void RunStore::add(measure::RunResult& result) {
     }
   }
   measurements_.push_back(result.measurement);
+  if (!folder_.empty()) {
+    reported_.push_back(
+        {result.measurement, result.load.records, result.traces, result.load.window});
+  }
+}
+
+void RunStore::write_report(const std::optional<report::MeasuredComparison>& comparison) {
+  if (folder_.empty() || reported_.empty() || write_problem_) {
+    return;
+  }
+  const report::MeasurementReport document{std::move(reported_), comparison, PERWATT_VERSION};
+  const std::filesystem::path folder{folder_};
+  try {
+    write_file(folder / "report.html", report::measurement_html(document));
+    write_file(folder / "report.md", report::measurement_markdown(document));
+  } catch (const Error& error) {
+    write_problem_ = error;
+  }
 }
 
 void RunStore::throw_if_failed() const {

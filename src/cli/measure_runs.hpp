@@ -9,6 +9,7 @@
 #include "measure_options.hpp"
 
 #include "perwatt/measure/session.hpp"
+#include "perwatt/report/measurement_report.hpp"
 
 namespace perwatt::cli {
 
@@ -31,6 +32,9 @@ class RunStore {
     return measurements_;
   }
 
+  /// report.html and report.md over all runs.
+  void write_report(const std::optional<report::MeasuredComparison>& comparison);
+
   /// Throws what a write has thrown; else Error(peer_failed) when no run had an answer.
   void throw_if_failed() const;
 
@@ -40,6 +44,7 @@ class RunStore {
   std::string folder_;
   bool has_many_;
   std::vector<measure::Measurement> measurements_;
+  std::vector<report::MeasuredRun> reported_;  // only with a folder
   std::optional<Error> write_problem_;
 };
 
@@ -47,7 +52,11 @@ class RunStore {
 [[nodiscard]] std::string runs_json(const std::vector<measure::Measurement>& runs,
                                     const std::string& more_json = {});
 
+/// Adds the runs to the table that --append-points names; nothing without.
+void append_to_points(const MeasureOptions& options, const std::vector<measure::Measurement>& runs);
+
 void run_experiment(const MeasureOptions& options);
 void run_compare(const MeasureOptions& options);
+void run_rescore(const MeasureOptions& options);
 
 }  // namespace perwatt::cli

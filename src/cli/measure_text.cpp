@@ -33,34 +33,53 @@ void add_latency(TextTable& table, const char* name, const std::optional<Quantil
     table.add({name, "-", "-", "-", "-", "-", "0"});
     return;
   }
-  table.add({name, milliseconds(q->mean), milliseconds(q->p50), milliseconds(q->p90),
-             milliseconds(q->p99), milliseconds(q->max),
-             significant(static_cast<double>(q->count))});
+  const auto or_unknown = [](const std::optional<Seconds>& time) {
+    return time ? milliseconds(*time) : std::string{"-"};
+  };
+  table.add({name, milliseconds(q->mean), milliseconds(q->p50), or_unknown(q->p90),
+             milliseconds(q->p99), or_unknown(q->max),
+             q->count > 0 ? significant(static_cast<double>(q->count)) : "-"});
 }
 
 std::string headline(const Measurement& m) {
-  const char* verdict = m.valid ? "" : "NOT VALID: ";
-  return fmt::format("{}{} at {}: {} over {} s\n", verdict, m.model, m.url, m.load,
-                     significant(in_seconds(m.window)));
+  const std::string from =
+      m.imported_from.empty() ? m.url : (m.url.empty() ? "" : m.url + ", ") + m.imported_from;
+  return fmt::format("{}{} at {}: {} over {} s\n", m.valid ? "" : "NOT VALID: ", m.model, from,
+                     m.load, m.unknown.window ? "unknown" : significant(in_seconds(m.window)));
+}
+
+std::string count_text(bool is_unknown, std::int64_t count) {
+  return is_unknown ? "unknown" : significant(static_cast<double>(count));
+}
+
+const char* source_of_output(const measure::TokenCounts& counts) {
+  if (counts.output_by_usage) {
+    return "server's count";
+  }
+  return counts.output_by_tokenizer ? "the client's tokenizer" : "chunks counted here";
 }
 
 std::string counts_text(const Measurement& m) {
   const auto& r = m.requests;
-  std::string text = fmt::format("requests: {} sent, {} ok, {} failed{}\n", r.sent, r.ok, r.failed,
-                                 r.cancelled > 0 ? fmt::format(", {} not ended", r.cancelled) : "");
-  text += fmt::format(
-      "tokens: {} input, {} output ({}), {} good; mean concurrency {}\n",
-      m.tokens.input_known ? significant(static_cast<double>(m.tokens.input)) : "unknown",
-      significant(static_cast<double>(m.tokens.output)),
-      m.tokens.output_by_usage ? "server's count" : "chunks counted here",
-      significant(static_cast<double>(m.tokens.good)), significant(m.mean_concurrency));
+  std::string text =
+      m.unknown.requests
+          ? "requests: unknown\n"
+          : fmt::format("requests: {} sent, {} ok, {} failed{}\n", r.sent, r.ok, r.failed,
+                        r.cancelled > 0 ? fmt::format(", {} not ended", r.cancelled) : "");
+  text += fmt::format("tokens: {} input, {} output ({}), {} good; mean concurrency {}\n",
+                      count_text(m.unknown.tokens || !m.tokens.input_known, m.tokens.input),
+                      count_text(m.unknown.tokens, m.tokens.output), source_of_output(m.tokens),
+                      count_text(m.unknown.goodput, m.tokens.good),
+                      m.unknown.mean_concurrency ? "unknown" : significant(m.mean_concurrency));
   text += fmt::format("output {} tok/s; ", significant(in_tokens_per_second(m.output_rate)));
   const auto slo = to_string(m.slo);
-  text += slo.empty() ? "no SLO given: every ok request counts as good\n"
-                      : fmt::format("goodput {} tok/s, {} % of requests within {}\n",
-                                    significant(in_tokens_per_second(m.goodput)),
-                                    significant(100 * m.good_request_ratio, 3), slo);
-  return text;
+  if (slo.empty()) {
+    return text + "no SLO given: every ok request counts as good\n";
+  }
+  return text + (m.unknown.goodput ? "goodput unknown: the result holds no single requests\n"
+                                   : fmt::format("goodput {} tok/s, {} % of requests within {}\n",
+                                                 significant(in_tokens_per_second(m.goodput)),
+                                                 significant(100 * m.good_request_ratio, 3), slo));
 }
 
 std::string latency_text(const Measurement& m) {
@@ -119,8 +138,10 @@ std::string measurement_text(const Measurement& m) {
     }
     text += "\n" + table.text();
   }
-  text += fmt::format("client: lag p99 {} ms, schedule error p99 {} ms\n",
-                      milliseconds(m.client.lag_p99), milliseconds(m.client.schedule_error_p99));
+  if (!m.unknown.client) {
+    text += fmt::format("client: lag p99 {} ms, schedule error p99 {} ms\n",
+                        milliseconds(m.client.lag_p99), milliseconds(m.client.schedule_error_p99));
+  }
   for (const auto& reason : m.reasons) {
     text += "note: " + reason + "\n";
   }

@@ -25,6 +25,8 @@ void run_plainly(const MeasureOptions& options) {
     auto result = session.run({}, [&](double share) { bar.update(share); });
     store.add(result);
   }
+  store.write_report(std::nullopt);
+  append_to_points(options, store.measurements());
   if (options.json) {
     fmt::print("{}", runs_json(store.measurements()));
   } else {
@@ -39,6 +41,10 @@ void run_plainly(const MeasureOptions& options) {
 }
 
 void run_measure(const MeasureOptions& options) {
+  if (!options.rescore.empty()) {
+    run_rescore(options);
+    return;
+  }
   if (!options.compare.empty()) {
     run_compare(options);
     return;
@@ -63,6 +69,7 @@ void add_measure_verb(CLI::App& app) {
   verb->add_option("URL", options->url, "The server's root, or its /v1");
   add_measure_options(*verb, *options);
   add_experiment_options(*verb, *options);
+  add_table_options(*verb, *options);
   verb->footer(
       "Formulas and keys: docs/reference/measurement.md; power sources: "
       "docs/reference/power-sources.md.\n"

@@ -36,6 +36,9 @@ std::optional<std::string> uuid_in(std::string_view text) {
 }
 
 std::optional<std::string> uuid_of(const device::Meter& meter) {
+  if (!meter.uid.empty()) {
+    return lower_case(meter.uid);
+  }
   if (auto uuid = uuid_in(meter.device)) {
     return uuid;
   }
