@@ -311,6 +311,16 @@ def prompts_of_a_file_are_sent_as_they_are():
 
 
 @check
+def prompts_of_a_file_end_the_load():
+    """A file is a load with an end, by schedule as in closed loop."""
+    with Recorder() as recorder:
+        for flags in (("--request-rate", 50), ("--concurrency", 3)):
+            recorder.bodies.clear()
+            measure(recorder.url, "--prompts", prompts(12, 5), "--warmup", "0s", *flags)
+            assert len(recorder.bodies) == 12, (flags, len(recorder.bodies))
+
+
+@check
 def runs_ask_new_questions():
     with Recorder() as recorder:
         run = measure(recorder.url, "--runs", 2, "--concurrency", 2, "--request-count", 10, "--isl", 30, "--osl", 4,

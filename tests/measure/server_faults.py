@@ -24,8 +24,10 @@ class Faulted:
 
     def __init__(self, server_flags=(), flags=(), **settings):
         with Standin(*FAST, *server_flags) as standin:
-            self.run = start(standin.url, "--prompts", prompts(COUNT, ANSWER), "--concurrency", 4, "--warmup", "0s",
-                             *with_settings(**settings), *flags).wait()
+            # By schedule and without a warm-up, the window holds every request.
+            self.run = start(standin.url, "--prompts", prompts(COUNT, ANSWER), "--request-count", COUNT,
+                             "--request-rate", 200, "--concurrency", 4, "--warmup", "0s", *with_settings(**settings),
+                             *flags).wait()
             self.served = standin.requests()
         assert self.run.out, self.run.err
         self.result = self.run.json  # whatever happened, the result is whole JSON
