@@ -1,9 +1,11 @@
 #include "measure_options.hpp"
 
 #include <cstdlib>
+#include <limits>
 
 #include <nlohmann/json.hpp>
 
+#include "perwatt/base/file.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/slo.hpp"
@@ -11,6 +13,24 @@
 namespace perwatt::cli {
 
 namespace {
+
+/// CLI11's own checks let "nan" through.
+CLI::Validator finite(const char* wanted, bool (*is_fit)(double)) {
+  return CLI::Validator{[wanted, is_fit](const std::string& text) {
+                          const auto value = parse_number(text);
+                          return value && is_fit(*value) ? std::string{}
+                                                         : "'" + text + "' is no " + wanted;
+                        },
+                        "NUMBER"};
+}
+
+CLI::Validator number_from_0() {
+  return finite("number from 0", [](double value) { return value >= 0; });
+}
+
+CLI::Validator number_above_0() {
+  return finite("number above 0", [](double value) { return value > 0; });
+}
 
 constexpr double kShareOfWarmup = 0.1;  // of the duration, when no warm-up is named
 constexpr Seconds kDefaultDuration = seconds(60);
@@ -54,7 +74,13 @@ measure::RateRamp ramp_of(const std::string& text) {
     refuse("'" + printable(parts[1]) + "' is no rate", "--rate-ramp", "write requests per second");
   }
   ramp.initial_rate_per_second = *rate;
+  if (!is_linear && *rate == 0) {
+    refuse("an exponential ramp cannot start at 0", "--rate-ramp", "give a rate above 0");
+  }
   ramp.duration = time_of(parts[2], "--rate-ramp");
+  if (ramp.duration <= Seconds{}) {
+    refuse("a ramp of 0 is none", "--rate-ramp", "give its time, or leave it out");
+  }
   return ramp;
 }
 
@@ -135,8 +161,14 @@ measure::WorkloadSpec workload_of(const MeasureOptions& options) {
 net::ClientOptions client_of(const MeasureOptions& options) {
   net::ClientOptions client;
   client.silence = time_of(options.timeout, "--timeout");
+  if (client.silence <= Seconds{}) {
+    refuse("a silence of 0 would end every request", "--timeout", "give 600s");
+  }
   client.verify_tls = !options.insecure;
   client.ca_file = options.ca_file;
+  if (!options.ca_file.empty()) {
+    (void)read_file(options.ca_file);  // says now what is wrong with it
+  }
   if (const char* key = std::getenv(options.api_key_env.c_str()); key != nullptr && *key != '\0') {
     client.headers.push_back({"Authorization", std::string{"Bearer "} + key});
   }
@@ -208,6 +240,10 @@ std::optional<measure::FacilityModel> facility_of(const MeasureOptions& options,
 
 }  // namespace
 
+measure::Slo slo_of(const MeasureOptions& options) {
+  return parse_flag([&] { return measure::parse_slo(options.goodput, "--goodput"); });
+}
+
 void add_measure_options(CLI::App& verb, MeasureOptions& o) {
   verb.add_option("--model,-m", o.model, "Model to ask for; the only one served by default");
   verb.add_option("--endpoint-type", o.endpoint_type, "API to use")
@@ -223,7 +259,7 @@ void add_measure_options(CLI::App& verb, MeasureOptions& o) {
       ->capture_default_str();
   load->add_option("--burstiness", o.burstiness,
                    "Shape of gamma arrivals: 1 is Poisson, less is burstier")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_0());
   load->add_option("--burst-size", o.burst_size, "Requests of one burst")
       ->check(CLI::PositiveNumber);
   load->add_option("--rate-ramp", o.rate_ramp,
@@ -241,19 +277,20 @@ void add_measure_options(CLI::App& verb, MeasureOptions& o) {
   load->add_option("--drain", o.drain, "How long requests under way may go on after the window")
       ->capture_default_str();
   load->add_option("--seed,--random-seed", o.seed, "Of arrivals, prompts and lengths")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->capture_default_str();
   auto* prompts = verb.add_option_group("Prompts");
   prompts->add_option("--isl,--random-input-len", o.isl, "Input tokens of synthetic prompts")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
   prompts->add_option("--isl-stddev", o.isl_stddev, "Spread of the input lengths")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number_from_0());
   prompts
       ->add_option("--osl,--random-output-len", o.osl,
                    "Output tokens to ask for; as the model likes by default")
       ->check(CLI::Range(1, 10'000'000));
   prompts->add_option("--osl-stddev", o.osl_stddev, "Spread of the output lengths")
-      ->check(CLI::NonNegativeNumber);
+      ->check(number_from_0());
   prompts->add_option("--length-range", o.length_range,
                       "Lengths uniform between these ratios of --isl and --osl (InferenceX: "
                       "0.8:1.0)");
@@ -265,7 +302,7 @@ void add_measure_options(CLI::App& verb, MeasureOptions& o) {
   prompts->add_option("--trace", o.trace_file, "Replay arrivals and lengths: Azure CSV or Mooncake")
       ->type_name("FILE");
   prompts->add_option("--trace-speed", o.trace_speed, "Divide the trace's times by this")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_0());
   prompts->add_flag("--no-ignore-eos", o.no_ignore_eos, "Let answers end before --osl");
   prompts->add_option("--extra-body", o.extra_body, "JSON object merged into every request");
   prompts->add_option("--tenant", o.tenants, "Tenants that sessions belong to in turn; repeatable");
@@ -403,7 +440,7 @@ measure::MeasureSpec measure_spec(const MeasureOptions& options, FacilityParts& 
                                        : time_of(options.warmup, "--warmup");
   spec.drain = time_of(options.drain, "--drain");
   spec.keep_gaps = options.chunk_times;
-  spec.slo = measure::parse_slo(options.goodput, "--goodput");
+  spec.slo = slo_of(options);
   spec.bounds.lag_p99 = time_of(options.most_client_lag, "--max-client-lag");
   spec.bounds.schedule_error_p99 = spec.bounds.lag_p99;
   spec.power = power_of(options);

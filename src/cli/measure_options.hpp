@@ -92,6 +92,9 @@ void add_measure_options(CLI::App& verb, MeasureOptions& options);
 void add_experiment_options(CLI::App& verb, MeasureOptions& options);
 void add_table_options(CLI::App& verb, MeasureOptions& options);
 
+/// --goodput.
+[[nodiscard]] measure::Slo slo_of(const MeasureOptions& options);
+
 /// What the flags ask for. `facility` gets the system's power chain when --system names one; it
 /// must outlive the session. Throws Error(usage) for flags that contradict each other.
 struct FacilityParts {

@@ -6,7 +6,6 @@
 #include "perwatt/base/file.hpp"
 #include "perwatt/measure/import_results.hpp"
 #include "perwatt/measure/points.hpp"
-#include "perwatt/measure/slo.hpp"
 
 namespace perwatt::cli {
 
@@ -70,7 +69,7 @@ void run_rescore(const MeasureOptions& options) {
                 "leave the URL out, or --rescore"};
   }
   measure::ImportRules rules;
-  rules.slo = measure::parse_slo(options.goodput, "--goodput");
+  rules.slo = slo_of(options);
   if (options.gpus > 0) {
     rules.energy.expected_gpus = options.gpus;
   }

@@ -96,7 +96,7 @@ void RunStore::throw_if_failed() const {
     const auto& last = measurements_.back();
     throw Error{ErrorCode::peer_failed,
                 last.reasons.empty() ? "no request succeeded" : last.reasons.front(), last.url,
-                "the result above is partial"};
+                "see what the server says, and its log"};
   }
 }
 
@@ -106,6 +106,9 @@ std::string runs_json(const std::vector<measure::Measurement>& runs, const std::
     return measure::format_measurement(runs.front());
   }
   Json json{{"schema_version", measure::kSchemaVersion}};
+  if (runs.empty()) {
+    json["end"] = "interrupted";  // before the first run was over
+  }
   if (!more_json.empty()) {
     json.update(Json::parse(more_json));
   }

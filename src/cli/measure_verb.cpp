@@ -29,6 +29,8 @@ void run_plainly(const MeasureOptions& options) {
   append_to_points(options, store.measurements());
   if (options.json) {
     fmt::print("{}", runs_json(store.measurements()));
+  } else if (store.measurements().empty()) {
+    fmt::print("interrupted before the first run\n");
   } else {
     for (const auto& m : store.measurements()) {
       fmt::print("{}", measurement_text(m));

@@ -146,7 +146,8 @@ RequestRecord AnswerReader::finish(net::StreamEnd end, const std::string& detail
   if (is_spoilt_) {  // stands
   } else if (answered_with_error) {
     record_.outcome = RequestOutcome::http_error;
-    record_.detail = error_message_of(error_body_);
+    record_.detail =
+        "status " + std::to_string(record_.http_status) + ": " + error_message_of(error_body_);
   } else if (end == net::StreamEnd::complete || saw_done_) {
     record_.outcome = outcome_of_whole_answer();
   } else {

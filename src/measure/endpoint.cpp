@@ -19,6 +19,23 @@ constexpr int kFewWords = 64;
 constexpr int kManyWords = 320;
 constexpr std::uint64_t kProbeSerial = 0xfffffff0;  // apart from the serials of runs
 
+[[noreturn]] void throw_no_answer(const std::string& reason) {
+  const bool is_tls =
+      reason.find("ertificate") != std::string::npos || reason.find("SSL") != std::string::npos;
+  throw Error{ErrorCode::peer_failed, reason, "",
+              is_tls ? "trust the server's certificate with --ca-file FILE, or leave it unverified "
+                       "with --insecure"
+                     : "check that the server runs and that the URL is right"};
+}
+
+void throw_if_refused(int status, const std::string& url) {
+  if (status == kUnauthorized || status == kForbidden) {
+    throw Error{ErrorCode::peer_failed,
+                "the server refused the request (status " + std::to_string(status) + ")", url,
+                "put the key into the environment and name it with --api-key-env"};
+  }
+}
+
 std::vector<std::string> ids_of_models(const std::string& body) {
   std::vector<std::string> ids;
   const auto json = Json::parse(body, nullptr, false);
@@ -53,9 +70,9 @@ std::int64_t tokens_of_words(const Endpoint& endpoint, net::Fetcher& fetcher,
   const auto url = endpoint.url(is_chat ? "/chat/completions" : "/completions");
   const auto answer = fetcher.fetch(url, body.dump());
   if (!answer) {
-    throw Error{ErrorCode::peer_failed, answer.reason(), "",
-                "check that the server runs and that the URL is right"};
+    throw_no_answer(answer.reason());
   }
+  throw_if_refused(answer.value().status, url);
   if (answer.value().status != kOk) {
     throw Error{ErrorCode::peer_failed,
                 "a first short request failed with status " +
@@ -84,15 +101,10 @@ std::string choose_model(const Endpoint& endpoint, net::Fetcher& fetcher,
   const auto url = endpoint.url("/models");
   const auto answer = fetcher.fetch(url);
   if (!answer) {
-    throw Error{ErrorCode::peer_failed, answer.reason(), "",
-                "check that the server runs and that the URL is right"};
+    throw_no_answer(answer.reason());
   }
   const int status = answer.value().status;
-  if (status == kUnauthorized || status == kForbidden) {
-    throw Error{ErrorCode::peer_failed,
-                "the server refused the request (status " + std::to_string(status) + ")", url,
-                "put the key into the environment and name it with --api-key-env"};
-  }
+  throw_if_refused(status, url);
   const auto ids = status == kOk ? ids_of_models(answer.value().body) : std::vector<std::string>{};
   if (ids.empty()) {
     if (wanted.empty()) {

@@ -14,7 +14,9 @@ namespace {
 constexpr double kManyUnfinished = 0.01;  // share of requests: their latencies are missing
 constexpr double kManyFailed = 0.5;       // share of requests: what is left is no sample
 constexpr double kShortAnswer = 0.9;      // of the length asked for
-constexpr double kCachedShare = 0.01;     // of input tokens of single requests
+constexpr double kManyStalled = 0.1;      // of the window, in one stall of this client
+constexpr Seconds kLongStall = seconds(0.1);
+constexpr double kCachedShare = 0.01;  // of input tokens of single requests
 
 class LatencyTable {
  public:
@@ -153,11 +155,22 @@ class LoadResults {
     judge_end();
     judge_requests();
     judge_tokens();
+    judge_client();
+  }
+
+  void judge_client() {
     if (!m_.client.valid) {
       note(true, fmt::format("client_lag: this client was late itself (lag p99 {} ms, schedule "
                              "error p99 {} ms): use a less busy machine or a lower load",
                              significant(1e3 * in_seconds(m_.client.lag_p99), 3),
                              significant(1e3 * in_seconds(m_.client.schedule_error_p99), 3)));
+    }
+    if (m_.client.longest_stall > kLongStall) {
+      note(
+          m_.client.longest_stall > kManyStalled * m_.window,
+          fmt::format("client_stall: this client stood still for {} s: latencies around it are its "
+                      "own",
+                      significant(in_seconds(m_.client.longest_stall), 3)));
     }
   }
 

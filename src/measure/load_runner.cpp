@@ -79,7 +79,11 @@ class LoadRunner final : public net::StreamObserver {
     reader.on_body(bytes, at, parser_, counter_, whole_);
     if (!had_content && reader.record().content_chunks > 0) {
       ++sessions_with_content_;
+      ++answers_begun_;
       consecutive_failures_ = 0;
+      if (!counter_.begin() && is_warm(at)) {
+        open_window(at);  // now: the next look may come after short answers have ended
+      }
     }
   }
 
@@ -260,7 +264,7 @@ class LoadRunner final : public net::StreamObserver {
       return;
     }
     auto next_turn = workload_.follow_up(record);
-    if (next_turn && !window_over_) {
+    if (next_turn && !drops_what_is_due_) {
       push_due(at + workload_.delay(), std::move(next_turn), false);
       return;
     }
@@ -287,7 +291,7 @@ class LoadRunner final : public net::StreamObserver {
     }
     if (counter_.begin() && plan_.duration && !window_over_ &&
         now >= *counter_.begin() + *plan_.duration) {
-      close_window(*counter_.begin() + *plan_.duration);
+      close_window_and_drop(*counter_.begin() + *plan_.duration);
     }
     if (is_server_lost()) {
       end_early(RunEnd::server_lost,
@@ -306,8 +310,7 @@ class LoadRunner final : public net::StreamObserver {
     }
     // A server too slow to answer every user within the window's own length is measured as it is.
     const bool waited_long = plan_.duration && now >= warm_at + *plan_.duration;
-    return sessions_with_content_ >= plan_.concurrency.value_or(1) || waited_long ||
-           is_sending_over();
+    return answers_begun_ >= plan_.concurrency.value_or(1) || waited_long || is_sending_over();
   }
 
   /// In open loop the window begins when the warm-up ends, to the nanosecond; in closed loop when
@@ -326,6 +329,12 @@ class LoadRunner final : public net::StreamObserver {
     counter_.close(at);
     window_over_ = true;
     drain_until_ = at + plan_.drain;
+  }
+
+  /// The window is over by time, or the run is: what has not been sent is not sent any more.
+  void close_window_and_drop(Instant at) {
+    close_window(at);
+    drops_what_is_due_ = true;
     waiting_.clear();
     due_ = {};
   }
@@ -380,7 +389,7 @@ class LoadRunner final : public net::StreamObserver {
     run_.end_reason = reason;
     run_.end_detail = detail;
     if (!window_over_) {
-      close_window(Instant::now());
+      close_window_and_drop(Instant::now());
     }
   }
 
@@ -397,6 +406,9 @@ class LoadRunner final : public net::StreamObserver {
     }
     for (const auto id : left) {
       client_.cancel(id);
+    }
+    while (!readers_.empty()) {
+      client_.poll(Instant::now());  // tells their ends
     }
     run_.end = Instant::now();
     if (!window_over_) {
@@ -447,12 +459,14 @@ class LoadRunner final : public net::StreamObserver {
   std::uint64_t order_ = 0;
   std::uint64_t next_index_ = 0;
   std::size_t sessions_started_ = 0;
+  std::size_t answers_begun_ = 0;          // since the start
   std::size_t sessions_with_content_ = 0;  // requests under way whose answer has begun
   std::size_t consecutive_failures_ = 0;
   bool is_closed_loop_ = false;
   bool arrivals_over_ = false;
   bool workload_over_ = false;
   bool window_over_ = false;
+  bool drops_what_is_due_ = false;
   net::StreamClient client_;  // last: destroyed first, while what it calls back still stands
 };
 

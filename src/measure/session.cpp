@@ -125,7 +125,7 @@ std::unique_ptr<Workload> Session::make_workload(const LoadLevel& level) const {
   return synthetic_workload(spec_.shape, synthetic);
 }
 
-LoadPlan Session::make_plan(const LoadLevel& level) {
+LoadPlan Session::make_plan(const LoadLevel& level, const Workload& workload) {
   LoadPlan plan;
   plan.server = spec_.endpoint.server;
   plan.client = spec_.client;
@@ -151,6 +151,8 @@ LoadPlan Session::make_plan(const LoadLevel& level) {
     }
     if (spec_.request_count) {
       arrivals.count = static_cast<std::int64_t>(*spec_.request_count);
+    } else if (const auto size = workload.size()) {
+      arrivals.count = static_cast<std::int64_t>(*size);
     }
     plan.next_offset = [process = std::make_shared<ArrivalProcess>(arrivals)] {
       const auto arrival = process->next();
@@ -162,7 +164,7 @@ LoadPlan Session::make_plan(const LoadLevel& level) {
 
 RunResult Session::run(const LoadLevel& level, const std::function<void(double)>& progress) {
   const auto workload = make_workload(level);
-  const auto plan = make_plan(level);
+  const auto plan = make_plan(level, *workload);
   ++runs_;
   RunResult result;
   result.clock = WallClock::now();

@@ -69,20 +69,23 @@ void Poller::change(int socket, std::uint32_t events, void* tag) {
 }
 
 std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
-  // The kernel lets a wait end late by a thousandth of its length: a long one ends early here, and
-  // the caller waits again for the rest.
-  constexpr std::int64_t kLongWait = 5'000'000;
-  constexpr std::int64_t kLongestWait = 3600 * kNanosecondsPerSecond;
-  constexpr std::int64_t kEarlyPart = 64;
+  constexpr std::int64_t kLongestSleep = 5'000'000;  // the caller waits again for the rest
+  constexpr std::int64_t kOverslept = 1'000'000;
   sharpen_timers_of_this_thread();
   const auto left = std::clamp<std::int64_t>(
-      until > now ? until.nanoseconds() - now.nanoseconds() : 0, 0, kLongestWait);
+      until > now ? until.nanoseconds() - now.nanoseconds() : 0, 0, kLongestSleep);
   int count = wait_once(0);
   const bool sleeps = count == 0 && left > 0;
+  std::optional<Instant> overslept_since;
   if (sleeps) {
-    count = wait_once(left > kLongWait ? left - left / kEarlyPart : left);
+    const auto from = Instant::now();
+    count = wait_once(left);
+    const auto slept = Instant::now().nanoseconds() - from.nanoseconds();
+    if (slept > left + kOverslept) {
+      overslept_since = from;
+    }
   }
-  note_readiness(sleeps, count);
+  note_readiness(overslept_since, sleeps, count);
   std::size_t kept = 0;
   for (int i = 0; i < count; ++i) {
     auto& event = events_[static_cast<std::size_t>(i)];
@@ -96,9 +99,10 @@ std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
   return {events_.data(), kept};
 }
 
-void Poller::note_readiness(bool slept, int count) {
+void Poller::note_readiness(std::optional<Instant> overslept_since, bool slept, int count) {
   const auto now = Instant::now();
-  ready_since_ = slept ? now : none_left_at_;
+  has_overslept_ = overslept_since.has_value();
+  ready_since_ = overslept_since.value_or(slept ? now : none_left_at_);
   if (count < static_cast<int>(kMostEvents)) {
     none_left_at_ = now;
   }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "dial.hpp"
@@ -27,8 +28,13 @@ class Poller {
   [[nodiscard]] std::span<const epoll_event> wait(Instant now, Instant until);
 
   /// Of the last wait(): since when what it returned may have been there. The moment it woke, where
-  /// it had to sleep; else the last moment at which nothing was left waiting.
+  /// it had to sleep; else the last moment at which nothing was left waiting. A sleep that
+  /// outlasted its time (this process was stopped, or got no processor) counts from its start: a
+  /// wait never sleeps for long at once, so that this is seen.
   [[nodiscard]] Instant ready_since() const { return ready_since_; }
+
+  /// Whether the last wait() outlasted its time.
+  [[nodiscard]] bool has_overslept() const { return has_overslept_; }
 
   /// Async-signal-safe, from any thread.
   void wake() noexcept;
@@ -41,12 +47,13 @@ class Poller {
   static constexpr std::size_t kMostEvents = 64;
 
   int wait_once(std::int64_t nanoseconds);
-  void note_readiness(bool slept, int count);
+  void note_readiness(std::optional<Instant> overslept_since, bool slept, int count);
 
   Descriptor epoll_;
   Descriptor wake_;
   bool is_woken_ = false;
   bool has_precise_wait_ = true;
+  bool has_overslept_ = false;
   Instant ready_since_;
   Instant none_left_at_ = Instant::now();  // the last return that took all that was ready
   std::array<epoll_event, kMostEvents> events_{};

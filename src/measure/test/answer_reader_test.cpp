@@ -149,7 +149,7 @@ TEST(AnswerReader, WhatTheServerRefusesIsTold) {
   const auto record = reading.end();
   EXPECT_EQ(to_string(record.outcome), "http_error");
   EXPECT_EQ(record.http_status, 429);
-  EXPECT_EQ(record.detail, "slow down");
+  EXPECT_EQ(record.detail, "status 429: slow down");
 }
 
 TEST(AnswerReader, AnErrorInsideTheStreamStandsWhateverFollows) {

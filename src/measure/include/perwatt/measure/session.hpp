@@ -105,7 +105,7 @@ class Session {
   void open_power();
   void measure_idle();
   [[nodiscard]] std::unique_ptr<Workload> make_workload(const LoadLevel& level) const;
-  [[nodiscard]] LoadPlan make_plan(const LoadLevel& level);
+  [[nodiscard]] LoadPlan make_plan(const LoadLevel& level, const Workload& workload);
 
   MeasureSpec spec_;
   const std::atomic<bool>& stop_;
