@@ -92,12 +92,16 @@ void RunStore::throw_if_failed() const {
       return;
     }
   }
-  if (!was_interrupted && !measurements_.empty()) {
-    const auto& last = measurements_.back();
-    throw Error{ErrorCode::peer_failed,
-                last.reasons.empty() ? "no request succeeded" : last.reasons.front(), last.url,
-                "see what the server says, and its log"};
+  if (was_interrupted || measurements_.empty()) {
+    return;
   }
+  const auto& last = measurements_.back();
+  const std::string reason = last.reasons.empty() ? "no request succeeded" : last.reasons.front();
+  const bool was_refused = reason.find("status 401") != std::string::npos ||
+                           reason.find("status 403") != std::string::npos;
+  throw Error{ErrorCode::peer_failed, reason, last.url,
+              was_refused ? "put the key into the environment and name it with --api-key-env"
+                          : "the result above is partial"};
 }
 
 std::string runs_json(const std::vector<measure::Measurement>& runs, const std::string& more_json) {

@@ -67,7 +67,7 @@ class LoadResults {
     if (is_good(record, m_.slo)) {
       good_ += arrived;
     }
-    if (record.content_chunks > 0 && record.output_source == TokenSource::chunks &&
+    if (record.outcome == RequestOutcome::ok && record.output_source == TokenSource::chunks &&
         record.content_chunks_in_window > 0) {
       all_by_usage_ = false;
     }

@@ -111,6 +111,9 @@ void StreamClient::Loop::step(Instant until) {
   const bool must_not_wait = !notes_.empty() || !reads_again_.empty();
   const auto events = poller_.wait(now, must_not_wait ? now : std::min(until, next_deadline()));
   now = Instant::now();
+  if (poller_.has_overslept() && in_flight_ > 0) {
+    longest_stall_ = std::max(longest_stall_, now - poller_.ready_since());
+  }
   last_return_ = now;
   const bool was_in_flight = in_flight_ > 0;
   is_woken_ = poller_.take_woken() || is_woken_;

@@ -334,7 +334,8 @@ def the_server_is_killed():
         assert run.code == 4, (run.code, run.err)
         result = run.json
         assert result["end"] == "server_lost" and not result["valid"] and "server_lost" in codes(result)
-        assert result["requests"]["ok"] >= 12 and result["tokens"]["output"] > 0
+        # The first answer of each user is before the window.
+        assert result["requests"]["ok"] >= 8 and result["tokens"]["output"] > 0
         assert result["window_seconds"] < 40 and run.records()
         assert "partial" in run.err
 
