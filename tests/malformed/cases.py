@@ -705,6 +705,7 @@ ACCEPTED = [
     weather("leap-year", HOURS, lambda i: f"{i + 1},20,50", count=8784, exit=0),
 ]
 
+import measure_cases  # noqa: E402
 import year_cases  # noqa: E402  (its cases are built from what stands above)
 
-ALL = year_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS
+ALL = year_cases.all_cases(sys.modules[__name__]) + measure_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS

@@ -117,7 +117,7 @@ TEST(ErrorMessage, OfTheServersThatPerwattMeets) {
             "too long");
   EXPECT_EQ(error_message_of(R"({"object":"error","message":"no such model"})"), "no such model");
   EXPECT_EQ(error_message_of(R"({"detail":"Not Found"})"), "Not Found");
-  EXPECT_EQ(error_message_of("<html>busy\n</html>"), "<html>busy\\x0A</html>");
+  EXPECT_EQ(error_message_of("<html>busy\n</html>"), "<html>busy\\x0a</html>");
   EXPECT_EQ(error_message_of(""), "");
 }
 
