@@ -81,18 +81,34 @@ std::optional<double> mean_joules_per_answer(const std::vector<Measurement>& run
   double joules = 0;
   double answers = 0;
   for (const auto& m : runs) {
-    if (m.joules_per_answer) {
-      joules += *m.joules_per_answer * static_cast<double>(m.requests.ok);
-      answers += static_cast<double>(m.requests.ok);
+    if (m.joules_per_answer && !m.energy.empty() && m.energy.front().account.energy) {
+      const double energy = m.energy.front().account.energy->in_base();
+      joules += energy;
+      answers += energy / *m.joules_per_answer;
     }
   }
   return answers > 0 ? std::optional{joules / answers} : std::nullopt;
 }
 
+/// What runs must have in common to be repeats of one another.
+std::string load_of(const Measurement& m) {
+  return fmt::format("{}, isl {}, osl {}", m.load, m.isl_tokens.value_or(0),
+                     m.osl_tokens.value_or(0));
+}
+
 measure::SavedSide saved_side(const std::vector<Measurement>& runs, const std::string& place,
-                              std::string& boundary) {
+                              std::string& boundary, std::string& load) {
   measure::SavedSide side;
   for (const auto& m : runs) {
+    if (!load.empty() && load != load_of(m)) {
+      throw_bad_input("was measured under '" + load_of(m) + "', another run under '" + load + "'",
+                      place, "compare runs of one load");
+    }
+    load = load_of(m);
+    if (m.url != runs.front().url || m.model != runs.front().model) {
+      throw_bad_input("holds runs of several endpoints or models", place,
+                      "give a folder with the runs of one side");
+    }
     if (!m.valid || !m.power_valid || m.energy.empty() ||
         !m.energy.front().joules_per_output_token) {
       continue;
@@ -120,14 +136,32 @@ measure::SavedSide saved_side(const std::vector<Measurement>& runs, const std::s
   return side;
 }
 
+/// Saved scores are means without their prompts: a lower one of B is no proof, but enough to
+/// withhold "saves".
+void withhold_on_lower_scores(const std::vector<Measurement>& runs_a,
+                              const std::vector<Measurement>& runs_b, Comparison& comparison) {
+  const auto& a = runs_a.front().quality_score;
+  const auto& b = runs_b.front().quality_score;
+  if (a && b && b->value < a->value && comparison.verdict == measure::Verdict::saves) {
+    comparison.verdict = measure::Verdict::not_shown;
+    comparison.reason = measure::VerdictReason::quality_not_shown;
+  }
+}
+
 Compared compare_saved_results(const MeasureOptions& options) {
   Compared compared{options.compare[0], options.compare[1], {}, {}, {}, {}, 0, {}};
   const auto runs_a = load_results(compared.a);
   const auto runs_b = load_results(compared.b);
+  if (!options.scorer.empty() || options.quality_margin > 0) {
+    throw Error{ErrorCode::usage, "saved results are not scored again",
+                "--scorer, --quality-margin", "leave them out, or compare the endpoints"};
+  }
   std::string boundary;
-  const auto a = saved_side(runs_a, compared.a, boundary);
-  const auto b = saved_side(runs_b, compared.b, boundary);
+  std::string load;
+  const auto a = saved_side(runs_a, compared.a, boundary, load);
+  const auto b = saved_side(runs_b, compared.b, boundary, load);
   compared.comparison = measure::compare_saved(a, b, rules_of(options));
+  withhold_on_lower_scores(runs_a, runs_b, *compared.comparison);
   compared.joules_per_answer_a = mean_joules_per_answer(runs_a);
   compared.joules_per_answer_b = mean_joules_per_answer(runs_b);
   return compared;
@@ -179,8 +213,18 @@ Compared compare_endpoints(const MeasureOptions& options, RunStore& store) {
   compared.comparison = result.comparison;
   compared.pairs_left_out = result.pairs_left_out;
   compared.failure = result.failure.value_or("");
-  const auto scores_a = measure::prompt_scores(answers[0], options.scorer);
-  const auto scores_b = measure::prompt_scores(answers[1], options.scorer);
+  std::map<std::size_t, double> scores_a;
+  std::map<std::size_t, double> scores_b;
+  try {
+    scores_a = measure::prompt_scores(answers[0], options.scorer);
+    scores_b = measure::prompt_scores(answers[1], options.scorer);
+  } catch (const Error& error) {  // the user's scorer: the pairs that were measured stand
+    compared.failure = error.what();
+    if (compared.comparison && compared.comparison->verdict == measure::Verdict::saves) {
+      compared.comparison->verdict = measure::Verdict::not_shown;
+      compared.comparison->reason = measure::VerdictReason::quality_not_shown;
+    }
+  }
   if (!scores_a.empty() && !scores_b.empty()) {
     compared.quality =
         measure::compare_prompt_scores(scores_a, scores_b, quality_rules_of(options));

@@ -33,7 +33,8 @@ struct LoadRange {
 
 double load_of(std::string_view text, const std::string& whole, const char* flag) {
   const auto value = parse_number(text);
-  if (!value || *value <= 0) {
+  const bool counts_users = whole.rfind("concurrency", 0) == 0;
+  if (!value || *value <= 0 || (counts_users && (*value < 1 || std::floor(*value) != *value))) {
     refuse_loads(whole, flag);
   }
   return *value;
@@ -178,6 +179,8 @@ std::vector<Watts> caps_of(const std::string& text) {
   return caps;
 }
 
+constexpr double kTakenShare = 0.99;  // of the cap asked for, by what is in force then
+
 void run_caps(const MeasureOptions& options, const LoadRange& range) {
   if (!options.allow_power_control) {
     throw Error{ErrorCode::usage, "this would lower the GPUs' power caps", "--power-caps",
@@ -283,6 +286,14 @@ void run_phase_split(const MeasureOptions& options) {
 }  // namespace
 
 void run_experiment(const MeasureOptions& options) {
+  const int modes = (options.phase_split ? 1 : 0) + (options.sweep.empty() ? 0 : 1) +
+                    (options.find_load.empty() ? 0 : 1);
+  if (modes > 1 || (!options.power_caps.empty() && options.sweep.empty())) {
+    throw Error{ErrorCode::usage, "these experiments exclude each other",
+                "--sweep, --find-load, "
+                "--phase-split, --power-caps",
+                "ask for one at a time; --power-caps goes with --sweep"};
+  }
   stop_on_signals();
   if (options.phase_split) {
     run_phase_split(options);
@@ -290,10 +301,6 @@ void run_experiment(const MeasureOptions& options) {
   }
   const char* flag = options.find_load.empty() ? "--sweep" : "--find-load";
   const auto& text = options.find_load.empty() ? options.sweep : options.find_load;
-  if (text.empty()) {
-    throw Error{ErrorCode::usage, "caps are measured under loads", "--power-caps",
-                "add --sweep concurrency:1,8,64"};
-  }
   const auto range = load_range(text, flag);
   const auto own = options_for(options, range.load);
   if (!options.power_caps.empty()) {

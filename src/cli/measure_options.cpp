@@ -175,7 +175,7 @@ net::ClientOptions client_of(const MeasureOptions& options) {
   for (const auto& text : options.headers) {
     const auto colon = text.find(':');
     if (colon == std::string::npos || colon == 0) {
-      refuse("'" + printable(text) + "' is no header", "--header", "write 'Name: value'");
+      refuse("a header has no name or no colon", "--header", "write 'Name: value'");
     }
     for (const char c : text) {
       if (c == '\r' || c == '\n' || c == '\0') {

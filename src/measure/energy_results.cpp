@@ -45,7 +45,22 @@ class EnergyResults {
     add(account, Tag::measured, measured_interval(account));
   }
 
-  void add_modelled(const BoundaryEnergy& account) { add(account, Tag::modelled, {}); }
+  /// Made from the first boundary: its fluctuation within the run is this one's too.
+  void add_modelled(const BoundaryEnergy& account) {
+    std::optional<Estimate> estimate;
+    const auto& narrow = m_.energy.front().joules_per_output_token;
+    if (account.valid && narrow && output_ > Tokens{}) {
+      const double value = in_joules_per_token(*account.energy / output_);
+      estimate = *narrow;
+      for (auto* part : {&estimate->low, &estimate->high}) {
+        if (*part) {
+          **part *= value / narrow->value;
+        }
+      }
+      estimate->value = value;
+    }
+    add(account, Tag::modelled, estimate);
+  }
 
  private:
   /// Joules per output token with its interval from the window's own fluctuation; absent where the
@@ -142,7 +157,10 @@ class EnergyResults {
     result.marginal = marginal->energy;
     if (output_ > Tokens{}) {
       const double value = in_joules_per_token(marginal->energy / output_);
-      const double half_width = in_joules_per_token(marginal->half_width / output_);
+      double half_width = in_joules_per_token(marginal->half_width / output_);
+      if (const auto& total = result.joules_per_output_token; total && total->low) {
+        half_width = std::hypot(half_width, total->value - *total->low);
+      }
       result.marginal_joules_per_output_token =
           Estimate{value, value - half_width, value + half_width};
     }
@@ -157,6 +175,11 @@ class EnergyResults {
 };
 
 void judge_power(Measurement& m) {
+  if (m.energy.empty() && m.window <= Seconds{}) {
+    m.power_valid = false;
+    m.reasons.emplace_back("no_window: the run ended before its window began");
+    return;
+  }
   if (m.energy.empty()) {
     m.power_valid = false;
     m.reasons.emplace_back(

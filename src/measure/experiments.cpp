@@ -45,6 +45,20 @@ SplitRun split_run_of(const RunResult& result, int concurrency) {
   return run;
 }
 
+/// The idle power at the runs' boundary.
+std::optional<SplitBaseline> split_baseline(const Session& session,
+                                            const std::optional<Boundary>& boundary) {
+  for (const auto& idle : session.idle()) {
+    if (boundary && idle.boundary == *boundary) {
+      const double accuracy = in_watts(idle.accuracy_half_width);
+      const double all = in_watts(idle.half_width);
+      return SplitBaseline{idle.mean,
+                           watts(std::sqrt(std::max(0.0, all * all - accuracy * accuracy)))};
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Trial trial_of(const RunResult& result) {
@@ -95,6 +109,7 @@ PhaseSplit measure_phases(Session& session, double short_ratio, int repeats, con
       {1, 1}, {short_ratio, 1}, {1, short_ratio}, {short_ratio, short_ratio}};
   std::vector<SplitRun> runs;
   double accuracy_ratio = 0.0;
+  std::optional<Boundary> boundary;  // of the first usable run; the others must share it
   for (int repeat = 0; repeat < repeats; ++repeat) {
     for (const auto& lengths : designs) {
       LoadLevel level;
@@ -105,25 +120,21 @@ PhaseSplit measure_phases(Session& session, double short_ratio, int repeats, con
       level.output_tokens = share(lengths.output_ratio, synthetic.output->mean);
       auto result = session.run(level, [](double) {});
       take(result);
-      if (energy_of(result.measurement) && result.measurement.tokens.input_known) {
+      const auto& m = result.measurement;
+      const bool is_usable = energy_of(m) && m.tokens.input_known &&
+                             (!boundary || *boundary == m.energy.front().account.boundary);
+      if (is_usable) {
+        boundary = m.energy.front().account.boundary;
         runs.push_back(split_run_of(result, static_cast<int>(spec.concurrency.value_or(1))));
         const auto& account = result.measurement.energy.front().account;
         accuracy_ratio = account.accuracy_half_width / *account.energy;
       }
       if (failure_of(result.measurement)) {
-        return phase_split(runs, std::nullopt, accuracy_ratio);
+        return phase_split(runs, split_baseline(session, boundary), accuracy_ratio);
       }
     }
   }
-  std::optional<SplitBaseline> baseline;
-  if (!session.idle().empty()) {
-    const auto& idle = session.idle().front();
-    const double accuracy = in_watts(idle.accuracy_half_width);
-    const double all = in_watts(idle.half_width);
-    baseline =
-        SplitBaseline{idle.mean, watts(std::sqrt(std::max(0.0, all * all - accuracy * accuracy)))};
-  }
-  return phase_split(runs, baseline, accuracy_ratio);
+  return phase_split(runs, split_baseline(session, boundary), accuracy_ratio);
 }
 
 PairedResult compare_live(Session& a, Session& b, const PairPlan& plan,
@@ -136,10 +147,16 @@ PairedResult compare_live(Session& a, Session& b, const PairPlan& plan,
     const Side first = order.next_first();
     std::optional<JoulesPerToken> energy_a;
     std::optional<JoulesPerToken> energy_b;
+    std::optional<Boundary> boundary_a;
+    std::optional<Boundary> boundary_b;
     for (const Side side : {first, first == Side::a ? Side::b : Side::a}) {
       auto result = (side == Side::a ? a : b).run({}, [](double) {});
       take(side, result);
       (side == Side::a ? energy_a : energy_b) = energy_of(result.measurement);
+      if (!result.measurement.energy.empty()) {
+        (side == Side::a ? boundary_a : boundary_b) =
+            result.measurement.energy.front().account.boundary;
+      }
       if (const auto failure = failure_of(result.measurement)) {
         outcome.failure = failure->reason;
         return outcome;
@@ -148,6 +165,11 @@ PairedResult compare_live(Session& a, Session& b, const PairPlan& plan,
     if (!energy_a || !energy_b) {
       ++outcome.pairs_left_out;
       continue;
+    }
+    if (boundary_a != boundary_b) {
+      outcome.failure =
+          "A and B are metered at different boundaries: give both the same kind of --power";
+      return outcome;
     }
     comparison.add({*energy_a, *energy_b});
     outcome.comparison = comparison.result();

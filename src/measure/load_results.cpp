@@ -78,7 +78,7 @@ class LoadResults {
         m_.tokens.input += *record.input_tokens;
         cached_ += record.turn == 0 ? record.cached_input_tokens.value_or(0) : 0;
         input_of_first_turns_ += record.turn == 0 ? *record.input_tokens : 0;
-      } else if (record.outcome == RequestOutcome::ok) {
+      } else {
         all_inputs_known_ = false;
       }
     }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <queue>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "answer_reader.hpp"
@@ -20,6 +21,7 @@ constexpr Seconds kLongestPoll = seconds(0.1);  // for the stop flag and the pro
 constexpr Seconds kFirstBackOff = seconds(0.01);
 constexpr Seconds kLongestBackOff = seconds(1);
 constexpr std::size_t kLostAfterFailures = 20;  // in a row, with nothing under way that answers
+constexpr std::size_t kOpenAhead = 64;          // connections of an open loop without a cap
 constexpr double kLeastSteadyShare = 0.2;       // of the whole run, for a window cut out of it
 
 /// A request that is due: a session's first one (no `planned`), or a later turn.
@@ -42,9 +44,13 @@ class LoadRunner final : public net::StreamObserver {
       : plan_{plan}, workload_{workload}, client_{plan.server, plan.client, *this} {}
 
   LoadRun run(const std::atomic<bool>& stop, const std::function<void(double)>& progress) {
-    connect_ahead();
+    const bool is_connected = connect_ahead();
     run_.begin = Instant::now();
     whole_.open(run_.begin);
+    if (!is_connected) {
+      end_early(RunEnd::server_lost, "no connection to " + plan_.server.origin());
+      return finish();
+    }
     first_session();
     while (!is_over()) {
       if (stop) {
@@ -79,7 +85,7 @@ class LoadRunner final : public net::StreamObserver {
     reader.on_body(bytes, at, parser_, counter_, whole_);
     if (!had_content && reader.record().content_chunks > 0) {
       ++sessions_with_content_;
-      ++answers_begun_;
+      users_to_begin_ -= first_of_users_.erase(id);
       consecutive_failures_ = 0;
       if (!counter_.begin() && is_warm(at)) {
         open_window(at);  // now: the next look may come after short answers have ended
@@ -93,6 +99,7 @@ class LoadRunner final : public net::StreamObserver {
     auto record = found->second.finish(end, detail, at);
     readers_.erase(found);
     change_under_way(-1, at);
+    users_to_begin_ -= first_of_users_.erase(id);
     after(record, at);
     run_.records.push_back(std::move(record));
   }
@@ -134,16 +141,13 @@ class LoadRunner final : public net::StreamObserver {
     return !plan_.next_offset && !workload_.next_offset();
   }
 
-  void connect_ahead() {
-    const auto wanted = plan_.concurrency.value_or(1);
-    if (client_.open_ahead(wanted, plan_.client.connect_timeout) == 0) {
-      throw Error{ErrorCode::peer_failed, "no connection to " + plan_.server.origin(), "",
-                  "check that the server runs and that the URL is right"};
-    }
+  bool connect_ahead() {
+    // In open loop too: a handshake under way is not the client's own lateness.
+    const auto wanted = plan_.concurrency.value_or(is_closed_loop() ? 1 : kOpenAhead);
+    return client_.open_ahead(wanted, plan_.client.connect_timeout) > 0;
   }
 
   // ---- when requests are due
-  // ---------------------------------------------------------------------
 
   void first_session() {
     is_closed_loop_ = is_closed_loop();
@@ -152,6 +156,7 @@ class LoadRunner final : public net::StreamObserver {
       return;
     }
     const std::size_t users = plan_.concurrency.value_or(1);
+    users_to_begin_ = users;
     for (std::size_t i = 0; i < users; ++i) {
       const auto share = static_cast<double>(i) / static_cast<double>(users);
       push_due(run_.begin + plan_.concurrency_ramp * share, std::nullopt, true);
@@ -222,12 +227,16 @@ class LoadRunner final : public net::StreamObserver {
         due.planned = std::exchange(prepared_, std::nullopt);
       }
       if (!due.planned || is_count_reached()) {
-        close_window_when_idle(Instant::now());
+        // A user who never had a request is none that has become idle.
+        if (due.order >= plan_.concurrency.value_or(1)) {
+          close_window_when_idle(Instant::now());
+        }
         return;
       }
       ++sessions_started_;
     }
-    post(*due.planned, due.at, was_held_back);
+    const bool is_first_of_user = is_closed_loop_ && due.order < plan_.concurrency.value_or(1);
+    post(*due.planned, due.at, was_held_back, is_first_of_user);
     if (due.starts_session && !is_closed_loop_ && !was_held_back) {
       schedule_next_arrival();
     }
@@ -236,7 +245,7 @@ class LoadRunner final : public net::StreamObserver {
     }
   }
 
-  void post(PlannedRequest& planned, Instant intended, bool was_held_back) {
+  void post(PlannedRequest& planned, Instant intended, bool was_held_back, bool is_first_of_user) {
     RequestRecord record;
     record.index = next_index_++;
     record.session = planned.session;
@@ -247,9 +256,11 @@ class LoadRunner final : public net::StreamObserver {
     record.intended = intended;
     record.held_back = was_held_back;
     change_under_way(1, Instant::now());
-    // The reader stands before the request is posted: the client may call back at once.
     const auto id = client_.post(plan_.path, planned.body, planned.headers);
     readers_.try_emplace(id, std::move(record), planned.wants_text, plan_.keep_gaps);
+    if (is_first_of_user) {
+      first_of_users_.insert(id);
+    }
   }
 
   /// What the end of one request brings about: the session's next turn, or in closed loop the
@@ -283,7 +294,6 @@ class LoadRunner final : public net::StreamObserver {
   }
 
   // ---- the window
-  // --------------------------------------------------------------------------------
 
   void move_window(Instant now) {
     if (!counter_.begin() && is_warm(now)) {
@@ -310,15 +320,18 @@ class LoadRunner final : public net::StreamObserver {
     }
     // A server too slow to answer every user within the window's own length is measured as it is.
     const bool waited_long = plan_.duration && now >= warm_at + *plan_.duration;
-    return answers_begun_ >= plan_.concurrency.value_or(1) || waited_long || is_sending_over();
+    return users_to_begin_ == 0 || waited_long || is_sending_over();
   }
 
   /// In open loop the window begins when the warm-up ends, to the nanosecond; in closed loop when
   /// it is seen to.
   void open_window(Instant now) {
-    const Instant begin = is_closed_loop_ ? now : run_.begin + plan_.warmup;
+    const Instant begin = is_closed_loop_ ? now : std::min(now, run_.begin + plan_.warmup);
     under_way_.integrate_to(begin, counter_);
     counter_.open(begin);
+    if (plan_.duration) {
+      counter_.close(begin + *plan_.duration);  // also for chunks that are read late
+    }
   }
 
   void close_window(Instant at) {
@@ -360,7 +373,9 @@ class LoadRunner final : public net::StreamObserver {
     if (window_over_) {
       return readers_.empty() && none_left;
     }
-    return is_sending_over() && readers_.empty() && none_left;  // all was asked and answered
+    // All was asked and answered; a window of a stated length goes on, idle or not.
+    const bool window_goes_on = plan_.duration && !is_closed_loop_ && !is_count_reached();
+    return is_sending_over() && !window_goes_on && readers_.empty() && none_left;
   }
 
   [[nodiscard]] Instant next_wake() const {
@@ -382,7 +397,10 @@ class LoadRunner final : public net::StreamObserver {
     if (plan_.duration) {
       return std::min(1.0, (now - run_.begin) / (plan_.warmup + *plan_.duration));
     }
-    return static_cast<double>(sessions_started_) / static_cast<double>(*plan_.request_count);
+    const auto total = plan_.request_count ? plan_.request_count : workload_.size();
+    return total && *total > 0
+               ? std::min(1.0, static_cast<double>(sessions_started_) / static_cast<double>(*total))
+               : 0.0;
   }
 
   void end_early(RunEnd reason, const std::string& detail) {
@@ -394,7 +412,6 @@ class LoadRunner final : public net::StreamObserver {
   }
 
   // ---- the result
-  // --------------------------------------------------------------------------------
 
   void note_lag(Instant at) { run_.lag.add(at - client_.ready_since()); }
 
@@ -417,7 +434,8 @@ class LoadRunner final : public net::StreamObserver {
     run_.window = {*counter_.begin(), *counter_.end()};
     Seconds window = run_.window.end - run_.window.begin;
     const bool is_cut_by_count = !plan_.duration || is_count_reached();
-    run_.is_steady = !is_cut_by_count || window >= kLeastSteadyShare * (run_.end - run_.begin);
+    run_.is_steady = window > Seconds{} &&
+                     (!is_cut_by_count || window >= kLeastSteadyShare * (run_.end - run_.begin));
     if (!run_.is_steady) {
       take_whole_run();
       window = run_.end - run_.begin;
@@ -428,10 +446,33 @@ class LoadRunner final : public net::StreamObserver {
     run_.longest_stall = client_.take_longest_stall();
     const double request_seconds =
         run_.is_steady ? under_way_.request_seconds() : under_way_whole_.request_seconds();
-    run_.mean_concurrency = request_seconds / in_seconds(window);
+    run_.mean_concurrency = window > Seconds{} ? request_seconds / in_seconds(window) : 0.0;
     std::sort(run_.records.begin(), run_.records.end(),
               [](const RequestRecord& a, const RequestRecord& b) { return a.index < b.index; });
+    scale_chunks();
     return std::move(run_);
+  }
+
+  /// Tokens of answers without usage (cut, failed) by the tokens a chunk has in the others.
+  void scale_chunks() {
+    std::int64_t counted = 0;
+    std::int64_t chunks = 0;
+    for (const auto& record : run_.records) {
+      if (record.output_source == TokenSource::usage) {
+        counted += record.output_tokens;
+        chunks += record.content_chunks;
+      }
+    }
+    if (chunks == 0) {
+      return;
+    }
+    const double tokens_per_chunk = static_cast<double>(counted) / static_cast<double>(chunks);
+    for (auto& record : run_.records) {
+      if (record.output_source == TokenSource::chunks) {
+        record.output_tokens =
+            std::llround(static_cast<double>(record.content_chunks) * tokens_per_chunk);
+      }
+    }
   }
 
   /// A run with too few requests for a steady part is told as a whole.
@@ -459,8 +500,9 @@ class LoadRunner final : public net::StreamObserver {
   std::uint64_t order_ = 0;
   std::uint64_t next_index_ = 0;
   std::size_t sessions_started_ = 0;
-  std::size_t answers_begun_ = 0;          // since the start
-  std::size_t sessions_with_content_ = 0;  // requests under way whose answer has begun
+  std::unordered_set<net::StreamId> first_of_users_;  // closed loop: each user's first request
+  std::size_t users_to_begin_ = 0;                    // whose first answer has not begun
+  std::size_t sessions_with_content_ = 0;             // requests under way whose answer has begun
   std::size_t consecutive_failures_ = 0;
   bool is_closed_loop_ = false;
   bool arrivals_over_ = false;

@@ -47,9 +47,15 @@ void add_quality(const LoadRun& run, const std::string& scorer, Measurement& mea
     values.push_back(score);
   }
   measurement.quality_score = mean_interval(values);
-  if (measurement.power_valid && measurement.requests.ok > 0) {
-    measurement.joules_per_answer = measurement.energy.front().account.energy->in_base() /
-                                    static_cast<double>(measurement.requests.ok);
+  double answers = 0;  // each with the share of it that came inside the window
+  for (const auto& record : run.records) {
+    if (record.outcome == RequestOutcome::ok) {
+      answers += static_cast<double>(record.content_chunks_in_window) /
+                 static_cast<double>(record.content_chunks);
+    }
+  }
+  if (measurement.power_valid && answers > 0) {
+    measurement.joules_per_answer = measurement.energy.front().account.energy->in_base() / answers;
   }
 }
 

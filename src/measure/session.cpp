@@ -61,10 +61,10 @@ Session::Session(MeasureSpec spec, const std::atomic<bool>& stop)
   spec_.shape.api_path = spec_.endpoint.api_path;
   spec_.shape.model = choose_model(spec_.endpoint, fetcher, spec_.shape.model);
   open_power();
+  measure_idle();  // before the probes: they would warm the devices
   if (spec_.workload.kind != WorkloadSpec::Kind::prompt_file) {
     spec_.shape.scale = probe_prompt_scale(spec_.endpoint, fetcher, spec_.shape);
   }
-  measure_idle();
 }
 
 void Session::open_power() {
@@ -95,8 +95,17 @@ void Session::measure_idle() {
   const auto traces = recorder_->traces(window.window.begin - kAround, Instant::now());
   for (const auto boundary : {Boundary::gpu, Boundary::it, Boundary::facility}) {
     auto idle = idle_power(boundary, traces, window, std::nullopt, spec_.power.rules);
+    const std::string name{to_string(boundary)};
     if (idle.valid) {
+      if (idle.settling) {
+        idle_notes_.push_back("idle_settling: " + name +
+                              ": power still fell while idle was measured; marginal energy is low");
+      }
       idle_.push_back(std::move(idle));
+    } else if (!idle.findings.empty() && idle.findings.front().reason != EnergyReason::no_meter) {
+      idle_notes_.push_back("no_baseline: " + name + ": " +
+                            std::string{to_string(idle.findings.front().reason)} + ": " +
+                            idle.findings.front().detail);
     }
   }
 }
@@ -109,13 +118,14 @@ std::unique_ptr<Workload> Session::make_workload(const LoadLevel& level) const {
                                   spec_.duration || spec_.request_count);
     case WorkloadSpec::Kind::trace:
       return trace_workload(spec_.shape, workload.file, workload.trace_speed_ratio,
-                            spec_.seed + runs_);
+                            spec_.seed + runs_ + prompt_nonce_);
     case WorkloadSpec::Kind::synthetic:
       break;
   }
   auto synthetic = workload.synthetic;
   synthetic.seed = spec_.seed + runs_;
-  synthetic.first_serial = runs_ * kSerialsPerRun;
+  // No earlier process shares a prompt with this one: a prefix cache outlives both.
+  synthetic.first_serial = prompt_nonce_ + runs_ * kSerialsPerRun;
   if (level.input_tokens) {
     synthetic.input.mean = *level.input_tokens;
   }
@@ -211,8 +221,18 @@ RunResult Session::run(const LoadLevel& level, const std::function<void(double)>
         recorder_->traces(result.load.window.begin - kAround, result.load.window.end + kAround);
   }
   add_energy_results(result.load, result.traces, idle_, rules, spec_.facility, m);
+  m.reasons.insert(m.reasons.end(), idle_notes_.begin(), idle_notes_.end());
+  if (spec_.workload.kind != WorkloadSpec::Kind::prompt_file && !spec_.shape.scale.is_measured) {
+    m.reasons.emplace_back(
+        "isl_not_measured: the server reports no usage; prompts have one word for each token asked "
+        "for");
+  }
   add_tenants(result.load, m);
-  add_quality(result.load, spec_.scorer, m);
+  try {
+    add_quality(result.load, spec_.scorer, m);
+  } catch (const Error& error) {  // the user's scorer: what was measured stands
+    m.reasons.push_back(std::string{"not_scored: "} + error.what());
+  }
   return result;
 }
 

@@ -71,21 +71,26 @@ void Poller::change(int socket, std::uint32_t events, void* tag) {
 std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
   constexpr std::int64_t kLongestSleep = 5'000'000;  // the caller waits again for the rest
   constexpr std::int64_t kOverslept = 1'000'000;
+  constexpr std::int64_t kShortTurn = 50'000;
   sharpen_timers_of_this_thread();
   const auto left = std::clamp<std::int64_t>(
       until > now ? until.nanoseconds() - now.nanoseconds() : 0, 0, kLongestSleep);
-  int count = wait_once(0);
-  const bool sleeps = count == 0 && left > 0;
+  // After a long turn what is ready is asked for first, without sleeping: it may have waited. After
+  // a short one it can have waited no longer than that, and one call does.
+  const auto busy = now.nanoseconds() - none_left_at_.nanoseconds();
+  int count = busy < kShortTurn ? 0 : wait_once(0);
+  bool slept = false;
   std::optional<Instant> overslept_since;
-  if (sleeps) {
+  if (count == 0 && left > 0) {
     const auto from = Instant::now();
     count = wait_once(left);
-    const auto slept = Instant::now().nanoseconds() - from.nanoseconds();
-    if (slept > left + kOverslept) {
+    const auto took = Instant::now().nanoseconds() - from.nanoseconds();
+    slept = busy >= kShortTurn || took > kShortTurn;
+    if (took > left + kOverslept) {
       overslept_since = from;
     }
   }
-  note_readiness(overslept_since, sleeps, count);
+  note_readiness(overslept_since, slept, count);
   std::size_t kept = 0;
   for (int i = 0; i < count; ++i) {
     auto& event = events_[static_cast<std::size_t>(i)];

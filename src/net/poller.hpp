@@ -28,9 +28,9 @@ class Poller {
   [[nodiscard]] std::span<const epoll_event> wait(Instant now, Instant until);
 
   /// Of the last wait(): since when what it returned may have been there. The moment it woke, where
-  /// it had to sleep; else the last moment at which nothing was left waiting. A sleep that
-  /// outlasted its time (this process was stopped, or got no processor) counts from its start: a
-  /// wait never sleeps for long at once, so that this is seen.
+  /// it had to sleep; else the last moment at which nothing was left waiting. Exact to 50 us. A
+  /// sleep that outlasted its time (this process was stopped, or got no processor) counts from its
+  /// start: a wait never sleeps for long at once, so that this is seen.
   [[nodiscard]] Instant ready_since() const { return ready_since_; }
 
   /// Whether the last wait() outlasted its time.

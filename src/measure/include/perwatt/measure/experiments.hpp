@@ -23,7 +23,7 @@ using TakeRun = std::function<void(RunResult&)>;
 /// narrowest metered boundary.
 [[nodiscard]] Trial trial_of(const RunResult& result);
 
-/// A run at a load; the search's seed stands in for the session's own.
+/// A run at a load. The session's own seed goes on from run to run.
 [[nodiscard]] LoadLevel level_of(Load load, const TrialRequest& request);
 
 /// Makes the runs of a search: run, hand over, judge. A run that was interrupted or lost its server

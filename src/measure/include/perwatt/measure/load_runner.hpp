@@ -31,9 +31,10 @@ struct LoadPlan {
   std::optional<std::size_t> concurrency;
   Seconds concurrency_ramp;  // closed loop: users start evenly over this time
   Seconds warmup;
-  std::optional<Seconds> duration;           // of the window
-  std::optional<std::size_t> request_count;  // sessions to start; at least one of the two is given
-  Seconds drain = seconds(60);               // for requests under way at the end of the window
+  std::optional<Seconds> duration;  // of the window
+  std::optional<std::size_t>
+      request_count;            // sessions to start; without both, as many as the workload has
+  Seconds drain = seconds(60);  // for requests under way at the end of the window
   bool keep_gaps = false;
 };
 
@@ -59,8 +60,8 @@ struct LoadRun {
 };
 
 /// Runs until the plan's end, until `stop` is set (then cancels what is under way), or until the
-/// server is lost. `progress` is called about ten times a second with the share done. Throws
-/// Error(peer_failed) when the server cannot be reached at all.
+/// server is lost. `progress` is called about ten times a second with the share done. A server
+/// that cannot be reached at all is a lost one.
 [[nodiscard]] LoadRun run_load(const LoadPlan& plan, Workload& workload,
                                const std::atomic<bool>& stop,
                                const std::function<void(double)>& progress);

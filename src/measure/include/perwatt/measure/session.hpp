@@ -93,7 +93,9 @@ class Session {
   /// the idle power. Throws Error (usage, bad_input, peer_failed) for what stands in the way.
   Session(MeasureSpec spec, const std::atomic<bool>& stop);
 
-  /// One run. Never throws for what the server or a meter does during it: the measurement says.
+  /// One run. What the server or a meter does during it is told by the measurement. Lengths and
+  /// times repeat with the seed; texts differ from process to process, so that no prefix cache
+  /// knows them.
   [[nodiscard]] RunResult run(const LoadLevel& level, const std::function<void(double)>& progress);
 
   [[nodiscard]] const MeasureSpec& spec() const { return spec_; }
@@ -111,6 +113,8 @@ class Session {
   const std::atomic<bool>& stop_;
   std::unique_ptr<device::PowerRecorder> recorder_;
   std::vector<IdlePower> idle_;
+  std::vector<std::string> idle_notes_;
+  std::uint64_t prompt_nonce_ = static_cast<std::uint64_t>(Instant::now().nanoseconds());
   std::uint64_t runs_ = 0;
 };
 
