@@ -1,4 +1,5 @@
-// A claim case against the shipped catalog, without points: expressions and rules run too.
+// A claim case against the shipped catalog, without points: expressions, rules and the texts of
+// the tables run too.
 #include "perwatt/report/claims.hpp"
 
 #include <cmath>
@@ -17,7 +18,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto result =
         report::evaluate_claim(claim, {&fuzz::shipped_catalog(), {}, PERWATT_BASE_CATALOG});
     fuzz::demand(!result.why.empty(), "a verdict without a reason");
+    fuzz::demand(!report::short_text(result.verdict).empty() &&
+                     !report::claimed_text(result).empty() &&
+                     !report::computed_text(result).empty(),
+                 "a row of the table of claims with an empty cell");
     for (const auto& figure : result.figures) {
+      fuzz::demand(!report::label_text(figure).empty() && !report::value_text(figure).empty() &&
+                       report::target_text(figure).empty() == !figure.target,
+                   "a figure whose texts are not what it holds");
       fuzz::demand(figure.value ? std::isfinite(*figure.value) : !figure.missing.empty(),
                    "a figure without a finite value or a reason");
       fuzz::demand(

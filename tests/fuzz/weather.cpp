@@ -1,5 +1,6 @@
 // Hourly files: an operator's weather and a site's year. A fuzzer does not write 8,760 rows, so the
-// lines after the header are repeated for the whole year, '@' standing for the hour of the year.
+// lines after the header are repeated for the whole year, '@' standing for the hour of the year. A
+// newline at the end of the input does not start another line.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -18,6 +19,9 @@ using namespace perwatt;
 constexpr std::size_t kLongestInput = 512;
 
 std::string whole_year(std::string_view text) {
+  if (text.ends_with('\n')) {
+    text.remove_suffix(1);
+  }
   const auto lines = split(text, '\n');
   if (lines.size() < 2) {
     return std::string{text};
