@@ -276,7 +276,8 @@ void add_measure_options(CLI::App& verb, MeasureOptions& o) {
                    "Load before the window; a tenth of --duration by default");
   load->add_option("--drain", o.drain, "How long requests under way may go on after the window")
       ->capture_default_str();
-  load->add_option("--seed,--random-seed", o.seed, "Of arrivals, prompts and lengths")
+  load->add_option("--seed,--random-seed", o.seed,
+                   "Of arrivals and lengths; texts are new in every process")
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->capture_default_str();
   auto* prompts = verb.add_option_group("Prompts");

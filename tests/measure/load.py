@@ -278,24 +278,30 @@ def tenants_share_tokens_and_energy():
 # ---- seeds
 
 def sent_by(*flags):
-    """(prompts in a fixed order, offsets of the intended times)."""
+    """(prompts with their lengths asked for, in the order sent; offsets of the intended times)."""
     with Recorder() as recorder:
         run = measure(recorder.url, "--isl", 40, "--isl-stddev", 8, "--osl", 6, "--osl-stddev", 2, "--warmup", "0s",
                       *flags)
-        texts = sorted((body["messages"][0]["content"], body.get("max_tokens")) for body in recorder.streamed())
+        texts = [(body["messages"][0]["content"], body.get("max_tokens")) for body in recorder.streamed()]
         intended = [record["unix_intended_seconds"] for record in run.records()]
         return texts, [at - intended[0] for at in intended]
 
 
+def lengths_of(texts):
+    return sorted((len(text.split()), asked) for text, asked in texts)
+
+
 @check
-def a_seed_repeats_prompts_and_times():
+def a_seed_repeats_lengths_and_times_and_no_prompt():
+    """A prefix cache outlives a run: the next one must not meet its own prompts there."""
     load = ("--request-rate", 20, "--request-count", 40)
     texts, offsets = sent_by(*load, "--seed", 7)
     again_texts, again_offsets = sent_by(*load, "--seed", 7)
-    assert len(texts) == 40 and texts == again_texts
+    assert len(texts) == 40 and lengths_of(texts) == lengths_of(again_texts)
+    assert not {text for text, _ in texts} & {text for text, _ in again_texts}, "a prompt was sent again"
     assert all(abs(a - b) < 2e-6 for a, b in zip(offsets, again_offsets)), "offsets of one seed"
     other_texts, other_offsets = sent_by(*load, "--seed", 8)
-    assert not {text for text, _ in texts} & {text for text, _ in other_texts}
+    assert lengths_of(texts) != lengths_of(other_texts)
     assert any(abs(a - b) > 1e-3 for a, b in zip(offsets, other_offsets)), "another seed, the same times"
     beginnings = {" ".join(text.split()[:16]) for text, _ in texts}
     assert len(beginnings) == 40, "prompts share a beginning that a prefix cache would find"
