@@ -49,27 +49,26 @@ int PromptScale::words_for(std::int64_t tokens) const {
 std::string synthetic_prompt(int words, std::uint64_t serial, std::uint64_t seed) {
   std::string text;
   text.reserve(static_cast<std::size_t>(words) * 7);
-  int written = 0;
   const auto add = [&](std::uint64_t index) {
-    if (written++ > 0) {
-      text += ' ';
-    }
+    text += text.empty() ? "" : " ";
     text += kWords[index % kWords.size()];
   };
   // Least digits first, so that neighbours differ in their first word.
-  for (std::uint64_t rest = serial; written < words && (written == 0 || rest > 0);
-       rest /= kWords.size()) {
+  int left = words;
+  std::uint64_t rest = serial;
+  do {
     add(rest);
-  }
+    rest /= kWords.size();
+    --left;
+  } while (left > 0 && rest > 0);
   std::mt19937_64 random{seed ^ (serial * 0x9e3779b97f4a7c15ULL)};
-  std::uint64_t bits = 0;
-  for (int left = 0; written < words; --left) {
-    if (left <= 0) {
-      bits = random();
-      left = 9;  // seven bits a word
+  constexpr int kWordsADraw = 9;  // seven bits a word
+  while (left > 0) {
+    std::uint64_t bits = random();
+    for (int i = 0; i < kWordsADraw && left > 0; ++i, --left) {
+      add(bits);
+      bits >>= 7U;
     }
-    add(bits);
-    bits >>= 7U;
   }
   return text;
 }
