@@ -205,17 +205,22 @@ void run_caps(const MeasureOptions& options, const LoadRange& range) {
   std::optional<Watts> in_force;
   const auto inner =
       measure::runs_of(session, range.load, [&](measure::RunResult& run) { store.add(run); });
-  const auto grid =
-      measure::cap_load_grid(caps, range.loads, options.seed,
-                             [&](const measure::TrialRequest& request) -> Result<measure::Trial> {
-                               if (in_force != request.power_cap) {
-                                 if (const auto set = guard->lower_to(*request.power_cap); !set) {
-                                   return Failure{set.reason()};
-                                 }
-                                 in_force = request.power_cap;
-                               }
-                               return inner(request);
-                             });
+  const auto grid = measure::cap_load_grid(
+      caps, range.loads, options.seed,
+      [&](const measure::TrialRequest& request) -> Result<measure::Trial> {
+        if (in_force != request.power_cap) {
+          const auto set = guard->lower_to(*request.power_cap);
+          if (!set) {
+            return Failure{set.reason()};
+          }
+          if (in_watts(set.value()) < kTakenShare * in_watts(*request.power_cap)) {
+            return Failure{power_text(*request.power_cap) + " was asked for, " +
+                           power_text(set.value()) + " is in force: caps are only lowered"};
+          }
+          in_force = request.power_cap;
+        }
+        return inner(request);
+      });
   const auto left = guard->restore();
   std::string text;
   for (const auto index : grid.pareto) {
