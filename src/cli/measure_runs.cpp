@@ -110,7 +110,7 @@ std::string runs_json(const std::vector<measure::Measurement>& runs, const std::
     return measure::format_measurement(runs.front());
   }
   Json json{{"schema_version", measure::kSchemaVersion}};
-  if (runs.empty()) {
+  if (runs.empty() && stop_flag()) {
     json["end"] = "interrupted";  // before the first run was over
   }
   if (!more_json.empty()) {
