@@ -130,7 +130,7 @@ def bench_cap(args):
     count = 8
     with Server(args.standin, "--ttft", "0.5", "--itl", "0.02") as server:
         ours, _, _ = measure(args, server, "--request-rate", 10, "--concurrency", 1, "--request-count", count,
-                             "--arrival-pattern", "constant", "--warmup-request-count", 0, "--isl", 16, "--osl", 1)
+                             "--arrival-pattern", "constant", "--warmup", "0s", "--isl", 16, "--osl", 1)
         served = [r["ended_monotonic_seconds"] - r["arrived_monotonic_seconds"]
                   for r in server.get("/standin/requests")]
     true = sum(served) / len(served)
