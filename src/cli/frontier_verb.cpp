@@ -1,4 +1,5 @@
 // perwatt frontier: systems side by side for one model and workload under an SLO.
+#include "json_values.hpp"
 #include "table.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
@@ -113,10 +114,6 @@ std::optional<double> usd_per_million(const std::optional<UsdPerSecond>& price,
   return price && rate ? std::optional{in_usd_per_million_tokens(*price / *rate)} : std::nullopt;
 }
 
-Json or_null(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
 template <class Quantity>
 Json base_or_null(const std::optional<Quantity>& value) {
   return value ? Json(value->in_base()) : Json(nullptr);
@@ -125,9 +122,9 @@ Json base_or_null(const std::optional<Quantity>& value) {
 Json joules_json(const Boundaries& power, const inference::OperatingPoint& point,
                  std::optional<double> (*per_token)(const std::optional<Watts>&,
                                                     const inference::OperatingPoint&)) {
-  return {{"gpu", or_null(per_token(power.gpu, point))},
-          {"it", or_null(per_token(power.it, point))},
-          {"facility", or_null(per_token(power.facility, point))}};
+  return {{"gpu", number_or_null(per_token(power.gpu, point))},
+          {"it", number_or_null(per_token(power.it, point))},
+          {"facility", number_or_null(per_token(power.facility, point))}};
 }
 
 Json point_json(const inference::OperatingPoint& point) {
@@ -139,7 +136,7 @@ Json point_json(const inference::OperatingPoint& point) {
       {"output_tokens_per_s_per_gpu", point.output_per_gpu.in_base()},
       {"input_tokens_per_s_per_gpu", base_or_null(point.input_per_gpu())},
       {"ttft_seconds", base_or_null(point.ttft)},
-      {"concurrency", or_null(point.concurrency)},
+      {"concurrency", number_or_null(point.concurrency)},
       {"tag", to_string(point.tag)},
       {"ci_low", ranked * interval.low_factor},
       {"ci_high", ranked * interval.high_factor},
@@ -184,9 +181,9 @@ Json row_json(const inference::FrontierRow& row) {
   json["output_tokens_per_s_per_facility_megawatt"] =
       per_megawatt(point.output_per_gpu, power.facility);
   json["usd_per_million_output_tokens"] =
-      or_null(usd_per_million(row.figures.price, point.output_per_gpu));
+      number_or_null(usd_per_million(row.figures.price, point.output_per_gpu));
   json["usd_per_million_total_tokens"] =
-      or_null(usd_per_million(row.figures.price, point.total_per_gpu));
+      number_or_null(usd_per_million(row.figures.price, point.total_per_gpu));
   if (!row.figures.price) {
     json["usd_reason"] = "the price table has no such price of this accelerator";
   }
@@ -267,8 +264,8 @@ Json ratio_json(const catalog::Catalog& catalog, const inference::FrontierQuery&
       {"denominator_tokens_per_s_per_gpu", inference::ranking_rate(ratio.denominator).in_base()},
       {"per_gpu_ratio", ratio.per_gpu}};
   for (const auto& entry : table_ratios(catalog, query, ratio)) {
-    json["per_provisioned_megawatt_ratio"][entry.table] = or_null(entry.per_megawatt);
-    json["per_dollar_ratio"][entry.table] = or_null(entry.per_dollar);
+    json["per_provisioned_megawatt_ratio"][entry.table] = number_or_null(entry.per_megawatt);
+    json["per_dollar_ratio"][entry.table] = number_or_null(entry.per_dollar);
   }
   return json;
 }

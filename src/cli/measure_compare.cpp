@@ -1,6 +1,7 @@
 // perwatt measure --compare A B: two live endpoints, or two saved results.
 #include <algorithm>
 
+#include "json_values.hpp"
 #include "measure_runs.hpp"
 #include "measure_text.hpp"
 #include "table.hpp"
@@ -240,16 +241,9 @@ Compared compare_endpoints(const MeasureOptions& options, RunStore& store) {
 // ---- output -------------------------------------------------------------------------------------
 
 Json estimate_json(const Estimate& estimate) {
-  const auto bound = [](const std::optional<double>& value) {
-    return value ? Json(*value) : Json(nullptr);
-  };
   return {{"value", estimate.value},
-          {"ci_low", bound(estimate.low)},
-          {"ci_high", bound(estimate.high)}};
-}
-
-Json number_or_null(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
+          {"ci_low", number_or_null(estimate.low)},
+          {"ci_high", number_or_null(estimate.high)}};
 }
 
 Json compared_json(const Compared& compared) {

@@ -1,6 +1,7 @@
 // perwatt measure --sweep, --find-load, --power-caps, --phase-split.
 #include <cmath>
 
+#include "json_values.hpp"
 #include "measure_runs.hpp"
 #include "measure_text.hpp"
 #include "table.hpp"
@@ -125,7 +126,7 @@ void run_sweep(const MeasureOptions& options, const LoadRange& range) {
   }
   finish(options, store,
          {{"sweep",
-           {{"saturated_at", result.saturated_at ? Json(*result.saturated_at) : Json(nullptr)},
+           {{"saturated_at", number_or_null(result.saturated_at)},
             {"failure", result.failure.value_or("")}}}},
          text);
   store.throw_if_failed();
@@ -148,9 +149,6 @@ void run_search(const MeasureOptions& options, const LoadRange& range) {
   const auto result = measure::highest_load_under_slo(
       rules,
       measure::runs_of(session, range.load, [&](measure::RunResult& run) { store.add(run); }));
-  const auto number = [](const std::optional<double>& value) {
-    return value ? Json(*value) : Json(nullptr);
-  };
   const std::string text = fmt::format(
       "{}: highest load within the SLO {}, lowest beyond it {}; with 95 % confidence between {} "
       "and {}; most goodput at {}; {} runs{}\n",
@@ -160,11 +158,11 @@ void run_search(const MeasureOptions& options, const LoadRange& range) {
   finish(options, store,
          {{"search",
            {{"status", to_string(result.status)},
-            {"highest_met", number(result.highest_met)},
-            {"lowest_missed", number(result.lowest_missed)},
-            {"shown_met", number(result.shown_met)},
-            {"shown_missed", number(result.shown_missed)},
-            {"best_goodput_load", number(result.best_goodput_load)},
+            {"highest_met", number_or_null(result.highest_met)},
+            {"lowest_missed", number_or_null(result.lowest_missed)},
+            {"shown_met", number_or_null(result.shown_met)},
+            {"shown_missed", number_or_null(result.shown_missed)},
+            {"best_goodput_load", number_or_null(result.best_goodput_load)},
             {"runs", result.runs},
             {"failure", result.failure.value_or("")}}}},
          text);

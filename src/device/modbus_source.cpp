@@ -95,14 +95,7 @@ class ModbusSource : public PowerSource {
     return store_.meters();
   }
 
-  void sample() override {
-    const auto reading = look();
-    if (!reading) {
-      store_.fail_all(Instant::now(), reading.reason());
-      return;
-    }
-    store_.add_reading(0, reading.value(), {});
-  }
+  void sample() override { store_.add_look(0, look()); }
 
   std::vector<MeterTrace> traces(Instant from, Instant to) override {
     return store_.traces(from, to);

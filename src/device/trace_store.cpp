@@ -66,6 +66,14 @@ void TraceStore::add_reading(std::size_t meter, const Reading& reading,
   }
 }
 
+void TraceStore::add_look(std::size_t meter, const Result<Reading>& look) {
+  if (look) {
+    add_reading(meter, look.value(), {});
+  } else {
+    add_failure(meter, Instant::now(), look.reason());
+  }
+}
+
 void TraceStore::add_failure(std::size_t meter, Instant at, const std::string& reason) {
   traces_[meter].failures.push_back({at, reason});
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "perwatt/base/result.hpp"
 #include "perwatt/device/power_meter.hpp"
 
 namespace perwatt::device {
@@ -33,6 +34,9 @@ class TraceStore {
   /// has served the same value again. One without any value becomes a failure with
   /// `reason_if_empty`.
   void add_reading(std::size_t meter, const Reading& reading, const std::string& reason_if_empty);
+
+  /// A look of a source whose only meter is `meter`: the reading, or why there is none.
+  void add_look(std::size_t meter, const Result<Reading>& look);
 
   void add_failure(std::size_t meter, Instant at, const std::string& reason);
   void fail_all(Instant at, const std::string& reason);

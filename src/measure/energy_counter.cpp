@@ -53,13 +53,9 @@ class CounterPath {
     if (looks_.empty()) {
       return {};
     }
-    if (looks_.front().time > 0.0 || looks_.back().time < length_) {
-      refuse(EnergyReason::window_not_bracketed,
-             looks_.front().time > 0.0
-                 ? "first counter reading " + time_text(looks_.front().time) +
-                       " after the window's begin"
-                 : "last counter reading " + time_text(length_ - looks_.back().time) +
-                       " before the window's end");
+    if (const auto why =
+            not_bracketed(looks_.front().time, looks_.back().time, length_, "counter")) {
+      refuse(EnergyReason::window_not_bracketed, *why);
       return {std::nullopt, findings_};
     }
     find_period();

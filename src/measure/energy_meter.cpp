@@ -145,6 +145,19 @@ std::string time_text(double seconds_into_window) {
   return significant(seconds_into_window, 4) + " s";
 }
 
+std::optional<std::string> not_bracketed(double first, double last, double length,
+                                         std::string_view what) {
+  if (first > 0.0) {
+    return "first " + std::string{what} + " reading " + time_text(first) +
+           " after the window's begin";
+  }
+  if (last < length) {
+    return "last " + std::string{what} + " reading " + time_text(length - last) +
+           " before the window's end";
+  }
+  return std::nullopt;
+}
+
 double median(std::vector<double> values) {
   if (values.empty()) {
     return 0.0;

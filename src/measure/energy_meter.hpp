@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "perwatt/measure/energy.hpp"
@@ -56,6 +57,11 @@ struct MeterEnergy {
 
 /// Seconds from the window's begin, for people: "12.3 s".
 [[nodiscard]] std::string time_text(double seconds_into_window);
+
+/// Why readings from `first` to `last` seconds do not bracket a window of `length`; nothing where
+/// they do. `what` they are: "counter", "power".
+[[nodiscard]] std::optional<std::string> not_bracketed(double first, double last, double length,
+                                                       std::string_view what);
 
 /// The middle value, the lower one of two; 0 of none.
 [[nodiscard]] double median(std::vector<double> values);

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "import_formats.hpp"
+#include "utc_text.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
@@ -193,7 +194,7 @@ void add_requests(const AiperfFiles& files, const ImportRules& rules, ImportedRu
   score_requests(intended_known, rules, run);
   auto& m = run.measurement;
   if (m.unix_start.empty()) {
-    m.unix_start = utc_text(run.window.begin.nanoseconds() / 1'000'000'000);
+    m.unix_start = utc_text(run.window.begin - Instant{}, 0);
   }
   if (intended_known) {
     m.reasons.emplace_back(
@@ -230,26 +231,17 @@ class SummaryMetrics {
 
   [[nodiscard]] std::optional<Quantiles> quantiles(const char* name, const char* early) const {
     const auto* metric = node_.has(name) ? name : early;
-    const auto at = [&](const char* statistic) {
+    const auto at = [&](const char* statistic) -> std::optional<Seconds> {
       const auto time = value(metric, statistic);
       return time ? std::optional{seconds(*time)} : std::nullopt;
     };
-    const auto mean = at("avg");
-    const auto median = at("p50");
-    const auto p99 = at("p99");
-    if (!mean || !median || !p99) {
+    auto q = quantiles_by_name(at, "avg", "p50");
+    if (!q) {
       return std::nullopt;
     }
-    Quantiles q;
-    q.mean = *mean;
-    q.p50 = *median;
-    q.p75 = at("p75");
-    q.p90 = at("p90");
-    q.p95 = at("p95");
-    q.p99 = *p99;
-    q.max = at("max");
+    q->max = at("max");
     const auto count = node_.node(metric).optional_count("count");
-    q.count = count.value_or(0);
+    q->count = count.value_or(0);
     return q;
   }
 

@@ -1,6 +1,7 @@
 // Private to the importers: one function per format, and what they share.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,20 @@ struct AiperfFiles {
 /// "unit" and value of AIPerf: in the base unit of its quantity (s, J, W, tokens, requests).
 [[nodiscard]] double in_base_unit(double value, const std::string& unit, const JsonNode& node);
 
+/// The time of one statistic of a distribution, where the file has it.
+using TimeOf = std::function<std::optional<Seconds>(const char* statistic)>;
+
+/// p75, p90, p95 and p99 by their names, mean and median by the given ones; nothing without mean,
+/// median and p99, without which a distribution is not known.
+[[nodiscard]] std::optional<Quantiles> quantiles_by_name(const TimeOf& at, const char* mean,
+                                                         const char* median);
+
+/// Of the keys "STATISTIC_METRIC" + `suffix` of vLLM and of InferenceX, which grew from it, times
+/// `unit_seconds`. A median of 0 stands for a metric that was not taken.
+[[nodiscard]] std::optional<Quantiles> stated_quantiles(const JsonNode& root,
+                                                        const std::string& metric,
+                                                        const char* suffix, double unit_seconds);
+
 /// A time in nanoseconds since 1970; nothing where the key is missing or null.
 [[nodiscard]] std::optional<Instant> instant_of(const JsonNode& node, const char* key);
 
@@ -59,8 +74,5 @@ void score_requests(bool intended_known, const ImportRules& rules, ImportedRun& 
 /// An energy that a file states.
 [[nodiscard]] BoundaryEnergy stated_energy(Joules energy, EnergyMethod method, int gpus,
                                            const std::string& detail);
-
-/// YYYY-MM-DDTHH:MM:SSZ.
-[[nodiscard]] std::string utc_text(std::int64_t unix_seconds);
 
 }  // namespace perwatt::measure

@@ -98,28 +98,6 @@ DeploymentStatement deployment_of(const JsonNode& root) {
   return deployment;
 }
 
-std::optional<Quantiles> stated_quantiles(const JsonNode& root, const std::string& metric) {
-  const auto at = [&](const char* statistic) {
-    const auto key = fmt::format("{}_{}", statistic, metric);
-    const auto value = root.optional_not_negative(key.c_str());
-    return value ? std::optional{seconds(*value)} : std::nullopt;
-  };
-  const auto mean = at("mean");
-  const auto median = at("median");
-  const auto p99 = at("p99");
-  if (!mean || !median || !p99 || *median == Seconds{}) {
-    return std::nullopt;
-  }
-  Quantiles q;
-  q.mean = *mean;
-  q.p50 = *median;
-  q.p75 = at("p75");
-  q.p90 = at("p90");
-  q.p95 = at("p95");
-  q.p99 = *p99;
-  return q;
-}
-
 void add_rates(const JsonNode& root, const inference::Layout& layout, Measurement& m) {
   const double gpus = layout.num_gpus;
   const double output_gpus =
@@ -224,10 +202,10 @@ ImportedRun import_inferencex(const PlacedJson& result, const ImportRules&) {
   m.unknown.client = true;
   add_requests(root, m);
   add_rates(root, layout, m);
-  m.latencies.ttft = stated_quantiles(root, "ttft");
-  m.latencies.tpot = stated_quantiles(root, "tpot");
-  m.latencies.itl = stated_quantiles(root, "itl");
-  m.latencies.e2e = stated_quantiles(root, "e2el");
+  m.latencies.ttft = stated_quantiles(root, "ttft", "", 1.0);
+  m.latencies.tpot = stated_quantiles(root, "tpot", "", 1.0);
+  m.latencies.itl = stated_quantiles(root, "itl", "", 1.0);
+  m.latencies.e2e = stated_quantiles(root, "e2el", "", 1.0);
   m.reasons.emplace_back(
       "summary_only: an aggregated result of InferenceX has no single requests and no token "
       "counts; goodput under an SLO and latencies from the intended send cannot be known");

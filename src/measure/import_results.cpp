@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 
 #include "import_formats.hpp"
+#include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
@@ -202,15 +202,33 @@ BoundaryEnergy stated_energy(Joules energy, EnergyMethod method, int gpus,
   return account;
 }
 
-std::string utc_text(std::int64_t unix_seconds) {
-  const std::time_t time = unix_seconds;
-  std::tm parts{};
-  if (gmtime_r(&time, &parts) == nullptr) {
-    return "";
+std::optional<Quantiles> quantiles_by_name(const TimeOf& at, const char* mean, const char* median) {
+  const auto mean_time = at(mean);
+  const auto median_time = at(median);
+  const auto p99 = at("p99");
+  if (!mean_time || !median_time || !p99) {
+    return std::nullopt;
   }
-  char text[32];
-  const auto length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text, length};
+  Quantiles q;
+  q.mean = *mean_time;
+  q.p50 = *median_time;
+  q.p75 = at("p75");
+  q.p90 = at("p90");
+  q.p95 = at("p95");
+  q.p99 = *p99;
+  return q;
+}
+
+std::optional<Quantiles> stated_quantiles(const JsonNode& root, const std::string& metric,
+                                          const char* suffix, double unit_seconds) {
+  const auto quantiles = quantiles_by_name(
+      [&](const char* statistic) -> std::optional<Seconds> {
+        const auto key = fmt::format("{}_{}{}", statistic, metric, suffix);
+        const auto value = root.optional_not_negative(key.c_str());
+        return value ? std::optional{seconds(*value * unit_seconds)} : std::nullopt;
+      },
+      "mean", "median");
+  return quantiles && quantiles->p50 > Seconds{} ? quantiles : std::nullopt;
 }
 
 double in_base_unit(double value, const std::string& unit, const JsonNode& node) {

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "import_formats.hpp"
+#include "utc_text.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
@@ -182,35 +183,12 @@ void add_requests(const JsonNode& root, const ImportRules& rules, ImportedRun& r
   }
 }
 
-/// Mean, median and p99, without which a distribution is not known; what else there is beside.
-std::optional<Quantiles> stated_quantiles(const JsonNode& root, const std::string& metric) {
-  const auto at = [&](const char* statistic) {
-    const auto key = fmt::format("{}_{}_ms", statistic, metric);
-    const auto value = root.optional_not_negative(key.c_str());
-    return value ? std::optional{seconds(*value * kMillisecond)} : std::nullopt;
-  };
-  const auto mean = at("mean");
-  const auto median = at("median");
-  const auto p99 = at("p99");
-  if (!mean || !median || !p99 || *median == Seconds{}) {
-    return std::nullopt;
-  }
-  Quantiles q;
-  q.mean = *mean;
-  q.p50 = *median;
-  q.p75 = at("p75");
-  q.p90 = at("p90");
-  q.p95 = at("p95");
-  q.p99 = *p99;
-  return q;
-}
-
 void add_summary(const JsonNode& root, ImportedRun& run) {
   auto& m = run.measurement;
-  m.latencies.ttft = stated_quantiles(root, "ttft");
-  m.latencies.tpot = stated_quantiles(root, "tpot");
-  m.latencies.itl = stated_quantiles(root, "itl");
-  m.latencies.e2e = stated_quantiles(root, "e2el");
+  m.latencies.ttft = stated_quantiles(root, "ttft", "_ms", kMillisecond);
+  m.latencies.tpot = stated_quantiles(root, "tpot", "_ms", kMillisecond);
+  m.latencies.itl = stated_quantiles(root, "itl", "_ms", kMillisecond);
+  m.latencies.e2e = stated_quantiles(root, "e2el", "_ms", kMillisecond);
   m.unknown.goodput = true;
   m.unknown.mean_concurrency = !m.latencies.e2e;
   if (m.latencies.e2e) {  // Little's law
@@ -256,7 +234,7 @@ void add_counts(const JsonNode& root, Measurement& m) {
 std::string start_text(const JsonNode& root) {
   if (const auto unix_start = root.optional_not_negative("benchmark_start_time_unix");
       unix_start && *unix_start < kLongestRun * 1000) {
-    return utc_text(static_cast<std::int64_t>(*unix_start));
+    return utc_text(seconds(*unix_start), 0);
   }
   const auto date = root.optional_text("date");
   if (date.size() < 8) {

@@ -1,9 +1,8 @@
 #include "perwatt/measure/session.hpp"
 
-#include <array>
-#include <ctime>
 #include <thread>
 
+#include "utc_text.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
@@ -186,7 +185,7 @@ RunResult Session::run(const LoadLevel& level, const std::function<void(double)>
   m.model = spec_.shape.model;
   m.label = spec_.label;
   m.load = load_text(spec_, level);
-  m.unix_start = utc_text(result.clock.unix_time(Instant::now()));
+  m.unix_start = utc_text(result.clock.unix_time(Instant::now()), 3);
   if (plan.next_offset) {
     m.request_rate_per_second =
         level.request_rate_per_second.value_or(spec_.arrivals.rate_per_second);
@@ -248,17 +247,6 @@ std::string load_text(const MeasureSpec& spec, const LoadLevel& level) {
   const double rate = level.request_rate_per_second.value_or(spec.arrivals.rate_per_second);
   return fmt::format("{} {} req/s{}", name_of(spec.arrivals.pattern), shortest(rate),
                      concurrency ? fmt::format(", cap {}", *concurrency) : "");
-}
-
-std::string utc_text(Seconds unix_time) {
-  const double whole = std::floor(in_seconds(unix_time));
-  const auto time = static_cast<std::time_t>(whole);
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:03}Z", text.data(),
-                     static_cast<int>((in_seconds(unix_time) - whole) * 1e3));
 }
 
 }  // namespace perwatt::measure

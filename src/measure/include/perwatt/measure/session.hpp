@@ -133,7 +133,4 @@ void add_tenants(const LoadRun& run, Measurement& measurement);
 /// Fills quality_score and joules_per_answer from answers whose expected text is known.
 void add_quality(const LoadRun& run, const std::string& scorer, Measurement& measurement);
 
-/// "2026-11-25T16:13:43.250Z"
-[[nodiscard]] std::string utc_text(Seconds unix_time);
-
 }  // namespace perwatt::measure
