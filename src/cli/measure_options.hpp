@@ -95,14 +95,15 @@ void add_table_options(CLI::App& verb, MeasureOptions& options);
 /// --goodput.
 [[nodiscard]] measure::Slo slo_of(const MeasureOptions& options);
 
-/// What the flags ask for. `facility` gets the system's power chain when --system names one; it
-/// must outlive the session. Throws Error(usage) for flags that contradict each other.
+/// What --system names, kept where a session can point to it.
 struct FacilityParts {
   std::optional<catalog::Catalog> catalog;
   std::optional<facility::PowerChain> chain;
   std::optional<facility::CoolingPlant> plant;
 };
 
+/// What the flags ask for. `facility` gets the system's power chain when --system names one; it
+/// must outlive the session. Throws Error(usage) for flags that contradict each other.
 [[nodiscard]] measure::MeasureSpec measure_spec(const MeasureOptions& options,
                                                 FacilityParts& facility);
 
