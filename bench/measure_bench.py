@@ -97,11 +97,12 @@ def bench_cost(args):
 
 
 def bench_crowd(args):
-    """10,000 streams x 5 tok/s from one core."""
+    """10,000 streams x 5 tok/s from one core. They start over 4 s: in step with one another they would all have one
+    token more or less in the window."""
     streams, rate, osl = 10_000, 5.0, 50
     with Server(args.standin, "--ttft", str(1 / rate), "--itl", str(1 / rate)) as server:
         ours, cpu, rss = measure(args, server, "--concurrency", streams, "--duration", f"{2 * args.seconds}s",
-                                 "--isl", 16, "--osl", osl)
+                                 "--isl", 16, "--osl", osl, "--concurrency-ramp", "4s")
         truth = server.get("/standin/truth")
     print(f"{streams} streams x {rate:.0f} tok/s")
     line("server late p99", ms(truth["late_seconds"]["p99"]), "")

@@ -65,13 +65,7 @@ class LoadRunner final : public net::StreamObserver {
     return finish();
   }
 
-  void on_sent(net::StreamId id, Instant at) override {
-    auto& reader = readers_.at(id);
-    reader.on_sent(at);
-    if (!reader.record().held_back) {
-      run_.schedule_error.add(at - reader.record().intended);
-    }
-  }
+  void on_sent(net::StreamId id, Instant at) override { readers_.at(id).on_sent(at); }
 
   void on_head(net::StreamId id, const net::ResponseHead& head, Instant at) override {
     note_lag(at);
@@ -257,6 +251,9 @@ class LoadRunner final : public net::StreamObserver {
     record.held_back = was_held_back;
     change_under_way(1, Instant::now());
     const auto id = client_.post(plan_.path, planned.body, planned.headers);
+    if (!was_held_back) {
+      note_schedule_error(Instant::now(), intended);
+    }
     readers_.try_emplace(id, std::move(record), planned.wants_text, plan_.keep_gaps);
     if (is_first_of_user) {
       first_of_users_.insert(id);
@@ -413,7 +410,26 @@ class LoadRunner final : public net::StreamObserver {
 
   // ---- the result
 
-  void note_lag(Instant at) { run_.lag.add(at - client_.ready_since()); }
+  /// How late this client was.
+  struct Lateness {
+    LogHistogram lag;
+    LogHistogram schedule_error;
+  };
+
+  void note_lag(Instant at) {
+    const Seconds lag = at - client_.ready_since();
+    lateness_whole_.lag.add(lag);
+    if (counter_.holds(at)) {
+      lateness_.lag.add(lag);
+    }
+  }
+
+  void note_schedule_error(Instant at, Instant intended) {
+    lateness_whole_.schedule_error.add(at - intended);
+    if (counter_.holds(at)) {
+      lateness_.schedule_error.add(at - intended);
+    }
+  }
 
   LoadRun finish() {
     std::vector<net::StreamId> left;
@@ -441,6 +457,9 @@ class LoadRunner final : public net::StreamObserver {
       window = run_.end - run_.begin;
     }
     const auto& counter = run_.is_steady ? counter_ : whole_;
+    const auto& lateness = run_.is_steady ? lateness_ : lateness_whole_;
+    run_.lag = lateness.lag;
+    run_.schedule_error = lateness.schedule_error;
     run_.content_gaps = counter.gaps();
     run_.chunks_per_second = counter.per_second();
     run_.longest_stall = client_.take_longest_stall();
@@ -490,6 +509,8 @@ class LoadRunner final : public net::StreamObserver {
   ContentCounter counter_;  // of the window
   ContentCounter whole_;    // of the whole run
   ChatChunkParser parser_;
+  Lateness lateness_;  // inside the window: many users that start at once are no part of it
+  Lateness lateness_whole_;
   UnderWay under_way_;
   UnderWay under_way_whole_;
   std::unordered_map<net::StreamId, AnswerReader> readers_;

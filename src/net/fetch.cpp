@@ -60,6 +60,10 @@ std::size_t take_bytes(const char* bytes, std::size_t, std::size_t count, void* 
   return count;
 }
 
+int is_stopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
+  return static_cast<const std::atomic<bool>*>(stop)->load() ? 1 : 0;
+}
+
 }  // namespace
 
 struct Fetcher::Curl {
@@ -103,6 +107,11 @@ struct Fetcher::Curl {
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "perwatt");
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &take_bytes);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem.data());
+    if (options.stop != nullptr) {
+      curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+      curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &is_stopped);
+      curl_easy_setopt(curl, CURLOPT_XFERINFODATA, options.stop);
+    }
     if (!options.ca_file.empty()) {
       curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
     }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <string>
+#include <utility>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -17,6 +19,7 @@ namespace perwatt::net {
 namespace {
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr std::int64_t kGathering = 500'000;
 
 [[noreturn]] void throw_no_descriptor(const std::string& what) {
   const int error = errno;
@@ -73,6 +76,7 @@ std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
   constexpr std::int64_t kOverslept = 1'000'000;
   constexpr std::int64_t kShortTurn = 50'000;
   sharpen_timers_of_this_thread();
+  const auto asked = std::exchange(now, gather(now, until));
   const auto left = std::clamp<std::int64_t>(
       until > now ? until.nanoseconds() - now.nanoseconds() : 0, 0, kLongestSleep);
   // After a long turn what is ready is asked for first, without sleeping: it may have waited. After
@@ -81,13 +85,16 @@ std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
   int count = busy < kShortTurn ? 0 : wait_once(0);
   bool slept = false;
   std::optional<Instant> overslept_since;
+  if (now.nanoseconds() - asked.nanoseconds() > kGathering + kOverslept) {
+    overslept_since = asked;
+  }
   if (count == 0 && left > 0) {
     const auto from = Instant::now();
     count = wait_once(left);
     const auto took = Instant::now().nanoseconds() - from.nanoseconds();
     slept = busy >= kShortTurn || took > kShortTurn;
     if (took > left + kOverslept) {
-      overslept_since = from;
+      overslept_since = overslept_since.value_or(from);
     }
   }
   note_readiness(overslept_since, slept, count);
@@ -104,12 +111,24 @@ std::span<const epoll_event> Poller::wait(Instant now, Instant until) {
   return {events_.data(), kept};
 }
 
+Instant Poller::gather(Instant now, Instant until) const {
+  const auto turn_end = std::min(until.nanoseconds(), events_at_.nanoseconds() + kGathering);
+  const auto rest = turn_end - now.nanoseconds();
+  if (rest <= 0) {
+    return now;
+  }
+  const auto time = timespec_of(rest);
+  clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+  return Instant::now();
+}
+
 void Poller::note_readiness(std::optional<Instant> overslept_since, bool slept, int count) {
   const auto now = Instant::now();
   has_overslept_ = overslept_since.has_value();
   ready_since_ = overslept_since.value_or(slept ? now : none_left_at_);
   if (count < static_cast<int>(kMostEvents)) {
     none_left_at_ = now;
+    events_at_ = count > 0 ? now : events_at_;
   }
 }
 

@@ -24,7 +24,8 @@ class Poller {
   void change(int socket, std::uint32_t events, void* tag);
 
   /// What has happened until `until`, level-triggered; empty when nothing has or after a wake.
-  /// Valid until the next call.
+  /// Valid until the next call. Within 500 us of events it first sleeps for what is left of them
+  /// (never beyond `until`) and gathers what comes: a turn costs more than what it handles.
   [[nodiscard]] std::span<const epoll_event> wait(Instant now, Instant until);
 
   /// Of the last wait(): since when what it returned may have been there. The moment it woke, where
@@ -46,6 +47,7 @@ class Poller {
   /// Events taken at once: what waits behind them delays the caller's next request.
   static constexpr std::size_t kMostEvents = 64;
 
+  [[nodiscard]] Instant gather(Instant now, Instant until) const;
   int wait_once(std::int64_t nanoseconds);
   void note_readiness(std::optional<Instant> overslept_since, bool slept, int count);
 
@@ -56,6 +58,7 @@ class Poller {
   bool has_overslept_ = false;
   Instant ready_since_;
   Instant none_left_at_ = Instant::now();  // the last return that took all that was ready
+  Instant events_at_;                      // the last return with events, all that were ready
   std::array<epoll_event, kMostEvents> events_{};
 };
 

@@ -50,9 +50,11 @@ struct LoadRun {
   Instant end;
   RunEnd end_reason = RunEnd::complete;
   std::string end_detail;
-  LogHistogram content_gaps;    // of chunks inside the window
-  LogHistogram schedule_error;  // sent - intended of requests not held back
-  LogHistogram lag;             // upper bound of how long arrived bytes waited to be read
+  LogHistogram content_gaps;  // of chunks inside the window
+  /// Inside the window: handed to the kernel - intended, of requests not held back; and an upper
+  /// bound of how long arrived bytes waited to be read.
+  LogHistogram schedule_error;
+  LogHistogram lag;
   Seconds longest_stall;
   /// Content chunks that arrived in each second of the window.
   std::vector<std::int64_t> chunks_per_second;

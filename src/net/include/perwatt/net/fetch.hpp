@@ -3,6 +3,7 @@
 // Thread rule: a Fetcher belongs to one thread at a time; it keeps its connections open.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,8 @@ struct FetchOptions {
   std::string ca_file;                // empty: the system's
   std::vector<Header> headers;        // added to every request
   std::size_t most_bytes = 64 << 20;  // an answer longer than this is a failure
+  /// Ends a fetch under way within a second once it is set, as a failure. Outlives the fetcher.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 struct FetchAnswer {
