@@ -29,6 +29,7 @@ struct Compared {
   std::optional<measure::QualityComparison> quality;
   std::optional<double> joules_per_answer_a;
   std::optional<double> joules_per_answer_b;
+  std::optional<double> meter_gain;  // as stated; without it one meter is supposed to read both
   int pairs_left_out = 0;
   std::string failure;
 };
@@ -40,7 +41,7 @@ bool is_url(const std::string& text) {
 measure::ComparisonRules rules_of(const MeasureOptions& options) {
   measure::ComparisonRules rules;
   rules.smallest_effect_ratio = options.smallest_effect;
-  rules.meter_gain_ratio = options.meter_gain;
+  rules.meter_gain_ratio = options.meter_gain.value_or(0.0);
   return rules;
 }
 
@@ -54,12 +55,12 @@ measure::QualityRules quality_rules_of(const MeasureOptions& options) {
 
 // ---- saved results ------------------------------------------------------------------------------
 
-/// The measurements in a file, or in a folder and the folders in it.
-std::vector<Measurement> load_results(const std::string& place) {
+/// A file, or the measurements of a folder and of the folders in it.
+std::vector<std::filesystem::path> result_files(const std::string& place) {
   std::vector<std::filesystem::path> files;
   if (std::filesystem::is_directory(place)) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator{place}) {
-      if (entry.path().filename() == "measurement.json") {
+      if (entry.path().filename() == kMeasurementFile) {
         files.push_back(entry.path());
       }
     }
@@ -70,6 +71,10 @@ std::vector<Measurement> load_results(const std::string& place) {
   if (files.empty()) {
     throw_bad_input("holds no measurement.json", place, "give a folder that --output has written");
   }
+  return files;
+}
+
+std::vector<Measurement> load_results(const std::vector<std::filesystem::path>& files) {
   std::vector<Measurement> runs;
   runs.reserve(files.size());
   for (const auto& file : files) {
@@ -137,32 +142,60 @@ measure::SavedSide saved_side(const std::vector<Measurement>& runs, const std::s
   return side;
 }
 
-/// Saved scores are means without their prompts: a lower one of B is no proof, but enough to
-/// withhold "saves".
-void withhold_on_lower_scores(const std::vector<Measurement>& runs_a,
-                              const std::vector<Measurement>& runs_b, Comparison& comparison) {
-  const auto& a = runs_a.front().quality_score;
-  const auto& b = runs_b.front().quality_score;
-  if (a && b && b->value < a->value && comparison.verdict == measure::Verdict::saves) {
+/// Mean scores without their prompts: a lower one of B is no proof, but enough to withhold
+/// "saves".
+void withhold_on_lower_scores(const Measurement& a, const Measurement& b, Comparison& comparison) {
+  const bool is_lower =
+      a.quality_score && b.quality_score && b.quality_score->value < a.quality_score->value;
+  if (is_lower && comparison.verdict == measure::Verdict::saves) {
     comparison.verdict = measure::Verdict::not_shown;
     comparison.reason = measure::VerdictReason::quality_not_shown;
   }
 }
 
-Compared compare_saved_results(const MeasureOptions& options) {
-  Compared compared{options.compare[0], options.compare[1], {}, {}, {}, {}, 0, {}};
-  const auto runs_a = load_results(compared.a);
-  const auto runs_b = load_results(compared.b);
-  if (!options.scorer.empty() || options.quality_margin > 0) {
-    throw Error{ErrorCode::usage, "saved results are not scored again",
-                "--scorer, --quality-margin", "leave them out, or compare the endpoints"};
+/// Scores by prompt of the answers beside a measurement; empty where none were kept.
+std::map<std::size_t, double> saved_scores(const std::filesystem::path& measurement,
+                                           const std::string& scorer) {
+  const auto file = measurement.parent_path() / kRequestsFile;
+  return std::filesystem::exists(file)
+             ? measure::prompt_scores(measure::parse_answers(read_file(file), file.string()),
+                                      scorer)
+             : std::map<std::size_t, double>{};
+}
+
+/// Puts the scores of both sides into the verdict.
+void judge_quality(const std::map<std::size_t, double>& scores_a,
+                   const std::map<std::size_t, double>& scores_b, const MeasureOptions& options,
+                   Compared& compared) {
+  if (scores_a.empty() || scores_b.empty()) {
+    return;
   }
+  compared.quality = measure::compare_prompt_scores(scores_a, scores_b, quality_rules_of(options));
+  if (compared.comparison) {
+    compared.comparison = measure::guard_quality(*compared.comparison, *compared.quality);
+  }
+}
+
+Compared compare_saved_results(const MeasureOptions& options) {
+  Compared compared;
+  compared.a = options.compare[0];
+  compared.b = options.compare[1];
+  compared.meter_gain = options.meter_gain;
+  const auto files_a = result_files(compared.a);
+  const auto files_b = result_files(compared.b);
+  const auto runs_a = load_results(files_a);
+  const auto runs_b = load_results(files_b);
   std::string boundary;
   std::string load;
   const auto a = saved_side(runs_a, compared.a, boundary, load);
   const auto b = saved_side(runs_b, compared.b, boundary, load);
   compared.comparison = measure::compare_saved(a, b, rules_of(options));
-  withhold_on_lower_scores(runs_a, runs_b, *compared.comparison);
+  // As on live endpoints the set is scored once.
+  judge_quality(saved_scores(files_a.front(), options.scorer),
+                saved_scores(files_b.front(), options.scorer), options, compared);
+  if (!compared.quality) {
+    withhold_on_lower_scores(runs_a.front(), runs_b.front(), *compared.comparison);
+  }
   compared.joules_per_answer_a = mean_joules_per_answer(runs_a);
   compared.joules_per_answer_b = mean_joules_per_answer(runs_b);
   return compared;
@@ -184,9 +217,19 @@ measure::MeasureSpec side_spec(const MeasureOptions& options, std::size_t side,
 }
 
 Compared compare_endpoints(const MeasureOptions& options, RunStore& store) {
-  Compared compared{options.compare[0], options.compare[1], {}, {}, {}, {}, 0, {}};
+  Compared compared;
+  compared.a = options.compare[0];
+  compared.b = options.compare[1];
+  compared.meter_gain = options.meter_gain;
   FacilityParts facility_a;
   FacilityParts facility_b;
+  if (options.power_a != options.power_b && !options.meter_gain) {
+    throw Error{
+        ErrorCode::usage,
+        "A and B have meters of their own, and a difference of the meters looks like one of "
+        "the endpoints",
+        "--meter-gain", "say how much they may differ: 0.02, or 0 for meters known as equal"};
+  }
   measure::Session a{side_spec(options, 0, facility_a), stop_flag()};
   measure::Session b{side_spec(options, 1, facility_b), stop_flag()};
   measure::PairPlan plan;
@@ -197,7 +240,7 @@ Compared compare_endpoints(const MeasureOptions& options, RunStore& store) {
   std::array<std::vector<measure::RequestRecord>, 2> answers;
   std::array<std::vector<Measurement>, 2> runs;
   const auto result = measure::compare_live(
-      a, b, plan,
+      a, b, plan, store.progress(),
       [&](measure::Side side, measure::RunResult& run) {
         const auto index = side == measure::Side::a ? 0U : 1U;
         store.add(run);
@@ -226,13 +269,7 @@ Compared compare_endpoints(const MeasureOptions& options, RunStore& store) {
       compared.comparison->reason = measure::VerdictReason::quality_not_shown;
     }
   }
-  if (!scores_a.empty() && !scores_b.empty()) {
-    compared.quality =
-        measure::compare_prompt_scores(scores_a, scores_b, quality_rules_of(options));
-    if (compared.comparison) {
-      compared.comparison = measure::guard_quality(*compared.comparison, *compared.quality);
-    }
-  }
+  judge_quality(scores_a, scores_b, options, compared);
   compared.joules_per_answer_a = mean_joules_per_answer(runs[0]);
   compared.joules_per_answer_b = mean_joules_per_answer(runs[1]);
   return compared;
@@ -256,6 +293,7 @@ Json compared_json(const Compared& compared) {
     json["runs_b"] = c->runs_b;
     json["joules_per_output_token_ratio"] = estimate_json(c->ratio);
     json["joules_per_output_token_difference"] = estimate_json(c->difference);
+    json["meter_gain_ratio"] = number_or_null(compared.meter_gain);
     json["pairs_needed"] = c->pairs_needed ? Json(*c->pairs_needed) : Json(nullptr);
   } else {
     json["verdict"] = to_string(measure::Verdict::not_shown);
@@ -322,6 +360,9 @@ std::string compared_text(const Compared& compared) {
   text += sentence_of(c) + fmt::format(" ({} and {} runs{})\n", c.runs_a, c.runs_b,
                                        c.paired ? ", paired, looked at after every pair" : "");
   text += "joules per output token, B/A: " + interval_text(c.ratio, 100, " %") + "\n";
+  if (!c.paired && !compared.meter_gain) {  // saved results do not name their meters
+    text += "as if one meter had read both: say with --meter-gain how much two may differ\n";
+  }
   text += "difference B - A: " + interval_text(c.difference, 1, " J") + "\n";
   if (c.ratio_within_runs) {
     text += "as if runs did not differ: " + interval_text(*c.ratio_within_runs, 100, " %") + "\n";
@@ -376,19 +417,27 @@ report::MeasuredComparison report_of(const Compared& compared) {
 
 }  // namespace
 
-void run_compare(const MeasureOptions& options) {
-  if (!options.url.empty()) {
-    throw Error{ErrorCode::usage, "'" + options.url + "' is a third endpoint", "URL",
-                "give --compare A B alone"};
+bool compares_saved_results(const MeasureOptions& options) {
+  if (options.compare.empty()) {
+    return false;
   }
   const bool are_urls = is_url(options.compare[0]);
   if (are_urls != is_url(options.compare[1])) {
     throw Error{ErrorCode::usage, "one of the two is a URL, the other is not", "--compare",
                 "compare two endpoints or two saved results"};
   }
-  RunStore store{options.output_dir, true};
+  return !are_urls;
+}
+
+void run_compare(const MeasureOptions& options) {
+  if (!options.url.empty()) {
+    throw Error{ErrorCode::usage, "'" + options.url + "' is a third endpoint", "URL",
+                "give --compare A B alone"};
+  }
+  const bool are_urls = !compares_saved_results(options);
+  RunStore store{are_urls ? options.output_dir : std::string{}, true};
   if (are_urls) {
-    stop_on_signals();
+    begin_live();
   }
   const auto compared =
       are_urls ? compare_endpoints(options, store) : compare_saved_results(options);

@@ -109,13 +109,12 @@ void finish(const MeasureOptions& options, RunStore& store, const Json& more,
 
 void run_sweep(const MeasureOptions& options, const LoadRange& range) {
   FacilityParts facility;
-  measure::Session session{measure_spec(options, facility), stop_flag()};
   RunStore store{options.output_dir, true};
+  measure::Session session{measure_spec(options, facility), stop_flag()};
   measure::SweepRules rules;
   rules.seed = options.seed;
-  const auto result = measure::sweep(
-      range.loads, rules,
-      measure::runs_of(session, range.load, [&](measure::RunResult& run) { store.add(run); }));
+  const auto result =
+      measure::sweep(range.loads, rules, measure::runs_of(session, range.load, store.watch()));
   std::string text;
   if (result.saturated_at) {
     text += fmt::format("saturated at {}: more load gave no more tokens\n",
@@ -138,17 +137,16 @@ void run_search(const MeasureOptions& options, const LoadRange& range) {
                 "add --goodput \"ttft:200ms tpot:50ms\""};
   }
   FacilityParts facility;
-  measure::Session session{measure_spec(options, facility), stop_flag()};
   RunStore store{options.output_dir, true};
+  measure::Session session{measure_spec(options, facility), stop_flag()};
   measure::SloSearchRules rules;
   rules.load = range.load;
   rules.lowest = range.low;
   rules.highest = range.high;
   rules.target_ratio = options.attainment;
   rules.seed = options.seed;
-  const auto result = measure::highest_load_under_slo(
-      rules,
-      measure::runs_of(session, range.load, [&](measure::RunResult& run) { store.add(run); }));
+  const auto result =
+      measure::highest_load_under_slo(rules, measure::runs_of(session, range.load, store.watch()));
   const std::string text = fmt::format(
       "{}: highest load within the SLO {}, lowest beyond it {}; with 95 % confidence between {} "
       "and {}; most goodput at {}; {} runs{}\n",
@@ -198,11 +196,10 @@ void run_caps(const MeasureOptions& options, const LoadRange& range) {
   }
   const auto guard = std::move(started).value();
   FacilityParts facility;
-  measure::Session session{measure_spec(options, facility), stop_flag()};
   RunStore store{options.output_dir, true};
+  measure::Session session{measure_spec(options, facility), stop_flag()};
   std::optional<Watts> in_force;
-  const auto inner =
-      measure::runs_of(session, range.load, [&](measure::RunResult& run) { store.add(run); });
+  const auto inner = measure::runs_of(session, range.load, store.watch());
   const auto grid = measure::cap_load_grid(
       caps, range.loads, options.seed,
       [&](const measure::TrialRequest& request) -> Result<measure::Trial> {
@@ -257,10 +254,10 @@ void run_phase_split(const MeasureOptions& options) {
                 "--phase-split", "give --isl, --osl and --concurrency, and no rate, file or trace"};
   }
   FacilityParts facility;
-  measure::Session session{measure_spec(options, facility), stop_flag()};
   RunStore store{options.output_dir, true};
-  const auto split = measure::measure_phases(session, kShortRatio, std::max(1, options.runs),
-                                             [&](measure::RunResult& run) { store.add(run); });
+  measure::Session session{measure_spec(options, facility), stop_flag()};
+  const auto split =
+      measure::measure_phases(session, kShortRatio, std::max(1, options.runs), store.watch());
   const auto energy_json = [](const measure::TokenEnergy& energy) {
     return Json{{"value", in_joules_per_token(energy.value)},
                 {"ci_low", in_joules_per_token(energy.low)},
@@ -297,7 +294,7 @@ void run_experiment(const MeasureOptions& options) {
                 "--phase-split, --power-caps",
                 "ask for one at a time; --power-caps goes with --sweep"};
   }
-  stop_on_signals();
+  begin_live();
   if (options.phase_split) {
     run_phase_split(options);
     return;

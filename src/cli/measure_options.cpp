@@ -87,9 +87,6 @@ measure::RateRamp ramp_of(const std::string& text) {
 measure::ArrivalPlan arrivals_of(const MeasureOptions& options) {
   measure::ArrivalPlan plan;
   if (options.request_rate.empty()) {
-    if (!options.rate_ramp.empty()) {
-      refuse("a rate ramp needs a rate", "--rate-ramp", "add --request-rate");
-    }
     plan.pattern = measure::ArrivalPattern::closed_loop;
     return plan;
   }
@@ -158,7 +155,37 @@ measure::WorkloadSpec workload_of(const MeasureOptions& options) {
   return workload;
 }
 
-net::ClientOptions client_of(const MeasureOptions& options) {
+constexpr const char* kDefaultKeyVariable = "OPENAI_API_KEY";
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
+
+/// A variable that is named must be set. The default one is for servers that want a key: it does
+/// not go out unencrypted to another machine, where nobody asked for it.
+std::optional<std::string> api_key(const MeasureOptions& options, const net::Url& server) {
+  const bool is_named = !options.api_key_env.empty();
+  if (!is_named && !server.tls && !is_loopback(server.host)) {
+    return std::nullopt;
+  }
+  const auto variable = is_named ? options.api_key_env : std::string{kDefaultKeyVariable};
+  const char* key = std::getenv(variable.c_str());
+  if (key == nullptr || *key == '\0') {
+    if (is_named) {
+      refuse("the environment has no variable '" + printable(variable) + "'", "--api-key-env",
+             "set it to the key, or leave the flag out");
+    }
+    return std::nullopt;
+  }
+  const std::string text{key};
+  if (text.find_first_of("\r\n") != std::string::npos) {
+    refuse("the key in " + printable(variable) + " holds a line end", "--api-key-env",
+           "set the variable to the key alone");
+  }
+  return text;
+}
+
+net::ClientOptions client_of(const MeasureOptions& options, const net::Url& server) {
   net::ClientOptions client;
   client.silence = time_of(options.timeout, "--timeout");
   if (client.silence <= Seconds{}) {
@@ -169,8 +196,8 @@ net::ClientOptions client_of(const MeasureOptions& options) {
   if (!options.ca_file.empty()) {
     (void)read_file(options.ca_file);  // says now what is wrong with it
   }
-  if (const char* key = std::getenv(options.api_key_env.c_str()); key != nullptr && *key != '\0') {
-    client.headers.push_back({"Authorization", std::string{"Bearer "} + key});
+  if (const auto key = api_key(options, server)) {
+    client.headers.push_back({"Authorization", "Bearer " + *key});
   }
   for (const auto& text : options.headers) {
     const auto colon = text.find(':');
@@ -216,9 +243,6 @@ measure::PowerSpec power_of(const MeasureOptions& options) {
     refuse("a period of 0 would sample without end", "--power-period", "give 100ms or more");
   }
   power.idle = time_of(options.idle, "--idle");
-  if (power.idle > Seconds{} && power.sources.empty()) {
-    refuse("idle power needs a meter", "--idle", "add --power");
-  }
   if (options.gpus > 0) {
     power.rules.expected_gpus = options.gpus;
   }
@@ -308,8 +332,9 @@ void add_measure_options(CLI::App& verb, MeasureOptions& o) {
   prompts->add_option("--extra-body", o.extra_body, "JSON object merged into every request");
   prompts->add_option("--tenant", o.tenants, "Tenants that sessions belong to in turn; repeatable");
   auto* connection = verb.add_option_group("Connection");
-  connection->add_option("--api-key-env", o.api_key_env, "Environment variable with the key")
-      ->capture_default_str();
+  connection->add_option("--api-key-env", o.api_key_env,
+                         "Environment variable with the key; OPENAI_API_KEY by default, except "
+                         "over plain http to another machine");
   connection->add_option("--header", o.headers, "'Name: value' to send; repeatable");
   connection->add_option("--ca-file", o.ca_file, "Certificates to trust")->type_name("FILE.pem");
   connection->add_flag("--insecure", o.insecure, "Do not verify TLS certificates");
@@ -416,7 +441,7 @@ void add_table_options(CLI::App& verb, MeasureOptions& o) {
 measure::MeasureSpec measure_spec(const MeasureOptions& options, FacilityParts& facility) {
   measure::MeasureSpec spec;
   spec.endpoint = measure::parse_endpoint(options.url, "URL");
-  spec.client = client_of(options);
+  spec.client = client_of(options, spec.endpoint.server);
   spec.shape = shape_of(options);
   spec.workload = workload_of(options);
   spec.arrivals = arrivals_of(options);

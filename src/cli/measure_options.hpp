@@ -44,7 +44,7 @@ struct MeasureOptions {
   std::string extra_body;
   std::vector<std::string> tenants;
   // connection
-  std::string api_key_env = "OPENAI_API_KEY";
+  std::string api_key_env;
   std::vector<std::string> headers;
   std::string ca_file;
   bool insecure = false;
@@ -68,7 +68,7 @@ struct MeasureOptions {
   std::vector<std::string> power_a;
   std::vector<std::string> power_b;
   double smallest_effect = 0.0;
-  double meter_gain = 0.0;
+  std::optional<double> meter_gain;
   double quality_margin = 0.0;
   int most_pairs = 30;
   std::string scorer;

@@ -3,8 +3,10 @@
 #include <csignal>
 
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 
 #include "perwatt/base/file.hpp"
+#include "perwatt/base/text.hpp"
 #include "perwatt/device/power_csv.hpp"
 #include "perwatt/measure/measurement_file.hpp"
 
@@ -25,7 +27,13 @@ const std::atomic<bool>& stop_flag() {
   return stop_requested;
 }
 
-void stop_on_signals() {
+void begin_live() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);  // else a stream without a descriptor says so
+  }
+
   struct sigaction action {};
 
   action.sa_handler = request_stop;
@@ -35,6 +43,33 @@ void stop_on_signals() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+RunStore::RunStore(std::string folder, bool has_many)
+    : folder_{std::move(folder)}, has_many_{has_many} {
+  for (const char* earlier : {kMeasurementFile, "run-1"}) {
+    std::error_code ignored;  // write_file says what is wrong with the folder
+    if (!folder_.empty() &&
+        std::filesystem::exists(std::filesystem::path{folder_} / earlier, ignored)) {
+      throw Error{
+          ErrorCode::usage,
+          "'" + printable(folder_) + "' holds the " + earlier + " of an earlier measurement",
+          "--output", "name a new folder"};
+    }
+  }
+}
+
+std::function<void(double)> RunStore::progress() {
+  return [this](double share) {
+    if (!bar_) {
+      bar_.emplace(has_many_ ? "run " + std::to_string(measurements_.size() + 1) : "measuring");
+    }
+    bar_->update(share);
+  };
+}
+
+measure::RunWatch RunStore::watch() {
+  return {progress(), [this](measure::RunResult& run) { add(run); }};
+}
+
 void RunStore::write(const measure::RunResult& result) const {
   std::filesystem::path folder{folder_};
   if (has_many_) {
@@ -42,15 +77,15 @@ void RunStore::write(const measure::RunResult& result) const {
   }
   std::error_code ignored;  // write_file says what is wrong with the folder
   std::filesystem::create_directories(folder, ignored);
-  write_file(folder / "measurement.json", measure::format_measurement(result.measurement));
-  write_file(folder / "requests.jsonl",
-             measure::format_requests(result.load.records, result.clock));
+  write_file(folder / kMeasurementFile, measure::format_measurement(result.measurement));
+  write_file(folder / kRequestsFile, measure::format_requests(result.load.records, result.clock));
   if (!result.traces.empty()) {
     write_file(folder / "power.csv", device::format_power_csv(result.traces, result.clock));
   }
 }
 
 void RunStore::add(measure::RunResult& result) {
+  bar_.reset();
   if (!folder_.empty()) {
     try {
       write(result);

@@ -2,31 +2,45 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "measure_options.hpp"
+#include "progress.hpp"
 
-#include "perwatt/measure/session.hpp"
+#include "perwatt/measure/experiments.hpp"
 #include "perwatt/report/measurement_report.hpp"
 
 namespace perwatt::cli {
 
-/// Set by Ctrl-C and SIGTERM once stop_on_signals() was called: the run under way ends with a
-/// partial result. A second signal ends the program.
+/// Before the first request of a command: Ctrl-C and SIGTERM set stop_flag(), so that the run under
+/// way ends with a partial result (a second signal ends the program), and as many files may be open
+/// as the system grants, for each stream is one.
+void begin_live();
 [[nodiscard]] const std::atomic<bool>& stop_flag();
-void stop_on_signals();
+
+/// In the folder of --output, or of each run in it.
+inline constexpr const char* kMeasurementFile = "measurement.json";
+inline constexpr const char* kRequestsFile = "requests.jsonl";
 
 /// The finished runs of one command. Each is written as soon as it is there, so that a later end
 /// loses none.
 class RunStore {
  public:
-  /// `folder` empty: nothing is written.
-  RunStore(std::string folder, bool has_many) : folder_{std::move(folder)}, has_many_{has_many} {}
+  /// `folder` empty: nothing is written. Throws Error(usage) for a folder that holds an earlier
+  /// measurement: mixed with it neither could be read.
+  RunStore(std::string folder, bool has_many);
 
   /// A write that fails is told in the measurement, and by throw_if_failed().
   void add(measure::RunResult& result);
+
+  /// The bar of the run under way.
+  [[nodiscard]] std::function<void(double)> progress();
+
+  /// For experiments: a bar for each run, and add(). The store outlives it.
+  [[nodiscard]] measure::RunWatch watch();
 
   [[nodiscard]] const std::vector<measure::Measurement>& measurements() const {
     return measurements_;
@@ -43,6 +57,7 @@ class RunStore {
 
   std::string folder_;
   bool has_many_;
+  std::optional<ProgressBar> bar_;
   std::vector<measure::Measurement> measurements_;
   std::vector<report::MeasuredRun> reported_;  // only with a folder
   std::optional<Error> write_problem_;
@@ -56,6 +71,8 @@ class RunStore {
 void append_to_points(const MeasureOptions& options, const std::vector<measure::Measurement>& runs);
 
 void run_experiment(const MeasureOptions& options);
+/// --compare of two folders or files, not of two endpoints. Throws Error(usage) for one of each.
+[[nodiscard]] bool compares_saved_results(const MeasureOptions& options);
 void run_compare(const MeasureOptions& options);
 void run_rescore(const MeasureOptions& options);
 

@@ -1,8 +1,8 @@
 // perwatt measure: a load on a live endpoint, its power meters beside it, joules per token out.
+#include "measure_flags.hpp"
 #include "measure_options.hpp"
 #include "measure_runs.hpp"
 #include "measure_text.hpp"
-#include "progress.hpp"
 #include <fmt/format.h>
 
 namespace perwatt::cli {
@@ -17,12 +17,11 @@ bool is_experiment(const MeasureOptions& options) {
 void run_plainly(const MeasureOptions& options) {
   FacilityParts facility;
   const auto spec = measure_spec(options, facility);
-  stop_on_signals();
-  measure::Session session{spec, stop_flag()};
+  begin_live();
   RunStore store{options.output_dir, options.runs > 1};
+  measure::Session session{spec, stop_flag()};
   for (int i = 0; i < options.runs && !stop_flag(); ++i) {
-    ProgressBar bar{"measuring"};
-    auto result = session.run({}, [&](double share) { bar.update(share); });
+    auto result = session.run({}, store.progress());
     store.add(result);
   }
   store.write_report(std::nullopt);
@@ -42,7 +41,8 @@ void run_plainly(const MeasureOptions& options) {
   store.throw_if_failed();
 }
 
-void run_measure(const MeasureOptions& options) {
+void run_measure(const CLI::App& verb, const MeasureOptions& options) {
+  refuse_flags_without_effect(verb, options);
   if (!options.rescore.empty()) {
     run_rescore(options);
     return;
@@ -87,7 +87,7 @@ void add_measure_verb(CLI::App& app) {
       "\"ttft:250ms tpot:60ms\"\n"
       "  perwatt measure --compare tests/data/measure/before tests/data/measure/after");
   add_catalog_option(*verb, options->data);
-  verb->callback([options] { run_measure(*options); });
+  verb->callback([options, verb] { run_measure(*verb, *options); });
 }
 
 }  // namespace perwatt::cli

@@ -91,10 +91,10 @@ LoadLevel level_of(Load load, const TrialRequest& request) {
   return level;
 }
 
-MakeRun runs_of(Session& session, Load load, const TakeRun& take) {
-  return [&session, load, take](const TrialRequest& request) -> Result<Trial> {
-    auto result = session.run(level_of(load, request), [](double) {});
-    take(result);
+MakeRun runs_of(Session& session, Load load, const RunWatch& watch) {
+  return [&session, load, watch](const TrialRequest& request) -> Result<Trial> {
+    auto result = session.run(level_of(load, request), watch.progress);
+    watch.take(result);
     if (auto failure = failure_of(result.measurement)) {
       return *failure;
     }
@@ -102,7 +102,8 @@ MakeRun runs_of(Session& session, Load load, const TakeRun& take) {
   };
 }
 
-PhaseSplit measure_phases(Session& session, double short_ratio, int repeats, const TakeRun& take) {
+PhaseSplit measure_phases(Session& session, double short_ratio, int repeats,
+                          const RunWatch& watch) {
   const auto& spec = session.spec();
   const auto& synthetic = spec.workload.synthetic;
   const Lengths designs[] = {
@@ -118,8 +119,8 @@ PhaseSplit measure_phases(Session& session, double short_ratio, int repeats, con
       };
       level.input_tokens = share(lengths.input_ratio, synthetic.input.mean);
       level.output_tokens = share(lengths.output_ratio, synthetic.output->mean);
-      auto result = session.run(level, [](double) {});
-      take(result);
+      auto result = session.run(level, watch.progress);
+      watch.take(result);
       const auto& m = result.measurement;
       const bool is_usable = energy_of(m) && m.tokens.input_known &&
                              (!boundary || *boundary == m.energy.front().account.boundary);
@@ -138,6 +139,7 @@ PhaseSplit measure_phases(Session& session, double short_ratio, int repeats, con
 }
 
 PairedResult compare_live(Session& a, Session& b, const PairPlan& plan,
+                          const std::function<void(double)>& progress,
                           const std::function<void(Side, RunResult&)>& take,
                           const std::function<void(const Comparison&)>& look) {
   PairedResult outcome;
@@ -150,7 +152,7 @@ PairedResult compare_live(Session& a, Session& b, const PairPlan& plan,
     std::optional<Boundary> boundary_a;
     std::optional<Boundary> boundary_b;
     for (const Side side : {first, first == Side::a ? Side::b : Side::a}) {
-      auto result = (side == Side::a ? a : b).run({}, [](double) {});
+      auto result = (side == Side::a ? a : b).run({}, progress);
       take(side, result);
       (side == Side::a ? energy_a : energy_b) = energy_of(result.measurement);
       if (!result.measurement.energy.empty()) {

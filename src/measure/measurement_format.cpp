@@ -103,6 +103,7 @@ const char* output_source(const TokenCounts& tokens) {
 
 void add_counts(const Measurement& m, Json& json) {
   const auto& unknown = m.unknown;
+  json["window_start"] = m.window_start;
   json["window_seconds"] = unless(unknown.window, in_seconds(m.window));
   json["whole_run_seconds"] = unless(unknown.window, in_seconds(m.whole));
   const auto& requests = m.requests;
@@ -186,6 +187,7 @@ std::string format_measurement(const Measurement& m) {
          {"output_tokens", use.output_tokens},
          {"energy_joules", or_null(use.energy, [](Joules e) { return e.in_base(); })}});
   }
+  json["tenant_basis"] = to_string(m.tenant_basis);
   json["quality_score"] = estimate_json(m.quality_score);
   json["joules_per_answer"] = plain_or_null(m.joules_per_answer);
   const bool unwatched = m.unknown.client;

@@ -1,5 +1,6 @@
 #include "json_node.hpp"
 
+#include "perwatt/base/text.hpp"
 #include "perwatt/measure/measurement_file.hpp"
 
 namespace perwatt::measure {
@@ -75,6 +76,14 @@ RunEnd end_at(const Node& node) {
     return RunEnd::output_failed;
   }
   node.fail("end", "a word this version knows");
+}
+
+RequestOutcome outcome_at(const Node& node) {
+  return enum_at(node, "outcome",
+                 {RequestOutcome::ok, RequestOutcome::http_error, RequestOutcome::server_error,
+                  RequestOutcome::connect_failed, RequestOutcome::tls_failed,
+                  RequestOutcome::truncated, RequestOutcome::malformed, RequestOutcome::timed_out,
+                  RequestOutcome::cancelled, RequestOutcome::empty});
 }
 
 EnergyFinding finding_of(const Node& node) {
@@ -167,6 +176,7 @@ RequestCounts requests_of(const Node& node, Unknown& unknown) {
 }
 
 void read_counts(const Node& root, Measurement& m) {
+  m.window_start = root.optional_text("window_start");
   m.unknown.window = !root.has("window_seconds");
   m.window = seconds(root.optional_not_negative("window_seconds").value_or(0));
   m.whole = seconds(root.optional_not_negative("whole_run_seconds").value_or(0));
@@ -231,10 +241,38 @@ Measurement parse_measurement(std::string_view text, const std::string& name) {
     m.tenants.push_back({tenant.text("tenant"), tenant.count("input_tokens"),
                          tenant.count("output_tokens"), optional_joules(tenant, "energy_joules")});
   }
+  if (root.has("tenant_basis")) {
+    m.tenant_basis = enum_at(root, "tenant_basis",
+                             {TenantBasis::phase_energy, TenantBasis::tokens, TenantBasis::none});
+  }
   m.quality_score = estimate_at(root, "quality_score");
   m.joules_per_answer = root.optional_number("joules_per_answer");
   m.client = client_of(root.node("client"), m.unknown);
   return m;
+}
+
+std::vector<RequestRecord> parse_answers(std::string_view text, const std::string& name) {
+  std::vector<RequestRecord> answers;
+  std::size_t line_number = 0;
+  for (const auto& line : split(text, '\n')) {
+    ++line_number;
+    if (trimmed(line).empty()) {
+      continue;
+    }
+    const auto where = name + ":" + std::to_string(line_number);
+    const auto json = parse_json(line, where, kRemedy);
+    const Node node{json, where, kRemedy};
+    if (!node.has("expected")) {
+      continue;
+    }
+    RequestRecord answer;
+    answer.outcome = outcome_at(node);
+    answer.prompt = static_cast<std::size_t>(node.count("prompt"));
+    answer.expected = node.text("expected");
+    answer.text = node.text("text");
+    answers.push_back(std::move(answer));
+  }
+  return answers;
 }
 
 }  // namespace perwatt::measure

@@ -32,7 +32,8 @@ void add_tenants(const LoadRun& run, Measurement& measurement) {
         {tenant, counts.first, std::llround(counts.second), std::nullopt});
   }
   if (measurement.power_valid) {
-    share_by_tenant(*measurement.energy.front().account.energy, nullptr, measurement.tenants);
+    measurement.tenant_basis =
+        share_by_tenant(*measurement.energy.front().account.energy, nullptr, measurement.tenants);
   }
 }
 

@@ -56,26 +56,38 @@ Session::Session(MeasureSpec spec, const std::atomic<bool>& stop)
   options.verify_tls = spec_.client.verify_tls;
   options.ca_file = spec_.client.ca_file;
   options.headers = spec_.client.headers;
-  net::Fetcher fetcher{options};
-  spec_.shape.api_path = spec_.endpoint.api_path;
-  spec_.shape.model = choose_model(spec_.endpoint, fetcher, spec_.shape.model);
-  open_power();
-  measure_idle();  // before the probes: they would warm the devices
-  if (spec_.workload.kind != WorkloadSpec::Kind::prompt_file) {
-    spec_.shape.scale = probe_prompt_scale(spec_.endpoint, fetcher, spec_.shape);
+  options.stop = &stop_;
+  auto sources = make_sources();  // what is wrong in their names is told before anything is asked
+  try {
+    net::Fetcher fetcher{options};
+    spec_.shape.api_path = spec_.endpoint.api_path;
+    spec_.shape.model = choose_model(spec_.endpoint, fetcher, spec_.shape.model);
+    open_power(std::move(sources));
+    measure_idle();  // before the probes: they would warm the devices
+    if (spec_.workload.kind != WorkloadSpec::Kind::prompt_file) {
+      spec_.shape.scale = probe_prompt_scale(spec_.endpoint, fetcher, spec_.shape);
+    }
+  } catch (const Error&) {
+    if (!stop_) {
+      throw;
+    }
   }
 }
 
-void Session::open_power() {
+std::vector<std::unique_ptr<device::PowerSource>> Session::make_sources() const {
   std::vector<std::unique_ptr<device::PowerSource>> sources;
   for (const auto& text : spec_.power.sources) {
-    auto source = device::make_power_source(text, spec_.power.options, "--power");
-    const auto meters = source->open();
-    if (!meters) {
-      throw Error{ErrorCode::peer_failed, meters.reason(), "--power " + text,
+    sources.push_back(device::make_power_source(text, spec_.power.options, "--power"));
+  }
+  return sources;
+}
+
+void Session::open_power(std::vector<std::unique_ptr<device::PowerSource>> sources) {
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (const auto meters = sources[i]->open(); !meters) {
+      throw Error{ErrorCode::peer_failed, meters.reason(), "--power " + spec_.power.sources[i],
                   "mend the source, or measure without it"};
     }
-    sources.push_back(std::move(source));
   }
   if (!sources.empty()) {
     recorder_ = std::make_unique<device::PowerRecorder>(std::move(sources), spec_.power.period);
@@ -204,6 +216,7 @@ RunResult Session::run(const LoadLevel& level, const std::function<void(double)>
   m.seed = spec_.seed;
   m.slo = spec_.slo;
   result.load = run_load(plan, *workload, stop_, progress);
+  m.window_start = utc_text(result.clock.unix_time(result.load.window.begin), 3);
   add_load_results(result.load, spec_.bounds, m);
   auto rules = spec_.power.rules;
   if (const Seconds jump = WallClock::now().jump_since(result.clock);

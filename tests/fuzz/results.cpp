@@ -33,6 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text{reinterpret_cast<const char*>(data), size};
   fuzz::demand_answer_or_error(
       [&] { demand_same_after_reading(measure::parse_measurement(text, "measurement.json")); });
+  fuzz::demand_answer_or_error(
+      [&] { static_cast<void>(measure::parse_answers(text, "requests.jsonl")); });
   // Files of one run, cut at form feeds.
   std::vector<measure::ResultFile> files;
   for (const auto& part : split(text, '\f')) {

@@ -36,8 +36,12 @@ def prefill_and_decode_are_told_apart():
             assert split[key]["ci_low"] <= split[key]["value"] <= split[key]["ci_high"]
 
 
+METERS = ("--meter-gain", 0)  # both exporters tell the truth
+
+
 def compare(a, b, *flags):
-    return measure(None, "--compare", a.url, b.url, "--power-a", a.power(), "--power-b", b.power(), *LOAD, *flags).json
+    return measure(None, "--compare", a.url, b.url, *METERS, "--power-a", a.power(), "--power-b", b.power(), *LOAD,
+                   *flags).json
 
 
 @check
@@ -68,12 +72,15 @@ def equals_show_nothing():
         assert ratio["ci_low"] < 1 < ratio["ci_high"], ratio
 
 
-@check
-def a_saving_bought_with_wrong_answers_is_withheld():
+def questions():
     lines = [{"prompt": f"question {i}: answer=word{i} of {i * 7}", "expected": f"word{i}", "output_tokens": 6}
              for i in range(40)]
-    file = write("questions.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    load = ("--prompts", file, "--concurrency", 4, "--warmup", "0s", "--max-pairs", 6)
+    return write("questions.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+
+
+@check
+def a_saving_bought_with_wrong_answers_is_withheld():
+    load = ("--prompts", questions(), "--concurrency", 4, "--warmup", "0s", "--max-pairs", 6, *METERS)
     with server(0.8) as a, server(0.2, "--script", '{"limits": {"correct_share": 0.4}}') as b:
         comparison = measure(None, "--compare", a.url, b.url, "--power-a", a.power(), "--power-b", b.power(), *load,
                              "--quality-margin", 0.1).json["comparison"]
@@ -94,6 +101,36 @@ def saved_results_are_compared():
         for paths in ([run.folder for run in runs], [run.folder / "measurement.json" for run in runs]):
             comparison = measure(None, "--compare", *paths, output=False, lag=None).json["comparison"]
             near(comparison["joules_per_output_token_ratio"]["value"], values[1] / values[0], 1e-6, "ratio")
+
+
+@check
+def saved_answers_are_scored():
+    """The prompts and answers of saved runs say more than their means: prompt by prompt, by any scorer."""
+    file = questions()
+    load = ("--prompts", file, "--concurrency", 4, "--warmup", "0s", "--runs", 4)
+    with server(0.8) as a, server(0.2, "--script", '{"limits": {"correct_share": 0.4}}') as b, server(0.2) as c:
+        folders = [measure(one.url, *load, "--power", one.power()).folder for one in (a, b, c)]
+    worse = measure(None, "--compare", *folders[:2], output=False, lag=None).json["comparison"]
+    assert (worse["verdict"], worse["reason"]) == ("not_shown", "quality_lower"), worse
+    assert worse["quality"]["prompts"] == 40 and worse["quality"]["significantly_lower"], worse["quality"]
+    same = measure(None, "--compare", folders[0], folders[2], "--quality-margin", 0.1, output=False,
+                   lag=None).json["comparison"]
+    assert same["verdict"] == "saves", same
+    by_command = measure(None, "--compare", *folders[:2], "--scorer", "sed 's/.*/1/'", output=False,
+                         lag=None).json["comparison"]
+    assert by_command["verdict"] == "saves" and by_command["quality"]["mean_score_b"] == 1, by_command
+
+
+@check
+def earlier_results_are_left_alone():
+    with server(0.5) as standin:
+        for runs in (1, 2):
+            flags = (*LOAD[:6], "--request-count", 8, "--runs", runs)
+            folder = measure(standin.url, *flags).folder
+            kept = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+            again = measure(standin.url, *flags, "--output", folder, expect=2)
+            assert "--output" in again.err and "new folder" in again.err, again.err
+            assert kept == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 @check

@@ -115,6 +115,49 @@ BAD = [
     (("--sweep", "concurrency:1,2", "--power-caps", "300", "--allow-power-control"), "--power-caps"),
     (("--max-pairs", "1"), "--max-pairs"),
     (("--smallest-effect", "1"), "--smallest-effect"),
+    (("--api-key-env", "NO_SUCH_VARIABLE"), "--api-key-env"),
+    # Without effect: what they speak of is not there.
+    (("--arrival-pattern", "constant"), "--arrival-pattern"),
+    (("--burstiness", "2"), "--burstiness"),
+    (("--request-rate", "5", "--arrival-pattern", "constant", "--burstiness", "2"), "--burstiness"),
+    (("--request-rate", "5", "--burst-size", "4"), "--burst-size"),
+    (("--request-rate", "5", "--concurrency-ramp", "5s"), "--concurrency-ramp"),
+    (("--prompts", "p.jsonl", "--isl", "8"), "--isl"),
+    (("--prompts", "p.jsonl", "--turns", "2"), "--turns"),
+    (("--prompts", "p.jsonl", "--tenant", "a"), "--tenant"),
+    (("--prompts", "p.jsonl", "--length-range", "0.8:1"), "--length-range"),
+    (("--trace", "t.csv", "--osl", "8"), "--osl"),
+    (("--trace-speed", "2"), "--trace-speed"),
+    (("--osl-stddev", "2"), "--osl-stddev"),
+    (("--isl-stddev", "2", "--length-range", "0.8:1"), "--length-range"),
+    (("--turn-delay", "2s"), "--turn-delay"),
+    (("--power-period", "1s"), "--power-period"),
+    (("--gpus", "2"), "--gpus"),
+    (("--system", "dgx-h100"), "--system"),
+    (("--sysfs-root", "/tmp"), "--sysfs-root"),
+    (("--scorer", "cat"), "--scorer"),
+    (("--chunk-times",), "--chunk-times"),
+    (("--sweep", "concurrency:1,2", "--runs", "3"), "--runs"),
+    (("--sweep", "concurrency:1,2", "--concurrency", "3"), "--concurrency"),
+    (("--sweep", "rate:1,2", "--request-rate", "3"), "--request-rate"),
+    (("--sweep", "concurrency:1,2", "--attainment", "0.9"), "--attainment"),
+    (("--power-a", "nvml"), "--power-a"),
+    (("--meter-gain", "0.1"), "--meter-gain"),
+    (("--quality-margin", "0.1"), "--quality-margin"),
+    (("--max-pairs", "4"), "--max-pairs"),
+    (("--allow-power-control",), "--allow-power-control"),
+    (("--precision", "fp8"), "--precision"),
+]
+# Modes without an endpoint of their own.
+BAD_MODES = [
+    (("--rescore", "r.json", "--concurrency", "4"), "--concurrency"),
+    (("--rescore", "r.json", "--power", "nvml"), "--power"),
+    (("--compare", "a", "b", "--duration", "4s"), "--duration"),
+    (("--compare", "http://127.0.0.1:1", "b"), "--compare"),
+    (("--compare", "http://127.0.0.1:1", "http://127.0.0.1:2", "--power", "nvml", "--append-points", "p.csv"),
+     "--append-points"),
+    (("--compare", "http://127.0.0.1:1", "http://127.0.0.1:2", "--power-a", "nvml:0", "--power-b", "nvml:1"),
+     "--meter-gain"),
 ]
 BAD_URLS = ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://127.0.0.1:abc", "",
             "http://a b"]
@@ -130,8 +173,8 @@ def refusal(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
-def problems_of(flags, names, url):
-    code, out, err = refusal(url, *flags)
+def problems_of(flags, names, *url):
+    code, out, err = refusal(*url, *flags)
     problems = [] if code == 2 else [f"exit {code}"]
     if names not in err:
         problems.append(f"does not name {names}")
@@ -152,6 +195,20 @@ def bad_flags():
         received = standin.truth()["requests"]["received"]
     assert received == 0 or faults, f"{received} requests were sent with flags that were refused"
     assert not faults, "\n      ".join(["", *faults])
+
+
+@check
+def bad_modes():
+    faults = [fault for bad in BAD_MODES for fault in problems_of(*bad)]
+    assert not faults, "\n      ".join(["", *faults])
+
+
+@check
+def a_wrong_source_costs_the_server_nothing():
+    with Standin() as standin:
+        code, _, err = refusal(standin.url, "--power", "steam:http://127.0.0.1")
+        assert code == 2 and "--power" in err, (code, err)
+        assert standin.truth()["requests"]["received"] == 0
 
 
 @check

@@ -4,9 +4,9 @@
 """
 import collections
 import json
+import os
 import signal
 import subprocess
-import time
 
 from support import Perwatt, Standin, check, codes, measure, near, prompts, run_checks, scratch, start, wait_for
 
@@ -382,12 +382,24 @@ def the_system_terminates():
 def the_user_interrupts_while_idle_is_measured():
     with Standin(*FAST) as standin:
         run = start(standin.url, *LONG, "--power", standin.power(), "--idle", "50s")
-        wait_for(lambda: standin.truth()["requests"]["completed"] >= 2, "the probes")
-        time.sleep(0.3)
-        run.process.send_signal(signal.SIGINT)
-        run.wait()
-        assert run.code == 0, (run.code, run.err)
-        assert "interrupted" in run.out and json.loads(run.out), "the partial result is labelled: " + run.out
+        wait_for(lambda: len(os.listdir(f"/proc/{run.process.pid}/task")) > 1, "the thread that reads the meters")
+        assert standin.truth()["requests"]["received"] == 0, "a probe before idle was measured"
+        ended_before_the_first_run(run)
+
+
+@check
+def the_user_interrupts_while_the_server_is_asked_first():
+    with Standin("--ttft", 500) as standin:
+        run = start(standin.url, *LONG)
+        wait_for(lambda: standin.truth()["requests"]["received"] >= 1, "the first probe")
+        ended_before_the_first_run(run)
+
+
+def ended_before_the_first_run(run):
+    run.process.send_signal(signal.SIGINT)
+    run.wait()
+    assert run.code == 0, (run.code, run.err)
+    assert "interrupted" in run.out and json.loads(run.out), "the partial result is labelled: " + run.out
 
 
 @check

@@ -16,8 +16,11 @@
 
 namespace perwatt::measure {
 
-/// Called with each finished run, before the next one starts.
-using TakeRun = std::function<void(RunResult&)>;
+/// What the caller does beside an experiment's runs.
+struct RunWatch {
+  std::function<void(double)> progress;  // of the run under way, 0..1
+  std::function<void(RunResult&)> take;  // each finished run, before the next one starts
+};
 
 /// What a search needs of a run: attainment of its SLO, rates, joules per output token at the
 /// narrowest metered boundary.
@@ -28,13 +31,13 @@ using TakeRun = std::function<void(RunResult&)>;
 
 /// Makes the runs of a search: run, hand over, judge. A run that was interrupted or lost its server
 /// is a Failure.
-[[nodiscard]] MakeRun runs_of(Session& session, Load load, const TakeRun& take);
+[[nodiscard]] MakeRun runs_of(Session& session, Load load, const RunWatch& watch);
 
 /// Prefill and decode energy from four runs or more at one concurrency: input and output lengths of
 /// the spec, each whole and at `short_ratio` of it, `repeats` times. REQUIRES: synthetic prompts
 /// with an output length, closed loop.
 [[nodiscard]] PhaseSplit measure_phases(Session& session, double short_ratio, int repeats,
-                                        const TakeRun& take);
+                                        const RunWatch& watch);
 
 struct PairPlan {
   ComparisonRules rules;
@@ -51,6 +54,7 @@ struct PairedResult {
 
 /// Interleaved runs of two endpoints until a verdict, looked at after every pair.
 [[nodiscard]] PairedResult compare_live(Session& a, Session& b, const PairPlan& plan,
+                                        const std::function<void(double)>& progress,
                                         const std::function<void(Side, RunResult&)>& take,
                                         const std::function<void(const Comparison&)>& look);
 

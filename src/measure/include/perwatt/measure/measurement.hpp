@@ -102,9 +102,20 @@ struct TenantUse {
   std::optional<Joules> energy;  // its share of the window's energy
 };
 
+enum class TenantBasis {
+  phase_energy,  // input and output tokens weighted by the joules of prefill and decode
+  tokens,        // every token alike
+  none           // no tokens or no energy: nothing was shared out
+};
+
+[[nodiscard]] std::string_view to_string(TenantBasis basis);
+
 struct ClientHealth {
-  Seconds schedule_error_p99;  // sent - intended of requests that no concurrency limit held back
-  Seconds lag_p99;             // how long arrived bytes waited for the client's thread
+  /// Handed over - intended, of requests that no concurrency limit held back. Handed over: to the
+  /// kernel, or to a connection that had to be opened first; what the server takes to accept it is
+  /// in ttft_from_intended.
+  Seconds schedule_error_p99;
+  Seconds lag_p99;  // how long arrived bytes waited for the client's thread
   Seconds longest_stall;
   bool valid = true;  // both within the bound
 };
@@ -132,8 +143,9 @@ struct Measurement {
   std::vector<std::string> reasons;  // codes, then what they mean: "client_lag: …"
   RunEnd end = RunEnd::complete;
 
-  Seconds window;  // steady part
-  Seconds whole;   // first send to last byte
+  std::string window_start;  // RFC 3339, UTC; empty where not known
+  Seconds window;            // steady part
+  Seconds whole;             // first send to last byte
   RequestCounts requests;
   TokenCounts tokens;
   TokensPerSecond output_rate;
@@ -144,6 +156,7 @@ struct Measurement {
   Latencies latencies;
   std::vector<EnergyResult> energy;  // the narrowest metered boundary first
   std::vector<TenantUse> tenants;
+  TenantBasis tenant_basis = TenantBasis::none;
   std::optional<Estimate> quality_score;  // of a scored prompt set
   std::optional<double> joules_per_answer;
   ClientHealth client;

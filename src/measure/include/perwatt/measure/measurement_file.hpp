@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/measure/measurement.hpp"
@@ -21,5 +22,10 @@ namespace perwatt::measure {
 /// One line per request; times are seconds since 1970 (unix_*) and durations since `sent`.
 [[nodiscard]] std::string format_requests(std::span<const RequestRecord> records,
                                           const WallClock& clock);
+
+/// The answers in such lines that can be scored: prompt, expected, text and outcome; the other
+/// fields of a record are empty. Throws Error(bad_input) with the line for what is no such line.
+[[nodiscard]] std::vector<RequestRecord> parse_answers(std::string_view text,
+                                                       const std::string& name);
 
 }  // namespace perwatt::measure

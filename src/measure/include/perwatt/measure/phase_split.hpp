@@ -68,14 +68,6 @@ inline constexpr double kMostConditionNumber = 30.0;
                                      const std::optional<SplitBaseline>& baseline,
                                      double accuracy_ratio = 0.0);
 
-enum class TenantBasis {
-  phase_energy,  // input and output tokens weighted by the split's joules
-  tokens,        // every token alike
-  none           // no tokens: nothing was shared out
-};
-
-[[nodiscard]] std::string_view to_string(TenantBasis basis);
-
 /// Sets every tenant's `energy` to its share of `energy`; the shares sum to it exactly in any
 /// order. By the split where it is ok and both its values are positive, else by tokens.
 TenantBasis share_by_tenant(Joules energy, const PhaseSplit* split,

@@ -90,7 +90,8 @@ struct RunResult {
 class Session {
  public:
   /// Opens the power sources, asks for the model, reads how the server counts words and measures
-  /// the idle power. Throws Error (usage, bad_input, peer_failed) for what stands in the way.
+  /// the idle power. Throws Error (usage, bad_input, peer_failed) for what stands in the way; once
+  /// `stop` is set it only comes back, and run() ends at once.
   Session(MeasureSpec spec, const std::atomic<bool>& stop);
 
   /// One run. What the server or a meter does during it is told by the measurement. Lengths and
@@ -104,7 +105,8 @@ class Session {
   [[nodiscard]] const std::vector<IdlePower>& idle() const { return idle_; }
 
  private:
-  void open_power();
+  [[nodiscard]] std::vector<std::unique_ptr<device::PowerSource>> make_sources() const;
+  void open_power(std::vector<std::unique_ptr<device::PowerSource>> sources);
   void measure_idle();
   [[nodiscard]] std::unique_ptr<Workload> make_workload(const LoadLevel& level) const;
   [[nodiscard]] LoadPlan make_plan(const LoadLevel& level, const Workload& workload);
