@@ -30,7 +30,7 @@ class Program:
         words = shlex.split(command)
         assert words[0] == "perwatt", command
         words = [w.replace("/tmp/", f"{self.scratch}/") for w in words[1:]]
-        done = subprocess.run([self.binary, *words], cwd=self.scratch, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([self.binary, *words], cwd=self.scratch, capture_output=True, text=True, timeout=300)
         text = done.stdout + done.stderr
         for path, name in ((f"{self.scratch}/", "/tmp/"), (str(ROOT / "data"), "<data>")):
             text = text.replace(path, name)

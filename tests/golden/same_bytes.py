@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def outputs(binary, site, folder):
     folder.mkdir()
     done = subprocess.run([binary, "plan", str(site), "--json", "--report", "report.html", "--candidates",
-                           "candidates.csv"], cwd=folder, capture_output=True, timeout=120, check=True)
+                           "candidates.csv"], cwd=folder, capture_output=True, timeout=300, check=True)
     return {"stdout": done.stdout} | {f.name: f.read_bytes() for f in folder.iterdir()}
 
 

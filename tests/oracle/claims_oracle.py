@@ -95,7 +95,7 @@ def main():
     parser.add_argument("--perwatt", required=True, help="the binary")
     parser.add_argument("--perturb", type=float, default=0)
     options = parser.parse_args()
-    answer = subprocess.run([options.perwatt, "report", "claims", "--json"], check=True, capture_output=True, timeout=120)
+    answer = subprocess.run([options.perwatt, "report", "claims", "--json"], check=True, capture_output=True, timeout=300)
     results = {claim["id"]: claim for claim in json.loads(answer.stdout)["claims"]}
     rows = load_rows()
     prices = tomllib.loads((ROOT / "data/catalog/prices.toml").read_text())

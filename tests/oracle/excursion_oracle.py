@@ -58,7 +58,7 @@ def main():
                      + " ".join(repr(float(x)) for x in numbers))
     asked += [f"count {n!r} {p!r}" for n, p in counts]
     done = subprocess.run([arguments.numbers], input="\n".join(asked), capture_output=True, text=True,
-                          timeout=120, check=True)
+                          timeout=300, check=True)
     answers = done.stdout.splitlines()
     assert len(answers) == len(asked)
     wrong, largest = 0, 0.0

@@ -56,7 +56,7 @@ class Runner:
         table.unlink(missing_ok=True)
         done = subprocess.run([self.binary, "plan", str(file), "--json", "--candidates", str(table),
                                "--catalog", str(self.plants), *flags],
-                              capture_output=True, text=True, timeout=120)
+                              capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
             raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}\n{file.read_text()}")
         with open(table, newline="") as stream:

@@ -70,7 +70,7 @@ def main():
     games = [(players, random_game(rng, players))
              for players in (1 + i % MOST_PLAYERS for i in range(arguments.count))]
     asked = "".join(f"shapley {players} {' '.join(str(w / SCALE) for w in worth)}\n" for players, worth in games)
-    done = subprocess.run([arguments.numbers], input=asked, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([arguments.numbers], input=asked, capture_output=True, text=True, timeout=300, check=True)
     wrong, largest = 0, 0.0
     for (players, worth), line in zip(games, done.stdout.splitlines(), strict=True):
         values, interactions, best = reference(worth, players)

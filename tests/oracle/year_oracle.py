@@ -34,7 +34,7 @@ SCENARIOS = 1000
 
 
 def run(command, folder, data=None):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, input=data, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, input=data, check=False)
     return done.returncode, done.stdout, done.stderr
 
 

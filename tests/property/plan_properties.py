@@ -35,7 +35,7 @@ class Suite:
     def run(self, *words, data=None):
         environment = {"PERWATT_DATA_DIR": str(data)} if data else {}
         done = subprocess.run([self.binary, *map(str, words)], cwd=self.scratch, capture_output=True, text=True,
-                              timeout=120, env=environment, check=False)
+                              timeout=300, env=environment, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{words}: exit {done.returncode}: {done.stderr}")
         return done.stdout

@@ -30,7 +30,7 @@ def write(options, scratch, name, runs, *more, compare=False):
     page = Path(scratch) / f"{name}.html"
     results = ["--", *map(str, more)] if more else []
     subprocess.run([options.measurement_files, "report", str(page), "compare" if compare else "alone",
-                    *map(str, files), *results], check=True, timeout=120)
+                    *map(str, files), *results], check=True, timeout=300)
     return page
 
 

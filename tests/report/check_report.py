@@ -125,7 +125,7 @@ def faults_of(page, browser, wanted_charts, scratch, picture=True):
 
 
 def write_report(binary, site, page):
-    subprocess.run([binary, "plan", str(site), "--report", str(page)], check=True, capture_output=True, timeout=120)
+    subprocess.run([binary, "plan", str(site), "--report", str(page)], check=True, capture_output=True, timeout=300)
     for suffix in (".md", ".csv"):
         assert page.with_suffix(suffix).stat().st_size > 0, suffix
 
@@ -156,7 +156,7 @@ def charts_of(binary, site):
     with site.open("rb") as file:
         stated = tomllib.load(file)
     plan = json.loads(subprocess.run([binary, "plan", str(site), "--json"], check=True, capture_output=True,
-                                     timeout=120).stdout)
+                                     timeout=300).stdout)
     systems, accelerators, rows = catalog("system"), catalog("accelerator"), measured()
     owned = {accelerators[systems[rack["system"]]["accelerator"]]["id"] for rack in stated["rack"]}
     charts = {}
@@ -216,7 +216,7 @@ def main():
         faults += undetected(defects_of(every), browser, wanted, scratch)
         page = Path(scratch) / "claims.html"
         claims = json.loads(subprocess.run([options.perwatt, "report", "claims", "--json", "--out", str(page)], check=True,
-                                           capture_output=True, timeout=120).stdout)["claims"]
+                                           capture_output=True, timeout=300).stdout)["claims"]
         wanted = {f"chart-{claim['id']}": LEAST_MARKS for claim in claims if claim["curves"]}
         assert wanted
         faults += faults_of(page, browser, wanted, scratch)
