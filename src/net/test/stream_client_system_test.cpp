@@ -129,7 +129,7 @@ TEST(StreamClient, TellsItsLongestStall) {
 }
 
 TEST(StreamClient, TellsTheLimitOfOpenFiles) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef PERWATT_SANITIZED
   GTEST_SKIP() << "the sanitizer opens files of its own to look at objects";
 #endif
   Recorder recorder;

@@ -450,8 +450,9 @@ TEST(StreamClient, CarriesFiveHundredStreams) {
     auto body = recorder.streams[id].body;
     const auto size = body.size();
     body.append(kReadablePadding, '\0');
-    parser.feed(std::string_view{body}.substr(0, size),
-                [&](std::string_view data) { events += data == text ? 1 : 0; });
+    parser.feed(
+        std::string_view{body}.substr(0, size),
+        [&events, &wanted = text](std::string_view data) { events += data == wanted ? 1 : 0; });
     EXPECT_EQ(events, 20);
   }
 }
