@@ -62,6 +62,8 @@ json unambiguous(std::string_view data) {
         return true;
       },
       false);
+  // The library takes a zero byte for the end of its input.
+  is_unambiguous &= data.find('\0') == std::string_view::npos;
   return is_unambiguous && document.is_object() ? document : json(json::value_t::discarded);
 }
 
