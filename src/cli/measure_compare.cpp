@@ -122,8 +122,9 @@ measure::SavedSide saved_side(const std::vector<Measurement>& runs, const std::s
     const auto& energy = m.energy.front();
     const std::string here{to_string(energy.account.boundary)};
     if (!boundary.empty() && boundary != here) {
-      throw_bad_input("is metered at the " + here + " boundary, another run at " + boundary, place,
-                      "compare runs that are metered at one boundary");
+      throw_bad_input(
+          fmt::format("is metered at the {} boundary, another run at {}", here, boundary), place,
+          "compare runs that are metered at one boundary");
     }
     boundary = here;
     const auto& estimate = *energy.joules_per_output_token;

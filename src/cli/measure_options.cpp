@@ -169,7 +169,7 @@ std::optional<std::string> api_key(const MeasureOptions& options, const net::Url
     return std::nullopt;
   }
   const auto variable = is_named ? options.api_key_env : std::string{kDefaultKeyVariable};
-  const char* key = std::getenv(variable.c_str());
+  const char* key = std::getenv(variable.c_str());  // NOLINT(concurrency-mt-unsafe): one thread
   if (key == nullptr || *key == '\0') {
     if (is_named) {
       refuse("the environment has no variable '" + printable(variable) + "'", "--api-key-env",
