@@ -42,6 +42,7 @@ void append(const MeasureOptions& options, const std::vector<measure::ImportedRu
   }
   const auto catalog = load_catalog(options.data);
   std::vector<inference::MeasuredPoint> points;
+  points.reserve(runs.size());
   for (const auto& run : runs) {
     points.push_back(
         measure::to_point(run.measurement, statement_of(options, run.deployment), catalog));

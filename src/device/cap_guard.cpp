@@ -128,7 +128,7 @@ class ForkedGuard : public CapGuard {
       : control_{control}, socket_{socket}, guardian_{guardian} {}
 
   ~ForkedGuard() override {
-    if (restore().empty()) {
+    if (ForkedGuard::restore().empty()) {
       send_packet(socket_, kDone);
     }
     // Without "done" the guardian sees the end of this side and tries itself.

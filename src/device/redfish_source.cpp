@@ -174,9 +174,9 @@ class RedfishSource : public PowerSource {
       }
       const auto id = text_of(chassis.value().document, "Id");
       seen.insert(id);
-      const auto problem = is_wanted(chassis.value().document, id)
-                               ? add_chassis(chassis.value().document, id)
-                               : std::string{};
+      auto problem = is_wanted(chassis.value().document, id)
+                         ? add_chassis(chassis.value().document, id)
+                         : std::string{};
       if (!problem.empty()) {
         return problem;
       }

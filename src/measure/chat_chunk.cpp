@@ -228,7 +228,7 @@ std::string error_message_of(std::string_view body) {
       const std::string_view key = field.unescaped_key();
       od::value value = field.value();
       if (key == "error" || key == "message" || key == "detail") {
-        const auto message = message_of(value);
+        auto message = message_of(value);
         if (!message.empty()) {
           return message;
         }

@@ -115,7 +115,7 @@ class EnergyResults {
     result.account = account;
     result.tag = tag;
     if (account.valid && account.energy && output_ > Tokens{}) {
-      fill_per_token(account, std::move(per_output), result);
+      fill_per_token(account, per_output, result);
     }
     for (const auto& idle : idle_) {
       if (idle.boundary == account.boundary && idle.valid && tag == Tag::measured) {

@@ -23,6 +23,7 @@ std::string quoted(const std::string& text) {
 template <class Entry>
 std::string suggestion_among(const std::string& wrong, const std::vector<Entry>& entries) {
   std::vector<std::string> ids;
+  ids.reserve(entries.size());
   for (const auto& entry : entries) {
     ids.push_back(entry.id);
   }

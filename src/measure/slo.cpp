@@ -37,6 +37,7 @@ std::optional<Seconds> Slo::*limit_named(std::string_view name, std::string_view
     }
   }
   std::vector<std::string> names;
+  names.reserve(std::size(kNames));
   for (const auto& known : kNames) {
     names.emplace_back(known.text);
   }

@@ -12,8 +12,9 @@ namespace {
 double log_gamma_ratio(double a) {
   // Up to where the series holds, by Gamma(a + 1) = a Gamma(a).
   double steps = 0;
-  for (; a < 25; a += 1) {
+  while (a < 25) {
     steps += std::log(a / (a + 0.5));
+    a += 1;
   }
   // Asymptotic series (Tricomi and Erdelyi, 1951); the next term is below 1e-13 from 25 on.
   const double inverse = 1 / a;
