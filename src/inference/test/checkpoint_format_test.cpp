@@ -128,7 +128,7 @@ TEST(CheckpointFormat, OtherMethodsOfFourAndEightBits) {
 
 TEST(CheckpointFormat, WhatIsNotKnownIsNamed) {
   EXPECT_NE(message_of(R"({"quant_method": "bitsandbytes"})")
-                .find("c.json: quantization 'bitsandbytes' is not supported; supported: fp8"),
+                .find("quantization_config: quantization 'bitsandbytes' is not supported; supported: fp8"),
             std::string::npos);
   EXPECT_NE(message_of(R"({"bits": 4})").find("quantization_config: lacks 'quant_method'"),
             std::string::npos);
