@@ -127,9 +127,11 @@ TEST(CheckpointFormat, OtherMethodsOfFourAndEightBits) {
 }
 
 TEST(CheckpointFormat, WhatIsNotKnownIsNamed) {
-  EXPECT_NE(message_of(R"({"quant_method": "bitsandbytes"})")
-                .find("quantization_config: quantization 'bitsandbytes' is not supported; supported: fp8"),
-            std::string::npos);
+  EXPECT_NE(
+      message_of(R"({"quant_method": "bitsandbytes"})")
+          .find(
+              "quantization_config: quantization 'bitsandbytes' is not supported; supported: fp8"),
+      std::string::npos);
   EXPECT_NE(message_of(R"({"bits": 4})").find("quantization_config: lacks 'quant_method'"),
             std::string::npos);
   EXPECT_NE(message_of(R"({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"})")
