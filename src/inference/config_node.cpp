@@ -40,6 +40,19 @@ std::string range_text(int least) {
 
 }  // namespace
 
+json parse_config(std::string_view text, const std::string& name) {
+  try {
+    return json::parse(text);
+  } catch (const json::exception& fault) {
+    const std::string reason = fault.what();
+    const auto start = reason.find("] ");  // behind the library's name and number of the fault
+    throw_bad_input(
+        "is no JSON (" +
+            printable(start == std::string::npos ? reason : reason.substr(start + 2), 160) + ")",
+        name, "give a model's config.json or the folder it lies in");
+  }
+}
+
 ConfigNode::ConfigNode(const json& json, std::string where, std::span<const ConfigDefault> defaults)
     : json_{&json}, where_{std::move(where)}, defaults_{defaults} {
   if (!json.is_object()) {

@@ -14,6 +14,9 @@
 
 namespace perwatt::inference {
 
+/// The JSON value that `text` is. Throws Error(bad_input) saying at which byte it is none.
+[[nodiscard]] nlohmann::json parse_config(std::string_view text, const std::string& name);
+
 /// A key and the value its class has in transformers when a file leaves it out.
 using ConfigDefault = std::pair<std::string_view, int>;
 

@@ -3,24 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <system_error>
 #include <vector>
 
 #include "family_readers.hpp"
 #include <nlohmann/json.hpp>
 
-#include "perwatt/base/error.hpp"
-#include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::inference {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr double kMostParameters = 1e15;  // 1,000 times the largest published model
-constexpr const char* kFileRemedy = "give a model's config.json or the folder it lies in";
 
 /// A multimodal model: where its text model's config stands, and of which type that is when it
 /// does not say (or, as MiniMax-M3, says another's).
@@ -149,85 +143,23 @@ ModelShape read_config(const ConfigNode& outer, const ConfigNode* quantization_f
   return shape;
 }
 
-json parse_json(std::string_view text, const std::string& name) {
-  try {
-    return json::parse(text);
-  } catch (const json::exception& fault) {
-    const std::string reason = fault.what();
-    const auto start = reason.find("] ");  // behind the library's name and number of the fault
-    throw_bad_input(
-        "is no JSON (" +
-            printable(start == std::string::npos ? reason : reason.substr(start + 2), 160) + ")",
-        name, kFileRemedy);
-  }
-}
-
-std::vector<std::string> built_in_ids(const std::filesystem::path& folder) {
-  std::vector<std::string> ids;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator{folder, ignored}) {
-    if (entry.path().extension() == ".json") {
-      ids.push_back(entry.path().stem().string());
-    }
-  }
-  std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
 }  // namespace
 
 ModelShape parse_model_config(std::string_view text, const std::string& name,
                               std::string_view quantization_text) {
-  const auto document = parse_json(text, name);
+  const auto document = parse_config(text, name);
   const ConfigNode config{document, name};
   ModelShape shape;
   if (quantization_text.empty()) {
     shape = read_config(config, nullptr);
   } else {
     const std::string quantization_name = name + " (hf_quant_config.json)";
-    const auto quantization = parse_json(quantization_text, quantization_name);
+    const auto quantization = parse_config(quantization_text, quantization_name);
     const ConfigNode node{quantization, quantization_name};
     shape = read_config(config, &node);
   }
   shape.name = name;
   shape.source = config.text_or("perwatt_source", "");
-  return shape;
-}
-
-ModelShape load_model_shape(const std::filesystem::path& path) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(path, ignored)) {
-    return parse_model_config(read_file(path), path.string());
-  }
-  const auto config = path / "config.json";
-  if (!std::filesystem::exists(config, ignored)) {
-    throw_bad_input("has no config.json", path.string(), kFileRemedy);
-  }
-  const auto quantization = path / "hf_quant_config.json";
-  return parse_model_config(
-      read_file(config), config.string(),
-      std::filesystem::exists(quantization, ignored) ? read_file(quantization) : std::string{});
-}
-
-ModelShape load_built_in_shape(const std::filesystem::path& folder, std::string_view catalog_id) {
-  std::string id{catalog_id};
-  const auto ids = built_in_ids(folder);
-  if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
-    throw_bad_input("no description of the layers of '" + printable(id) + "'", folder.string(),
-                    "give its config.json, or use a model that has one: " + suggestion(id, ids));
-  }
-  auto text = read_file(folder / (id + ".json"));
-  auto document = parse_json(text, id + ".json");
-  const ConfigNode alias{document, id + ".json"};
-  if (alias.has("same_as")) {
-    id = alias.text("same_as");
-    if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
-      alias.fail("same_as", "the id of a description beside it");
-    }
-    text = read_file(folder / (id + ".json"));
-  }
-  auto shape = parse_model_config(text, id + ".json");
-  shape.name = catalog_id;
   return shape;
 }
 
