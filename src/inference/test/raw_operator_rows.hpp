@@ -113,9 +113,10 @@ struct RawFamilies {
   std::vector<OperatorFamilyEntry> families;
   std::size_t host_bound = 0;  // rows of vllm's fp8_block GEMM, all left out
   std::size_t at_idle = 0;     // low utilisation at idle power, longer than a launch
+  double lowest_watts = 1e9;   // of any row with power
 };
 
-/// Lowest reading of any kernel, docs/model/operators.md#gate.
+/// Lowest reading of any GEMM, docs/model/operators.md#gate.
 inline double lowest_watts(std::string_view accelerator) {
   return accelerator == "h200" ? 126 : accelerator == "b200" ? 241 : 206;
 }
@@ -139,6 +140,8 @@ inline RawFamilies raw_families(const std::filesystem::path& file, Operator op,
   using Order = std::tuple<std::string, std::string, int, std::string>;
   std::map<Order, std::pair<OperatorFormat, std::vector<OperatorRow>>> by_format;
   for (const auto& raw : table.rows()) {
+    const double power = table.number(raw, "power");
+    result.lowest_watts = power > 0 ? std::min(result.lowest_watts, power) : result.lowest_watts;
     const auto format = table.format(raw);
     const auto rates = operator_rates(shipped_catalog().accelerator(accelerator, ""), format.dtype);
     if (!rates ||
@@ -150,7 +153,6 @@ inline RawFamilies raw_families(const std::filesystem::path& file, Operator op,
       continue;
     }
     OperatorRow row{table.shape(raw), seconds(table.number(raw, "latency") * 1e-3), std::nullopt};
-    const double power = table.number(raw, "power");
     if (is_at_idle_power(format, op, accelerator, *rates, row, power)) {
       ++result.at_idle;
       continue;
