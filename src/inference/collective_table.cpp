@@ -46,8 +46,10 @@ double figure_of(const catalog::Accelerator& accelerator, std::string_view name,
 }
 
 std::vector<TransferPoint> points_of(const CurveTable& table, const CsvRow& row) {
+  const auto curve = table.curve(row);
   std::vector<TransferPoint> points;
-  for (const auto& point : table.curve(row)) {
+  points.reserve(curve.size());
+  for (const auto& point : curve) {
     points.push_back({point.place, point.latency});
   }
   return points;
@@ -75,6 +77,7 @@ std::vector<CollectiveTable::FamilyEntry> read_families(const std::filesystem::p
     family.curves.push_back({gpus_of(table, row), points_of(table, row), {}});
   }
   std::vector<CollectiveTable::FamilyEntry> result;
+  result.reserve(families.size());
   for (auto& [key, family] : families) {
     result.push_back(
         {std::get<0>(key), std::get<1>(key),
@@ -98,6 +101,7 @@ std::vector<CollectiveTable::ExchangeEntry> read_exchanges(const std::filesystem
         .push_back({shape, points_of(table, row)});
   }
   std::vector<CollectiveTable::ExchangeEntry> result;
+  result.reserve(families.size());
   for (auto& [key, curves] : families) {
     const bool sends_per_expert = key[1].ends_with("_ll");
     result.push_back({key[0], key[1], key[2], key[3],

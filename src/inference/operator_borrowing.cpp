@@ -10,7 +10,6 @@ namespace perwatt::inference {
 
 namespace {
 
-constexpr std::size_t kMostNeighbours = 16;
 constexpr double kMostSquaredOctaves = 4;  // the gate: two octaves
 constexpr double kNearSquaredOctaves = 0.02;
 constexpr double kRidge = 1e-3;         // of the weights, on the slopes
@@ -58,42 +57,50 @@ class LocalFit {
 
 }  // namespace
 
-std::vector<OperatorFamily::Neighbour> OperatorFamily::neighbours(const Query& query,
-                                                                  const Site* unknown) const {
+std::size_t OperatorFamily::dimensions() const {
+  return op_ == Operator::moe ? kCoordinates : op_ == Operator::gemm ? 2 : 1;
+}
+
+OperatorFamily::Neighbours OperatorFamily::neighbours(const Query& query,
+                                                      const Site* unknown) const {
   const auto centre = coordinates_of(query.key);
-  std::vector<Neighbour> found;
+  const auto used = dimensions();
+  Neighbours found;
   for (const auto& site : sites_) {
     double squared = 0;
-    for (std::size_t i = 0; i < kCoordinates; ++i) {
+    for (std::size_t i = 0; i < used; ++i) {
       const double d = site.coordinates[i] - centre[i];
       squared += d * d;
     }
-    if (&site != unknown && squared <= kMostSquaredOctaves) {
-      found.push_back({squared, &site});
+    const bool is_full = found.count == found.nearest.size();
+    if (&site == unknown || squared > kMostSquaredOctaves ||
+        (is_full && squared >= found.nearest.back().squared_octaves)) {
+      continue;
     }
+    // Insert by distance; of equals the first site stays ahead.
+    auto at = is_full ? found.count - 1 : found.count++;
+    for (; at > 0 && found.nearest[at - 1].squared_octaves > squared; --at) {
+      found.nearest[at] = found.nearest[at - 1];
+    }
+    found.nearest[at] = {squared, &site};
   }
-  const auto nearer = [](const Neighbour& a, const Neighbour& b) {
-    return a.squared_octaves < b.squared_octaves ||
-           (a.squared_octaves == b.squared_octaves && a.site < b.site);
-  };
-  const auto count = std::min(found.size(), kMostNeighbours);
-  std::partial_sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count), found.end(),
-                    nearer);
-  found.resize(count);
   return found;
 }
 
 std::optional<OperatorFamily::Reading> OperatorFamily::borrowed(const Query& query,
                                                                 const Unknown& unknown) const {
   const auto centre = coordinates_of(query.key);
-  const std::size_t dimensions = op_ == Operator::moe ? 5 : op_ == Operator::gemm ? 2 : 1;
-  LocalFit fit{dimensions + 1};
+  const auto used = dimensions();
+  LocalFit fit{used + 1};
   Reading result{0, 0, 0, OperatorRelation::borrowed, 0};
   double least = 0;
   double most = 0;
   double weight_of_watts = 0;
   std::size_t count = 0;
-  for (const auto& [squared, site] : neighbours(query, unknown.site)) {
+  const auto near = neighbours(query, unknown.site);
+  for (std::size_t i = 0; i < near.count; ++i) {
+    const double squared = near.nearest[i].squared_octaves;
+    const auto* site = near.nearest[i].site;
     Query there = query;
     there.key = site->key;
     if (op_ == Operator::context_attention) {
@@ -107,8 +114,8 @@ std::optional<OperatorFamily::Reading> OperatorFamily::borrowed(const Query& que
     const double value = std::log((light + floor_seconds_) / reading->seconds);
     const double weight = 1 / ((squared + kNearSquaredOctaves) * (squared + kNearSquaredOctaves));
     std::array<double, kMostTerms> basis{1};
-    for (std::size_t i = 0; i < dimensions; ++i) {
-      basis[i + 1] = site->coordinates[i] - centre[i];
+    for (std::size_t c = 0; c < used; ++c) {
+      basis[c + 1] = site->coordinates[c] - centre[c];
     }
     fit.add(basis, value, weight);
     least = count == 0 ? value : std::min(least, value);

@@ -75,15 +75,15 @@ OperatorFamily::OperatorFamily(Operator op, OperatorFormat format, OperatorRates
     }
     auto& lines = sites_.back().lines;
     if (lines.empty() || lines.back().level != query.level) {
-      lines.push_back({query.level, {}});
+      lines.push_back({query.level, std::log2(query.level), {}});
     }
     auto& curves = lines.back().curves;
     if (curves.empty() || curves.back().split != query.split) {
       curves.push_back({query.split, {}});
     }
     auto& nodes = curves.back().nodes;
-    const Node node{query.place, axis_of(query.place), in_seconds(row->latency),
-                    row->power ? in_watts(*row->power) : 0.0};
+    const Node node{query.place, std::log2(query.place), axis_of(query.place),
+                    in_seconds(row->latency), row->power ? in_watts(*row->power) : 0.0};
     if (!nodes.empty() && nodes.back().place == query.place) {
       nodes.back() = node;
     } else {

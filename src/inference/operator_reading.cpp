@@ -180,29 +180,50 @@ std::optional<OperatorFamily::Reading> OperatorFamily::between_lines(const Site&
       std::hypot(across, std::max(low->octaves, high->octaves)), OperatorRelation::interpolated, 0};
 }
 
+std::array<const OperatorFamily::Node*, 4> OperatorFamily::nodes_near(const Curve& curve,
+                                                                      double place) {
+  const auto& nodes = curve.nodes;
+  const auto at = std::lower_bound(nodes.begin(), nodes.end(), place,
+                                   [](const Node& node, double p) { return node.place < p; });
+  const auto index = static_cast<std::size_t>(at - nodes.begin());
+  std::array<const Node*, 4> result{};
+  for (std::size_t i = 0; i < result.size(); ++i) {  // two on either side: one may be unknown
+    if (index + i >= 2 && index + i - 2 < nodes.size()) {
+      result[i] = &nodes[index + i - 2];
+    }
+  }
+  return result;
+}
+
 std::optional<OperatorFamily::Reading> OperatorFamily::beyond(const Site& site, const Query& query,
                                                               const Node* unknown) const {
   const Node* nearest = nullptr;
   double distance = 0;
   Query there = query;
+  const double log_level = std::log2(query.level);
+  const double log_place = std::log2(query.place);
   for (const auto& line : site.lines) {
-    const double across = std::log2(query.level / line.level);
-    if (across > kMostOctavesUp || -across > kMostOctavesDown) {
+    const double across = log_level - line.log_level;
+    if (across > kMostOctavesUp || -across > kMostOctavesDown ||
+        (nearest != nullptr && std::abs(across) >= distance)) {
       continue;
     }
     for (const auto& curve : line.curves) {
-      for (const auto& node : curve.nodes) {
-        const double along = std::log2(query.place / node.place);
+      for (const auto* node : nodes_near(curve, query.place)) {
+        if (node == nullptr || node == unknown) {
+          continue;
+        }
+        const double along = log_place - node->log_place;
         const double total = std::abs(across) + std::abs(along);
-        if (&node == unknown || along > kMostOctavesUp || -along > kMostOctavesDown ||
+        if (along > kMostOctavesUp || -along > kMostOctavesDown ||
             (nearest != nullptr && total >= distance)) {
           continue;
         }
-        nearest = &node;
+        nearest = node;
         distance = total;
         there.level = line.level;
         there.split = curve.split;
-        there.place = node.place;
+        there.place = node->place;
       }
     }
   }

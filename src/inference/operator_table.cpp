@@ -127,6 +127,7 @@ std::vector<OperatorFamilyEntry> parse_operator_rows(Operator op, std::string_vi
     }
   }
   std::vector<OperatorFamilyEntry> result;
+  result.reserve(families.size());
   for (auto& [order, family] : families) {
     result.push_back({std::get<0>(order), std::get<1>(order),
                       OperatorFamily{op, family.format, family.rates, std::move(family.rows)}});

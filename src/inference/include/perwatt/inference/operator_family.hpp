@@ -95,7 +95,8 @@ class OperatorFamily {
 
   struct Node {
     double place;
-    double axis;  // place to the power in which latency is nearly linear
+    double log_place;  // log2
+    double axis;       // place to the power in which latency is nearly linear
     double seconds;
     double watts;  // 0: none
   };
@@ -107,6 +108,7 @@ class OperatorFamily {
 
   struct Line {
     double level;
+    double log_level;  // log2
     std::vector<Curve> curves;
   };
 
@@ -137,8 +139,13 @@ class OperatorFamily {
   };
 
   struct Neighbour {
-    double squared_octaves;
-    const Site* site;
+    double squared_octaves = 0;
+    const Site* site = nullptr;
+  };
+
+  struct Neighbours {
+    std::array<Neighbour, 9> nearest;  // by distance
+    std::size_t count = 0;
   };
 
   [[nodiscard]] Query query_of(const OperatorShape& shape) const;
@@ -159,9 +166,11 @@ class OperatorFamily {
                                                const Node* unknown) const;
   [[nodiscard]] std::optional<Reading> between_lines(const Site& site, const Query& query,
                                                      const Node* unknown) const;
+  [[nodiscard]] static std::array<const Node*, 4> nodes_near(const Curve& curve, double place);
   [[nodiscard]] std::optional<Reading> beyond(const Site& site, const Query& query,
                                               const Node* unknown) const;
-  [[nodiscard]] std::vector<Neighbour> neighbours(const Query& query, const Site* unknown) const;
+  [[nodiscard]] std::size_t dimensions() const;
+  [[nodiscard]] Neighbours neighbours(const Query& query, const Site* unknown) const;
   [[nodiscard]] std::optional<Reading> borrowed(const Query& query, const Unknown& unknown) const;
   [[nodiscard]] Result<OperatorEstimate> answer(const Query& query, const Unknown& unknown) const;
 
