@@ -308,5 +308,77 @@ TEST(OperatorFacts, SaturatedGemmsSitAtTheCap) {
   }
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+TEST(OperatorFacts, MemoryBoundGemmsOfH200ReachItsBandwidth) {
+  std::vector<double> rates;
+  for (const auto& row : h200_gemm().rows()) {
+    const auto& shape = std::get<GemmShape>(row.shape);
+    if (shape.m <= 32 && 2 * shape.n * shape.k > 200e6) {
+      rates.push_back(2 * shape.n * shape.k / in_seconds(row.latency));
+    }
+  }
+  ASSERT_GT(rates.size(), 20U);
+  EXPECT_NEAR(median(rates) / 4.089e12, 1, 0.05);
+}
+
+TEST(OperatorFacts, NoDecodeReadsACacheThatDoesNotFitTheChipFasterThanMemory) {
+  std::size_t large = 0;
+  for (const auto& entry : shipped_operators().families()) {
+    if (entry.family.op() != Operator::generation_attention) {
+      continue;
+    }
+    double most = 0;
+    for (const auto& row : entry.family.rows()) {
+      const auto work = operator_work(entry.family.op(), entry.family.format(), row.shape);
+      if (work.bytes > 300e6) {
+        most = std::max(
+            most, work.bytes / in_seconds(row.latency) / entry.family.rates().bytes_per_second);
+        ++large;
+      }
+    }
+    EXPECT_LE(most, 1) << entry.accelerator << " " << entry.engine;
+    EXPECT_GE(most, 0.5) << entry.accelerator << " " << entry.engine;
+  }
+  EXPECT_GT(large, 500U);
+}
+
+/// Decode attention of 0.3 ms and more: the fastest quarter of the rows that have power.
+TEST(OperatorFacts, LongDecodeKernelsDrawWhatTheFactsSay) {
+  const struct {
+    const char* accelerator;
+    double bytes_per_second;
+    double watts;
+  } facts[] = {{"h200", 4.18e12, 575}, {"b200", 7.06e12, 718}, {"gb200", 7.4e12, 766}};
+
+  for (const auto& fact : facts) {
+    std::vector<std::pair<double, double>> rows;
+    for (const auto& entry : shipped_operators().families()) {
+      if (entry.family.op() != Operator::generation_attention ||
+          entry.accelerator != fact.accelerator) {
+        continue;
+      }
+      for (const auto& row : entry.family.rows()) {
+        if (row.power) {
+          const auto work = operator_work(entry.family.op(), entry.family.format(), row.shape);
+          rows.emplace_back(work.bytes / in_seconds(row.latency), in_watts(*row.power));
+        }
+      }
+    }
+    std::sort(rows.rbegin(), rows.rend());
+    rows.resize(rows.size() / 4);
+    ASSERT_GE(rows.size(), 8U) << fact.accelerator;
+    std::vector<double> powers;
+    for (const auto& row : rows) {
+      powers.push_back(row.second);
+    }
+    EXPECT_NEAR(rows[rows.size() / 2].first / fact.bytes_per_second, 1, 0.1) << fact.accelerator;
+    EXPECT_NEAR(median(powers) / fact.watts, 1, 0.15) << fact.accelerator;
+  }
+}
+
 }  // namespace
 }  // namespace perwatt::inference
