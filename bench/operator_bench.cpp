@@ -7,7 +7,7 @@
 
 namespace {
 
-using perwatt::inference::AttentionShape;
+using perwatt::inference::AttentionKernelShape;
 using perwatt::inference::GemmShape;
 using perwatt::inference::Operator;
 using perwatt::inference::OperatorFamily;
@@ -49,7 +49,7 @@ int main() {
   for (int m = 1; m < 8000; m += 3) {
     known.emplace_back(GemmShape{static_cast<double>(m), 4096, 4096});
     unknown.emplace_back(GemmShape{static_cast<double>(m), 4608, 3840});
-    tokens.emplace_back(AttentionShape{m % 200 + 1.0, 10.0 * m + 1, 32, 8});
+    tokens.emplace_back(AttentionKernelShape{m % 200 + 1.0, 10.0 * m + 1, 32, 8});
   }
   report("gemm, measured (n, k)", *gemm, known);
   report("gemm, borrowed (n, k)", *gemm, unknown);

@@ -20,6 +20,12 @@ double attention_biases(const ConfigNode& config, const ModelShape& shape,
              : 0;
 }
 
+/// The key of the dense width is asked for only where a layer is dense.
+FeedForward dense_or_experts(bool is_dense, const ConfigNode& config, std::string_view width_key,
+                             const ExpertFeedForward& experts) {
+  return is_dense ? FeedForward{DenseFeedForward{config.size(width_key)}} : FeedForward{experts};
+}
+
 ModelShape read_mixtral(const TextConfig& config) {
   auto shape = read_trunk(config, false);
   auto heads = read_heads(config.text);
@@ -47,10 +53,7 @@ ModelShape read_qwen3_moe(const TextConfig& config) {
     const bool is_dense =
         (layer + 1) % step != 0 ||
         std::find(dense_layers.begin(), dense_layers.end(), layer) != dense_layers.end();
-    add_layer(shape, {1, heads,
-                      is_dense ? FeedForward{DenseFeedForward{text.size("intermediate_size")}}
-                               : FeedForward{moe},
-                      small});
+    add_layer(shape, {1, heads, dense_or_experts(is_dense, text, "intermediate_size", moe), small});
   }
   return shape;
 }
@@ -127,10 +130,9 @@ ModelShape read_minimax_m3(const TextConfig& config) {
       small += 2.0 * indexer.head_dim;
     }
     const bool is_dense = has_experts[layer] == 0;
-    add_layer(shape, {1, attention,
-                      is_dense ? FeedForward{DenseFeedForward{text.size("dense_intermediate_size")}}
-                               : FeedForward{moe},
-                      small + (is_dense ? 0 : moe.experts)});
+    add_layer(shape,
+              {1, attention, dense_or_experts(is_dense, text, "dense_intermediate_size", moe),
+               small + (is_dense ? 0 : moe.experts)});
   }
   shape.mtp_layers = text.count_or("num_mtp_modules", 0);
   return shape;
@@ -189,9 +191,7 @@ ModelShape read_llama4(const TextConfig& config) {
         text.has("moe_layers")
             ? std::find(expert_layers.begin(), expert_layers.end(), layer) == expert_layers.end()
             : (layer + 1) % step != 0;
-    add_layer(shape, {1, attention,
-                      is_dense ? FeedForward{DenseFeedForward{text.size("intermediate_size_mlp")}}
-                               : FeedForward{moe},
+    add_layer(shape, {1, attention, dense_or_experts(is_dense, text, "intermediate_size_mlp", moe),
                       small});
   }
   return shape;

@@ -98,7 +98,7 @@ OperatorFamily::Query OperatorFamily::query_of(const OperatorShape& shape) const
     return {{s->n, s->k}, 1, 1, s->m};
   }
   const bool attends = op_ == Operator::context_attention || op_ == Operator::generation_attention;
-  if (const auto* s = std::get_if<AttentionShape>(&shape); s != nullptr && attends) {
+  if (const auto* s = std::get_if<AttentionKernelShape>(&shape); s != nullptr && attends) {
     check_positive(std::array{s->batch, s->sequence, s->heads, s->kv_heads}, op_);
     return {{s->heads / s->kv_heads}, s->batch * s->kv_heads, s->kv_heads, s->sequence};
   }
@@ -133,8 +133,8 @@ OperatorShape OperatorFamily::shape_of(const Query& query) const {
       return GemmShape{query.place, key[0], key[1]};
     case Operator::context_attention:
     case Operator::generation_attention:
-      return AttentionShape{query.level / query.split, query.place, key[0] * query.split,
-                            query.split};
+      return AttentionKernelShape{query.level / query.split, query.place, key[0] * query.split,
+                                  query.split};
     case Operator::context_mla:
     case Operator::generation_mla:
     case Operator::mla_context_module:

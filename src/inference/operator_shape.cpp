@@ -56,7 +56,8 @@ OperatorWork gemm_work(const OperatorFormat& format, const GemmShape& s) {
   return {2 * s.m * s.n * s.k, (s.m * s.k + s.n * s.k) * weight + kActivationBytes * s.m * s.n};
 }
 
-OperatorWork attention_work(Operator op, const OperatorFormat& format, const AttentionShape& s) {
+OperatorWork attention_work(Operator op, const OperatorFormat& format,
+                            const AttentionKernelShape& s) {
   const bool is_context = op == Operator::context_attention;
   const double queries = is_context ? s.sequence : 1;
   const double pairs = is_context ? s.sequence * s.sequence / 2 : s.sequence;
@@ -134,7 +135,7 @@ OperatorWork operator_work(Operator op, const OperatorFormat& format, const Oper
       return gemm_work(format, std::get<GemmShape>(shape));
     case Operator::context_attention:
     case Operator::generation_attention:
-      return attention_work(op, format, std::get<AttentionShape>(shape));
+      return attention_work(op, format, std::get<AttentionKernelShape>(shape));
     case Operator::context_mla:
     case Operator::generation_mla:
       return mla_work(op, format.dtype, std::get<MlaShape>(shape));

@@ -56,7 +56,7 @@ OperatorShape shape_of(Operator op, const CurveTable& table, const CsvRow& row) 
       return GemmShape{1, size("n"), size("k")};
     case Operator::context_attention:
     case Operator::generation_attention:
-      return AttentionShape{size("batch"), 1, size("heads"), size("kv_heads")};
+      return AttentionKernelShape{size("batch"), 1, size("heads"), size("kv_heads")};
     case Operator::context_mla:
     case Operator::generation_mla:
     case Operator::mla_context_module:
@@ -76,7 +76,7 @@ struct SetPlace {
 
   void operator()(GemmShape& s) const { s.m = place; }
 
-  void operator()(AttentionShape& s) const { s.sequence = place; }
+  void operator()(AttentionKernelShape& s) const { s.sequence = place; }
 
   void operator()(MlaShape& s) const { s.sequence = place; }
 

@@ -68,12 +68,12 @@ class LoadRunner final : public net::StreamObserver {
   void on_sent(net::StreamId id, Instant at) override { readers_.at(id).on_sent(at); }
 
   void on_head(net::StreamId id, const net::ResponseHead& head, Instant at) override {
-    note_lag(at);
+    note_late(&Lateness::lag, at, client_.ready_since());
     readers_.at(id).on_head(head);
   }
 
   void on_body(net::StreamId id, std::string_view bytes, Instant at) override {
-    note_lag(at);
+    note_late(&Lateness::lag, at, client_.ready_since());
     auto& reader = readers_.at(id);
     const bool had_content = reader.record().content_chunks > 0;
     reader.on_body(bytes, at, parser_, counter_, whole_);
@@ -252,7 +252,7 @@ class LoadRunner final : public net::StreamObserver {
     change_under_way(1, Instant::now());
     const auto id = client_.post(plan_.path, planned.body, planned.headers);
     if (!was_held_back) {
-      note_schedule_error(Instant::now(), intended);
+      note_late(&Lateness::schedule_error, Instant::now(), intended);
     }
     readers_.try_emplace(id, std::move(record), planned.wants_text, plan_.keep_gaps);
     if (is_first_of_user) {
@@ -416,18 +416,11 @@ class LoadRunner final : public net::StreamObserver {
     LogHistogram schedule_error;
   };
 
-  void note_lag(Instant at) {
-    const Seconds lag = at - client_.ready_since();
-    lateness_whole_.lag.add(lag);
+  /// What happened at `at` and should have happened at `due`.
+  void note_late(LogHistogram Lateness::*kind, Instant at, Instant due) {
+    (lateness_whole_.*kind).add(at - due);
     if (counter_.holds(at)) {
-      lateness_.lag.add(lag);
-    }
-  }
-
-  void note_schedule_error(Instant at, Instant intended) {
-    lateness_whole_.schedule_error.add(at - intended);
-    if (counter_.holds(at)) {
-      lateness_.schedule_error.add(at - intended);
+      (lateness_.*kind).add(at - due);
     }
   }
 

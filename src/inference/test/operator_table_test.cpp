@@ -88,7 +88,7 @@ OperatorShape any_shape(Operator op) {
     case Operator::context_attention:
     case Operator::generation_attention: {
       const double kv_heads = size(0, 6);
-      return AttentionShape{size(0, 12), size(0, 18), kv_heads * size(0, 6), kv_heads};
+      return AttentionKernelShape{size(0, 12), size(0, 18), kv_heads * size(0, 6), kv_heads};
     }
     case Operator::context_mla:
     case Operator::generation_mla:
@@ -156,7 +156,7 @@ TEST(OperatorTable, AMissInsteadOfAnInvention) {
 TEST(OperatorTable, WhatWasNotMeasuredIsListed) {
   const auto head =
       shipped_operators().estimate("h200", "vllm", Operator::generation_attention,
-                                   {"bf16", "bf16", 96, ""}, AttentionShape{8, 1024, 32, 8});
+                                   {"bf16", "bf16", 96, ""}, AttentionKernelShape{8, 1024, 32, 8});
   ASSERT_FALSE(head.ok());
   EXPECT_THAT(head.reason(), HasSubstr("head 128"));
   const auto none = shipped_operators().estimate("mi355x", "vllm", Operator::gemm,

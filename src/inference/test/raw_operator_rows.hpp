@@ -84,8 +84,8 @@ class RawTable {
       case Operator::generation_attention: {
         const double heads = number(row, "num_heads");
         const double kv_heads = number(row, "num_key_value_heads");
-        return AttentionShape{number(row, "batch_size"), sequence, heads,
-                              kv_heads > 0 ? kv_heads : heads};
+        return AttentionKernelShape{number(row, "batch_size"), sequence, heads,
+                                    kv_heads > 0 ? kv_heads : heads};
       }
       case Operator::context_mla:
       case Operator::generation_mla:

@@ -36,7 +36,7 @@ struct GemmShape {
 
 /// Heads are those of one GPU. `sequence` is the number of new tokens of each sequence (context) or
 /// the length of the cache with the new token (generation).
-struct AttentionShape {
+struct AttentionKernelShape {
   double batch = 0;
   double sequence = 0;
   double heads = 0;
@@ -66,7 +66,8 @@ struct MoeShape {
   double expert_parallel = 1;
 };
 
-using OperatorShape = std::variant<GemmShape, AttentionShape, MlaShape, MlaBmmShape, MoeShape>;
+using OperatorShape =
+    std::variant<GemmShape, AttentionKernelShape, MlaShape, MlaBmmShape, MoeShape>;
 
 /// Number formats and what else sets tables of one operator apart. Empty where it does not apply.
 struct OperatorFormat {
