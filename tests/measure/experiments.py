@@ -66,10 +66,11 @@ def a_cost_is_shown():
 @check
 def equals_show_nothing():
     with server(0.6) as a, server(0.6) as b:
-        comparison = compare(a, b, "--max-pairs", 6)["comparison"]
-        assert comparison["verdict"] not in ("saves", "costs"), comparison
-        ratio = comparison["joules_per_output_token_ratio"]
-        assert ratio["ci_low"] < 1 < ratio["ci_high"], ratio
+        # The rule allows 5 % of verdicts about nothing (comparison_test.cpp simulates them); none of 3 %.
+        comparison = compare(a, b, "--max-pairs", 6, "--smallest-effect", 0.03)["comparison"]
+        assert comparison["verdict"] == "not_shown", comparison
+        assert comparison["reason"] in ("effect_too_small", "interval_holds_one"), comparison
+        near(comparison["joules_per_output_token_ratio"]["value"], 1, 0.03, "ratio")
 
 
 def questions():
