@@ -1,5 +1,6 @@
 // perwatt frontier: systems side by side for one model and workload under an SLO.
 #include "json_values.hpp"
+#include "modelled_frontier.hpp"
 #include "table.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
@@ -31,6 +32,7 @@ struct FrontierOptions {
   bool by_engine = false;
   std::string compare;
   bool json = false;
+  ModelledFrontierOptions modelled;
 };
 
 constexpr int kMostTokens = 10000000;
@@ -472,6 +474,7 @@ void add_frontier_verb(CLI::App& app) {
   verb->add_option("--compare", options->compare,
                    "Two accelerators, ratio over interactivity: gb300,h100 or gb300:fp4,h200:fp8");
   verb->add_flag("--json", options->json, "Print JSON");
+  add_modelled_frontier_options(*verb, options->modelled);
   add_catalog_option(*verb, options->data);
   add_points_option(*verb, options->data);
   verb->footer(
@@ -479,8 +482,24 @@ void add_frontier_verb(CLI::App& app) {
       "  perwatt frontier --model deepseek-r1 --isl 8192 --osl 1024 --min-interactivity 50tok/s\n"
       "  perwatt frontier --model deepseek-r1 --isl 8192 --osl 1024 --min-interactivity 50tok/s "
       "--compare gb300,h100\n"
-      "  perwatt frontier --model llama-3.1-70b --task lm-arena-chat");
-  verb->callback([options] { run(*options); });
+      "  perwatt frontier --model llama-3.1-70b --task lm-arena-chat\n"
+      "  perwatt frontier --model qwen3-32b --accelerator h200 --gpus 32 --precision fp8 --engine "
+      "trtllm --isl 4000 --osl 1000 --max-ttft 1s --max-tpot 20ms --explain\n"
+      "  perwatt frontier --model qwen3-32b --accelerator h200 --gpus 8 --isl 4000 --osl 1000 "
+      "--serving aggregated --json");
+  verb->callback([options] {
+    auto& modelled = options->modelled;
+    if (modelled.accelerator.empty()) {
+      run(*options);
+      return;
+    }
+    modelled.model = options->model;
+    modelled.isl_tokens = options->isl_tokens;
+    modelled.osl_tokens = options->osl_tokens;
+    modelled.max_ttft = options->max_ttft;
+    modelled.json = options->json;
+    run_modelled_frontier(modelled, options->data);
+  });
 }
 
 }  // namespace perwatt::cli

@@ -58,6 +58,8 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     perwatt::cli::add_plan_verb(app);
     perwatt::cli::add_frontier_verb(app);
+    perwatt::cli::add_validate_verb(app);
+    perwatt::cli::add_calibrate_verb(app);
     perwatt::cli::add_measure_verb(app);
     perwatt::cli::add_catalog_verb(app);
     perwatt::cli::add_import_verb(app);

@@ -23,6 +23,8 @@ void add_catalog_verb(CLI::App& app);
 void add_import_verb(CLI::App& app);
 void add_measure_verb(CLI::App& app);
 void add_report_verb(CLI::App& app);
+void add_validate_verb(CLI::App& app);
+void add_calibrate_verb(CLI::App& app);
 
 /// import weather: under the import verb.
 void add_import_weather(CLI::App& import_verb);

@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,11 @@ class Program:
 
     def clear(self):
         for file in self.scratch.iterdir():
-            if not file.is_symlink():
+            if file.is_symlink():
+                continue
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
                 file.unlink()
 
 

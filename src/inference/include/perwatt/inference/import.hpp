@@ -31,4 +31,13 @@ using ProgressSink = std::function<void(double)>;
 [[nodiscard]] PointTable import_mlenergy(std::string_view json, const std::string& name,
                                          const catalog::Catalog& catalog);
 
+/// Whether a CSV text has the columns of AIConfigurator's table of measured latencies.
+[[nodiscard]] bool is_serving_latency(std::string_view text);
+
+/// That table (TTFT and TPOT of single deployments). The load is its batch size times
+/// attention data parallelism, else the "silicon_concurrency" it names; rows have no rate and no
+/// power, so they serve calibration and validation only.
+[[nodiscard]] PointTable import_serving_latency(std::string_view csv, const std::string& name,
+                                                const catalog::Catalog& catalog);
+
 }  // namespace perwatt::inference

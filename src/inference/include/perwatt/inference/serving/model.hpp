@@ -1,0 +1,79 @@
+// Steady state of a deployment under load: rates, latencies and watts.
+#pragma once
+
+#include <variant>
+
+#include "perwatt/base/units.hpp"
+#include "perwatt/inference/serving/step.hpp"
+
+namespace perwatt::inference::serving {
+
+/// Per GPU of the deployment where it says so; before any correction by measured relatives.
+struct Prediction {
+  double requests_per_second = 0;  // of the deployment
+  TokensPerSecond output_per_gpu;
+  Seconds tpot;
+  Seconds ttft;                   // median
+  double sequences = 0;           // decoded at once on an instance
+  double most_sequences = 0;      // that fit its KV memory
+  double prefill_busy_ratio = 0;  // of the prefill pool's capacity, or of the instance's time
+  Seconds step;
+  Seconds operators;  // of the step
+  Seconds prompt;     // prefill of one prompt
+};
+
+/// Utilisations that power depends on, means over all GPUs of a deployment and over time.
+struct Utilisation {
+  double busy_ratio = 0;                // time in operators
+  double serving_ratio = 0;             // time in steps and prefills
+  double memory_ratio = 0;              // HBM bytes/s of the data sheet's
+  double dequantised_memory_ratio = 0;  // of them, 4-bit weights widened for want of units
+  double bf16_ratio = 0;                // FLOP/s of the bf16 peak
+  double fp8_ratio = 0;                 // FLOP/s of 8-bit units, of the bf16 peak
+  double fp4_ratio = 0;
+};
+
+/// Mean board power of GPUs so used, at their own cap and clock: concave in use, and bent below the
+/// board's limit. docs/model/serving.md#power.
+[[nodiscard]] Watts gpu_power(const Utilisation& utilisation, Watts tdp,
+                              const AcceleratorPowerValues& accelerator, const PowerValues& shared);
+
+class ServingModel {
+ public:
+  /// All three must outlive the model. REQUIRES: layout_problem() is empty for both instances.
+  ServingModel(const Setup& setup, const ServingWork& work, const CoefficientsOfOne& coefficients);
+
+  /// Whether weights and one sequence fit the memory.
+  [[nodiscard]] bool fits() const;
+
+  /// A closed-loop client that keeps `concurrency` requests in the deployment, its start and end
+  /// included, as public benchmarks run it. REQUIRES: concurrency > 0.
+  [[nodiscard]] Prediction closed_loop(double concurrency) const;
+
+  /// `sequences` decoded at once on every instance, prefills taking their share; the concurrency
+  /// that leads there is not asked. REQUIRES: sequences > 0.
+  [[nodiscard]] Prediction at_batch(double sequences) const;
+
+  [[nodiscard]] Utilisation utilisation(const Prediction& prediction,
+                                        double requests_per_second) const;
+
+  /// Median time to the first token when `concurrency` requests are kept in the deployment.
+  [[nodiscard]] Seconds first_token(const Prediction& prediction, double concurrency) const;
+
+  [[nodiscard]] const ServingWork& work() const { return *work_; }
+
+  [[nodiscard]] const StepModel& steps() const { return steps_; }
+
+ private:
+  [[nodiscard]] double tpot(double step_seconds, double sequences) const;
+  [[nodiscard]] Prediction steady_state(double sequences) const;
+  void complete(Prediction& result, double concurrency) const;
+
+  const Setup* setup_;
+  const ServingWork* work_;
+  const CoefficientsOfOne* coefficients_;
+  StepModel steps_;
+  double most_sequences_ = 0;
+};
+
+}  // namespace perwatt::inference::serving

@@ -1,0 +1,274 @@
+#include "perwatt/inference/serving/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace perwatt::inference::serving {
+
+namespace {
+
+constexpr double kLoadStep = 1.26;  // three loads to an octave
+constexpr double kMostLoadOfMemory = 1.5;
+constexpr double kMostLoad = 16384;
+constexpr int kMostDecodeInstances = 6;  // of one copy: larger pools are copies of small ones
+
+/// Corrections of one deployment by load, so that relatives are asked at octaves only.
+class ShiftByLoad {
+ public:
+  ShiftByLoad(const Borrowing& borrowing, Traits traits) {
+    for (std::size_t i = 0; i < kOctaves; ++i) {
+      traits.log2_concurrency = static_cast<double>(i);
+      shifts_[i] = borrowing.shift(traits);
+    }
+  }
+
+  [[nodiscard]] double at(double log2_load) const {
+    const double bounded = std::clamp(log2_load, 0.0, static_cast<double>(kOctaves - 1));
+    const auto low = std::min(static_cast<std::size_t>(bounded), kOctaves - 2);
+    const double share = bounded - static_cast<double>(low);
+    return shifts_[low] + share * (shifts_[low + 1] - shifts_[low]);
+  }
+
+ private:
+  static constexpr std::size_t kOctaves = 16;
+  std::array<double, kOctaves> shifts_{};
+};
+
+struct Corrections {
+  Corrections(const Calibration& calibration, const Traits& traits)
+      : throughput{calibration.of(Metric::throughput), traits},
+        tpot{calibration.of(Metric::tpot), traits},
+        ttft{calibration.of(Metric::ttft), traits},
+        power{calibration.of(Metric::power), traits} {}
+
+  ShiftByLoad throughput;
+  ShiftByLoad tpot;
+  ShiftByLoad ttft;
+  ShiftByLoad power;
+};
+
+/// Ways to split the model over GPUs that it can run on.
+std::vector<Instance> instances_of(const SearchQuery& query, SearchResult& result) {
+  const ModelShape& model = *query.setup.model;
+  std::vector<Instance> candidates;
+  for (int gpus = 1; gpus <= query.max_gpus; gpus *= 2) {
+    candidates.push_back({gpus, 1, 1});
+    if (model.has_experts() && gpus > 1) {
+      candidates.push_back({gpus, 1, gpus});
+      candidates.push_back({gpus, gpus, gpus});
+    }
+  }
+  std::vector<Instance> possible;
+  for (const auto& instance : candidates) {
+    const auto problem = layout_problem(instance, model, query.setup.hardware);
+    if (problem.empty()) {
+      possible.push_back(instance);
+    } else {
+      ++result.refused[problem];
+    }
+  }
+  return possible;
+}
+
+ServingLayout aggregated(const Instance& instance) {
+  ServingLayout layout;
+  layout.num_gpus = instance.gpus;
+  layout.decode = {instance, 1, instance.gpus};
+  layout.prefill = layout.decode;
+  return layout;
+}
+
+ServingLayout pools(const Instance& prefill, int prefills, const Instance& decode, int decodes) {
+  ServingLayout layout;
+  layout.mode = Serving::disaggregated;
+  layout.prefill = {prefill, prefills, prefills * prefill.gpus};
+  layout.decode = {decode, decodes, decodes * decode.gpus};
+  layout.num_gpus = layout.prefill.gpus + layout.decode.gpus;
+  return layout;
+}
+
+/// Tries layouts and keeps what is worth keeping.
+class Searcher {
+ public:
+  Searcher(const SearchQuery& query, const Calibration& calibration, std::string precision,
+           SearchResult& result)
+      : query_{query},
+        calibration_{calibration},
+        precision_{std::move(precision)},
+        coefficients_{calibration.coefficients.of(query.setup.hardware.accelerator,
+                                                  query.setup.hardware.vendor)},
+        result_{result} {}
+
+  void try_aggregated(const Instance& instance) {
+    Setup setup = query_.setup;
+    setup.layout = aggregated(instance);
+    const ServingWork work = count_work(setup);
+    const ServingModel model{setup, work, coefficients_};
+    if (!fits(model)) {
+      return;
+    }
+    ++result_.layouts;
+    const double most = std::min(kMostLoad, kMostLoadOfMemory * model.at_batch(1).most_sequences);
+    for (double load = 1; load <= most; load = next(load)) {
+      take(setup, model.closed_loop(load), load);
+    }
+  }
+
+  /// Pools whose sizes match at some load: the prefill pool one instance short of what the decode
+  /// pool takes, or just enough.
+  void try_pools(const Instance& prefill, const Instance& decode) {
+    Setup setup = query_.setup;
+    setup.layout = pools(prefill, 1, decode, 1);
+    if (setup.layout.num_gpus > query_.max_gpus) {
+      return;
+    }
+    const ServingWork work = count_work(setup);
+    const ServingModel one{setup, work, coefficients_};
+    if (!fits(one)) {
+      return;
+    }
+    const auto& prompt = one.steps().prefill();
+    const double most = std::min(kMostLoad, kMostLoadOfMemory * one.at_batch(1).most_sequences);
+    for (double load = 1; load <= most; load = next(load)) {
+      // What one decode instance asks of the prefill pool.
+      const double asked =
+          one.at_batch(std::min(load, one.at_batch(1).most_sequences)).requests_per_second *
+          prompt.seconds();
+      for (int decodes = 1; decodes <= kMostDecodeInstances; ++decodes) {
+        const int enough = static_cast<int>(std::ceil(decodes * asked));
+        for (const int prefills : {enough - 1, enough}) {
+          if (prefills < 1 || std::gcd(prefills, decodes) > 1) {
+            continue;
+          }
+          setup.layout = pools(prefill, prefills, decode, decodes);
+          if (setup.layout.num_gpus > query_.max_gpus) {
+            continue;
+          }
+          ++result_.layouts;
+          const ServingModel model{setup, work, coefficients_};
+          take(setup, model.closed_loop(load * decodes), load * decodes);
+        }
+      }
+    }
+  }
+
+  /// What no other one beats in TPOT and rate, with its power.
+  void finish() {
+    std::sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+      return a.tpot != b.tpot ? a.tpot < b.tpot : a.output_per_gpu > b.output_per_gpu;
+    });
+    TokensPerSecond best;
+    for (const auto& one : found_) {
+      if (one.output_per_gpu > best) {
+        best = one.output_per_gpu;
+        result_.frontier.push_back(one);
+      }
+    }
+    for (auto& one : result_.frontier) {
+      set_power(one);
+    }
+    for (auto* best_of : {&result_.best_aggregated, &result_.best_disaggregated}) {
+      if (*best_of) {
+        set_power(**best_of);
+      }
+    }
+  }
+
+ private:
+  static double next(double load) { return std::max(load + 1, std::round(load * kLoadStep)); }
+
+  bool fits(const ServingModel& model) {
+    if (!model.fits()) {
+      ++result_.refused["weights and one sequence do not fit the memory"];
+      return false;
+    }
+    return true;
+  }
+
+  /// Of deployments that relatives cannot tell apart but by load.
+  const Corrections& corrections_of(const Setup& setup) {
+    const auto key = std::pair{setup.layout.mode, setup.layout.decode.instance.gpus};
+    auto found = corrections_.find(key);
+    if (found == corrections_.end()) {
+      found = corrections_.emplace(key, Corrections{calibration_, traits_of(setup, precision_, 1)})
+                  .first;
+    }
+    return found->second;
+  }
+
+  void take(const Setup& setup, const Prediction& prediction, double load) {
+    const Corrections& corrections = corrections_of(setup);
+    ++result_.points;
+    const double log2_load = std::log2(load / setup.layout.decode.instances);
+    Found one;
+    one.layout = setup.layout;
+    one.copies = query_.max_gpus / setup.layout.num_gpus;
+    one.concurrency = load;
+    one.physical = prediction;
+    one.tpot = prediction.tpot * std::exp(-corrections.tpot.at(log2_load));
+    one.ttft = prediction.ttft * std::exp(-corrections.ttft.at(log2_load));
+    one.output_per_gpu = prediction.output_per_gpu *
+                         std::exp(-corrections.throughput.at(log2_load)) * one.gpus() /
+                         query_.max_gpus;
+    auto& best = setup.layout.mode == Serving::disaggregated ? result_.best_disaggregated
+                                                             : result_.best_aggregated;
+    const bool is_within = (!query_.max_tpot || one.tpot <= *query_.max_tpot) &&
+                           (!query_.max_ttft || one.ttft <= *query_.max_ttft);
+    if (is_within && (!best || one.output_per_gpu > best->output_per_gpu)) {
+      best = one;
+    }
+    found_.push_back(one);
+  }
+
+  void set_power(Found& one) const {
+    Setup setup = query_.setup;
+    setup.layout = one.layout;
+    const ServingWork work = count_work(setup);
+    const ServingModel model{setup, work, coefficients_};
+    const double in_use = in_tokens_per_second(one.output_per_gpu) * query_.max_gpus / one.gpus();
+    const auto use =
+        model.utilisation(one.physical, in_use * one.layout.num_gpus / setup.output_tokens);
+    const double shift =
+        calibration_.of(Metric::power).shift(traits_of(setup, precision_, one.concurrency));
+    one.gpu_power =
+        gpu_power(use, setup.hardware.tdp, coefficients_.accelerator_power, coefficients_.power) *
+        std::exp(-shift);
+    one.gpu_power = std::min(one.gpu_power, setup.hardware.tdp);
+  }
+
+  const SearchQuery& query_;
+  const Calibration& calibration_;
+  std::string precision_;
+  CoefficientsOfOne coefficients_;
+  SearchResult& result_;
+  std::map<std::pair<Serving, int>, Corrections> corrections_;
+  std::vector<Found> found_;
+};
+
+}  // namespace
+
+SearchResult search(const SearchQuery& query, const Calibration& calibration) {
+  SearchResult result;
+  Searcher searcher{query, calibration,
+                    std::string{query.setup.format.precision(query.setup.model->has_experts())},
+                    result};
+  const auto instances = instances_of(query, result);
+  if (query.tries_aggregated) {
+    for (const auto& instance : instances) {
+      searcher.try_aggregated(instance);
+    }
+  }
+  if (query.tries_disaggregated) {
+    for (const auto& prefill : instances) {
+      for (const auto& decode : instances) {
+        searcher.try_pools(prefill, decode);
+      }
+    }
+  }
+  searcher.finish();
+  return result;
+}
+
+}  // namespace perwatt::inference::serving

@@ -1,0 +1,257 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "serving_setup.hpp"
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "perwatt/inference/serving/calibration_file.hpp"
+#include "perwatt/inference/serving/model.hpp"
+
+namespace perwatt::inference::serving {
+namespace {
+
+const Calibration& shipped() {
+  static const auto kCalibration = load_calibration(PERWATT_TEST_DATA_DIR "/serving");
+  return kCalibration;
+}
+
+CoefficientsOfOne coefficients_of(const Setup& setup) {
+  return shipped().coefficients.of(setup.hardware.accelerator, setup.hardware.vendor);
+}
+
+/// A deployment with what the model needs for it.
+struct Modelled {
+  explicit Modelled(Setup with)
+      : setup{std::move(with)},
+        work{count_work(setup)},
+        coefficients{coefficients_of(setup)},
+        model{setup, work, coefficients} {}
+
+  Modelled(const Modelled&) = delete;
+  Modelled& operator=(const Modelled&) = delete;
+
+  Setup setup;
+  ServingWork work;
+  CoefficientsOfOne coefficients;
+  ServingModel model;
+};
+
+struct Choice {
+  const char* model;
+  const char* precision;
+};
+
+constexpr std::array<Choice, 8> kModels{{{"llama-3.1-8b", "bf16"},
+                                         {"llama-3.1-70b", "fp8"},
+                                         {"gpt-oss-120b", "mxfp4"},
+                                         {"deepseek-r1", "fp8"},
+                                         {"deepseek-r1", "fp4"},
+                                         {"qwen3.5-397b-a17b", "fp8"},
+                                         {"nemotron-nano-9b-v2", "bf16"},
+                                         {"gemma-3-27b", "bf16"}}};
+constexpr std::array<const char*, 5> kAccelerators{"h100", "h200", "b200", "gb200", "mi355x"};
+
+rc::Gen<Setup> any_setup() {
+  return rc::gen::exec([] {
+    const auto choice = kModels[*rc::gen::inRange<std::size_t>(0, kModels.size())];
+    const auto* accelerator =
+        kAccelerators[*rc::gen::inRange<std::size_t>(0, kAccelerators.size())];
+    const int gpus = 1 << *rc::gen::inRange(0, 4);
+    Setup setup = setup_of(choice.model, choice.precision, accelerator, gpus);
+    setup.input_tokens = *rc::gen::inRange(1, 30000);
+    setup.output_tokens = *rc::gen::inRange(1, 8000);
+    setup.has_mtp = *rc::gen::arbitrary<bool>();
+    setup.engine.family =
+        *rc::gen::element(EngineFamily::tensorrt_llm, EngineFamily::sglang, EngineFamily::vllm);
+    return setup;
+  });
+}
+
+TEST(ServingWork, OfLlamaIsCountedByHand) {
+  const auto setup = setup_of("llama-3.1-70b", "bf16", "h200", 4);
+  const auto work = count_work(setup);
+  // 80 layers, hidden 8192, 64 query and 8 key-value heads of 128, feed-forward 28672.
+  const double projections = 80.0 * 8192 * (2 * 64 * 128 + 2 * 8 * 128);
+  const double dense = 80.0 * 3 * 8192 * 28672;
+  EXPECT_DOUBLE_EQ(work.decode.projection_flops, 2 * projections / 4);
+  EXPECT_DOUBLE_EQ(work.decode.projection_bytes, 2 * projections / 4);
+  EXPECT_DOUBLE_EQ(work.decode.dense_bytes, 2 * dense / 4);
+  EXPECT_DOUBLE_EQ(work.decode.head_flops, 2.0 * 8192 * 128256 / 4);
+  EXPECT_DOUBLE_EQ(work.core_bytes_per_sequence, 80.0 * 2 * 8 * 128 * 2 * 1536 / 4);
+  EXPECT_DOUBLE_EQ(work.decode.collectives, 160);
+  EXPECT_DOUBLE_EQ(work.decode.exchange_bytes_per_token, 160.0 * 8192 * 2);
+  EXPECT_EQ(work.decode.experts, 0);
+}
+
+TEST(ServingWork, DataParallelAttentionCopiesProjectionsAndSplitsSequences) {
+  auto setup = setup_of("deepseek-r1", "fp8", "h200", 8);
+  const auto tensor = count_work(setup);
+  setup.layout.decode.instance = {8, 8, 8};
+  setup.layout.prefill = setup.layout.decode;
+  const auto data = count_work(setup);
+  EXPECT_DOUBLE_EQ(data.decode.projection_bytes, 8 * tensor.decode.projection_bytes);
+  EXPECT_DOUBLE_EQ(data.decode.projection_flops, tensor.decode.projection_flops);
+  // Latent caches are copied under tensor parallelism, split under data parallelism.
+  EXPECT_NEAR(data.core_bytes_per_sequence, tensor.core_bytes_per_sequence / 8, 1e-6);
+}
+
+RC_GTEST_PROP(ServingWork, TouchedExpertsLieBetweenOneTokensAndAll, ()) {
+  const double experts = *rc::gen::inRange(2, 600);
+  const double chosen = *rc::gen::inRange(1, static_cast<int>(experts));
+  const double tokens = *rc::gen::inRange(1, 100000);
+  const int ranks = 1 << *rc::gen::inRange(0, 5);
+  const double touched = touched_experts(experts, chosen, tokens, ranks, 0.6, 1.2);
+  RC_ASSERT(touched >= chosen);
+  RC_ASSERT(touched <= experts * (1 + 1e-12));
+  RC_ASSERT(touched_experts(experts, chosen, tokens + 1, 1, 0.6, 1.2) >=
+            touched_experts(experts, chosen, tokens, 1, 0.6, 1.2));
+  RC_ASSERT(touched >= touched_experts(experts, chosen, tokens, 1, 0.6, 1.2) * (1 - 1e-12));
+}
+
+RC_GTEST_PROP(ServingStep, NeverBeatsTheSpeedOfLight, ()) {
+  const Modelled one{*any_setup()};
+  const auto& work = one.work;
+  const double sequences = *rc::gen::inRange(1, 4000);
+  const auto step = one.model.steps().decode(sequences);
+  const auto& hardware = one.setup.hardware;
+  const double fastest = std::max({hardware.bf16_flops, hardware.fp8_flops, hardware.fp4_flops});
+  const auto& decode = work.decode;
+  const double tokens = sequences * one.model.steps().verified_tokens();
+  const double flops =
+      tokens * (decode.projection_flops + decode.dense_flops + decode.expert_flops +
+                decode.head_flops + work.core_flops_per_token);
+  const double touched =
+      decode.experts > 0 ? decode.routed_expert_bytes * decode.experts_per_token / decode.experts
+                         : 0;
+  const double bytes = decode.projection_bytes + decode.dense_bytes + decode.shared_expert_bytes +
+                       decode.head_bytes + touched + sequences * work.core_bytes_per_sequence;
+  RC_ASSERT(step.seconds > flops / fastest);
+  RC_ASSERT(step.seconds > bytes / hardware.memory_bytes_per_second);
+  const double prompt_flops =
+      work.prompt_tokens *
+          (work.prefill.projection_flops + work.prefill.dense_flops + work.prefill.expert_flops) +
+      work.prompt_core_flops;
+  RC_ASSERT(one.model.steps().prefill().own > prompt_flops / fastest);
+}
+
+RC_GTEST_PROP(ServingStep, TakesLongerForMoreSequencesAndIsTheSumOfItsParts, ()) {
+  const Modelled one{*any_setup()};
+  const double sequences = *rc::gen::inRange(1, 4000);
+  const auto& steps = one.model.steps();
+  RC_ASSERT(steps.decode(sequences + 1).seconds > steps.decode(sequences).seconds);
+  const auto parts = steps.explain_decode(sequences);
+  const double sum = std::accumulate(parts.operators.begin(), parts.operators.end(), 0.0) +
+                     parts.layers + parts.collectives + parts.host + parts.draft;
+  RC_ASSERT(std::abs(sum / steps.decode(sequences).seconds - 1) < 1e-9);
+  for (std::size_t i = 0; i < parts.operators.size(); ++i) {
+    RC_ASSERT(parts.operators[i] >= std::max(parts.compute[i], parts.memory[i]) * (1 - 1e-12));
+    RC_ASSERT(parts.operators[i] <= (parts.compute[i] + parts.memory[i]) * (1 + 1e-12));
+  }
+}
+
+TEST(ServingStep, OnOneGpuCommunicatesNothing) {
+  const Modelled one{setup_of("llama-3.1-8b", "bf16", "h100", 1)};
+  EXPECT_EQ(one.model.steps().explain_decode(64).collectives, 0);
+  const Modelled two{setup_of("llama-3.1-8b", "bf16", "h100", 2)};
+  EXPECT_GT(two.model.steps().explain_decode(64).collectives, 0);
+}
+
+TEST(ServingStep, BeyondTheScaleUpDomainCollectivesTakeLonger) {
+  const Modelled inside{setup_of("llama-3.1-405b", "fp8", "h200", 8)};
+  const Modelled beyond{setup_of("llama-3.1-405b", "fp8", "h200", 16)};
+  EXPECT_GT(beyond.model.steps().explain_decode(64).collectives,
+            5 * inside.model.steps().explain_decode(64).collectives);
+}
+
+RC_GTEST_PROP(ClosedLoop, KeepsItsRequestsAndItsMemory, ()) {
+  const Modelled one{*any_setup()};
+  const double concurrency = *rc::gen::inRange(1, 5000);
+  const auto prediction = one.model.closed_loop(concurrency);
+  RC_ASSERT(prediction.sequences > 0);
+  RC_ASSERT(prediction.sequences <= prediction.most_sequences * (1 + 1e-9));
+  RC_ASSERT(prediction.sequences <= concurrency * (1 + 1e-9));
+  RC_ASSERT(in_seconds(prediction.tpot) > 0);
+  RC_ASSERT(in_seconds(prediction.ttft) > 0);
+  // No more tokens than its sequences can make.
+  RC_ASSERT(in_tokens_per_second(prediction.output_per_gpu) * one.setup.layout.num_gpus <=
+            prediction.sequences / in_seconds(prediction.tpot) * (1 + 1e-9));
+}
+
+RC_GTEST_PROP(ClosedLoop, MoreRequestsNeverGiveFewerTokensOrFasterOnes, ()) {
+  const Modelled one{*any_setup()};
+  const double concurrency = *rc::gen::inRange(1, 3000);
+  const auto less = one.model.closed_loop(concurrency);
+  const auto more = one.model.closed_loop(concurrency * 1.5);
+  RC_ASSERT(more.requests_per_second >= less.requests_per_second * (1 - 1e-7));
+  RC_ASSERT(more.tpot.in_base() >= less.tpot.in_base() * (1 - 1e-7));
+}
+
+TEST(ClosedLoop, SplitsItsRequestsOverInstances) {
+  auto setup = setup_of("llama-3.1-70b", "fp8", "h200", 4);
+  const Modelled one{with_pools(setup, 4, 1, 4)};
+  const Modelled two{with_pools(setup, 8, 2, 4)};
+  const auto single = one.model.closed_loop(32);
+  const auto twice = two.model.closed_loop(64);
+  EXPECT_NEAR(single.tpot.in_base(), twice.tpot.in_base(), 1e-12);
+  EXPECT_NEAR(2 * single.requests_per_second, twice.requests_per_second, 1e-6);
+}
+
+TEST(ClosedLoop, AFullPrefillPoolBoundsTheRate) {
+  auto setup = setup_of("llama-3.1-70b", "fp8", "h200", 4);
+  setup.input_tokens = 16000;
+  setup.output_tokens = 100;
+  const Modelled scarce{with_pools(setup, 1, 8, 4)};
+  const auto loaded = scarce.model.closed_loop(2000);
+  const double capacity = 1 / scarce.model.steps().prefill().own;
+  EXPECT_LT(loaded.requests_per_second, 2.5 * capacity);
+  const Modelled ample{with_pools(setup, 8, 8, 4)};
+  EXPECT_GT(ample.model.closed_loop(2000).requests_per_second, 4 * loaded.requests_per_second);
+}
+
+TEST(ServingModel, APrefixCacheSavesPrefillOnly) {
+  auto setup = setup_of("llama-3.1-70b", "fp8", "h200", 4);
+  setup.input_tokens = 16000;
+  const Modelled cold{setup};
+  setup.cached_input_ratio = 0.9;
+  const Modelled warm{setup};
+  EXPECT_LT(warm.model.steps().prefill().own, 0.2 * cold.model.steps().prefill().own);
+  EXPECT_EQ(warm.model.steps().decode(10).seconds, cold.model.steps().decode(10).seconds);
+}
+
+TEST(ServingModel, SaysWhatDoesNotFit) {
+  EXPECT_FALSE(Modelled{setup_of("llama-3.1-70b", "bf16", "h100", 1)}.model.fits());
+  EXPECT_TRUE(Modelled{setup_of("llama-3.1-70b", "fp8", "h200", 1)}.model.fits());
+}
+
+RC_GTEST_PROP(GpuPower, RisesWithUseAndStaysBelowTheBoardLimit, ()) {
+  const Modelled one{*any_setup()};
+  const auto prediction = one.model.closed_loop(*rc::gen::inRange(1, 4000));
+  const auto power = [&](double share) {
+    return in_watts(gpu_power(
+        one.model.utilisation(prediction, share * prediction.requests_per_second),
+        one.setup.hardware.tdp, one.coefficients.accelerator_power, one.coefficients.power));
+  };
+  const double tdp = in_watts(one.setup.hardware.tdp);
+  RC_ASSERT(power(1) <= tdp);
+  RC_ASSERT(power(1) > 0.04 * tdp);
+  RC_ASSERT(power(0.5) < power(1));
+}
+
+// Decode pools are mostly bandwidth: GPUs are weighted, not requests (docs/model/serving.md#power).
+TEST(GpuPower, OfPoolsIsWeightedWithTheirGpus) {
+  auto setup = setup_of("llama-3.1-70b", "fp8", "b200", 4);
+  setup.input_tokens = 8000;
+  const Modelled few{with_pools(setup, 2, 6, 4)};
+  const auto prediction = few.model.closed_loop(500);
+  const auto use = few.model.utilisation(prediction, prediction.requests_per_second);
+  auto idle_prefill = with_pools(setup, 20, 6, 4);
+  const Modelled many{idle_prefill};
+  const auto same = many.model.utilisation(prediction, prediction.requests_per_second);
+  // The same requests over 104 GPUs instead of 32.
+  EXPECT_NEAR(same.memory_ratio * 104, use.memory_ratio * 32, 1e-9);
+}
+
+}  // namespace
+}  // namespace perwatt::inference::serving

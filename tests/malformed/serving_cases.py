@@ -1,0 +1,106 @@
+"""Broken rows, calibrations and questions of the serving model: validate, calibrate, frontier --accelerator."""
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+POINTS = (ROOT / "tests/data/serving/points.csv").read_text().splitlines(keepends=True)
+COEFFICIENTS = (ROOT / "data/serving/coefficients.json").read_text()
+RELATIVES = (ROOT / "data/serving/relatives.csv").read_text().splitlines(keepends=True)
+LATENCIES = (ROOT / "data/serving/serving_latency.csv").read_text().splitlines(keepends=True)
+CONFIG = json.loads((ROOT / "data/models/llama-3.1-8b.json").read_text())
+FRONTIER = ["frontier", "--model", "llama-3.1-8b", "--accelerator", "h200", "--isl", "1000", "--osl", "100"]
+
+
+def changed(lines, row, old, new):
+    assert old in lines[row], (old, lines[row])
+    return "".join(lines[:row] + [lines[row].replace(old, new, 1)] + lines[row + 1:row + 2])
+
+
+def all_cases(shared):
+    Case = shared.Case
+
+    def validate(name, content, *mentions, exit=3):
+        return Case("serving/validate-" + name, ["validate", "p.csv"], {"p.csv": content}, mentions, exit)
+
+    def calibration(name, change, *mentions):
+        document = json.loads(COEFFICIENTS)
+        relatives = change(document) or "".join(RELATIVES[:20])
+        return Case("serving/calibration-" + name, ["validate", "p.csv", "--calibration", "c"],
+                    {"p.csv": "".join(POINTS[:3]), "c/coefficients.json": json.dumps(document),
+                     "c/relatives.csv": relatives}, mentions)
+
+    def put(*path_and_value):
+        *path, key, value = path_and_value
+
+        def change(document):
+            for step in path:
+                document = document[step]
+            document[key] = value
+        return change
+
+    def drop(*path):
+        def change(document):
+            for step in path[:-1]:
+                document = document[step]
+            del document[path[-1]]
+        return change
+
+    def frontier(name, flags, *mentions, exit=3, files=None):
+        return Case("serving/frontier-" + name, FRONTIER + flags, files or {}, mentions, exit)
+
+    def config(name, change, *mentions, exit=3):
+        document = json.loads(json.dumps(CONFIG))
+        change(document)
+        return Case("serving/config-" + name,
+                    ["frontier", "--model", "config.json", "--accelerator", "h200", "--isl", "1000", "--osl", "100",
+                     "--gpus", "8"], {"config.json": json.dumps(document)}, mentions, exit)
+
+    return [
+        Case("serving/validate-missing-file", ["validate", "none.csv"], {}, ["none.csv"]),
+        Case("serving/validate-hold-out-unknown", ["validate", "p.csv", "--hold-out", "row"],
+             {"p.csv": "".join(POINTS[:3])}, ["family"], 2),
+        Case("serving/validate-anchors-three", ["validate", "p.csv", "--anchors", "3"],
+             {"p.csv": "".join(POINTS[:3])}, ["--anchors"], 2),
+        validate("empty", "", "p.csv"),
+        validate("columns", "a,b\n1,2\n", "source"),
+        validate("accelerator-is-listed", changed(POINTS, 1, POINTS[1].split(",")[1], "h999"), "h999", "Not predicted",
+                 exit=0),
+        validate("latency-columns", "id,silicon_tpot_ms\n1,2\n", "silicon_data_source"),
+        validate("latency-mode-is-listed", changed(LATENCIES, 1, ",agg,", ",both,"), "both", "Not predicted", exit=0),
+        calibration("no-vendor", drop("accelerators", "h200", "vendor"), "accelerators.h200", "vendor"),
+        calibration("out-of-bounds", put("speed", "routing_skew", 9), "speed.routing_skew", "9"),
+        calibration("not-a-number", put("power", "busy_ratio", "much"), "power.busy_ratio", "much"),
+        calibration("no-band", drop("bands", "tpot_median_s", "task"), "task"),
+        calibration("accelerators-a-list", put("accelerators", []), "accelerators"),
+        calibration("relative-weight", lambda _: "".join(RELATIVES[:1]) + RELATIVES[1].rsplit(",", 2)[0] + ",x,y\n",
+                    "c/relatives.csv:2: weight", "x"),
+        calibration("relatives-columns", lambda _: "metric\n1\n", "accelerator"),
+        Case("serving/calibration-folder-missing", ["validate", "p.csv", "--calibration", "none"],
+             {"p.csv": "".join(POINTS[:3])}, ["none/"]),
+        Case("serving/calibration-not-json", ["validate", "p.csv", "--calibration", "c"],
+             {"p.csv": "".join(POINTS[:3]), "c/coefficients.json": "[", "c/relatives.csv": RELATIVES[0]},
+             ["c/coefficients.json"]),
+        Case("serving/calibrate-too-few", ["calibrate", "p.csv", "--only", "--output", "c"],
+             {"p.csv": "".join(POINTS[:9])}, ["8 rows", "50"]),
+        Case("serving/calibrate-broken-row", ["calibrate", "p.csv", "--output", "c"],
+             {"p.csv": changed(POINTS, 1, POINTS[1].split(",")[1], "h999")}, ["p.csv:2: accelerator", "h999"]),
+        Case("serving/calibrate-output-is-a-file", ["calibrate", "p.csv", "--only", "--output", "p.csv"],
+             {"p.csv": "".join(POINTS)}, ["p.csv"], 4),
+        Case("serving/frontier-accelerator-misspelt",
+             ["frontier", "--model", "llama-3.1-8b", "--accelerator", "h201", "--isl", "1", "--osl", "1"], {},
+             ["--accelerator", "h201", "h200"]),
+        Case("serving/frontier-no-lengths", ["frontier", "--model", "llama-3.1-8b", "--accelerator", "h200"], {},
+             ["--isl"], 2),
+        frontier("max-tpot-without-unit", ["--max-tpot", "20"], "--max-tpot", exit=2),
+        frontier("date", ["--software-date", "soon"], "soon", "YYYY-MM-DD", exit=2),
+        frontier("engine", ["--engine", "mine"], "--engine", exit=2),
+        Case("serving/frontier-too-large-is-an-answer",
+             ["frontier", "--model", "deepseek-r1", "--accelerator", "h200", "--gpus", "2", "--isl", "1000", "--osl",
+              "100"], {}, ["infeasible", "do not fit the memory"], 0),
+        frontier("limits-out-of-reach-are-an-answer", ["--max-tpot", "1us"], "infeasible", "fastest", exit=0),
+        config("layer-type-unknown", put("model_type", "rnn"), "config.json", "rnn"),
+        config("heads-zero", put("num_attention_heads", 0), "num_attention_heads"),
+        config("no-hidden-size", drop("hidden_size"), "hidden_size"),
+        config("heads-that-divide-nowhere-are-an-answer", lambda d: d.update(num_attention_heads=31, num_key_value_heads=31, head_dim=128),
+               "8 x (1 x TP1)", exit=0),
+    ]
