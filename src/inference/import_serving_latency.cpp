@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "import_common.hpp"
 
 #include "perwatt/base/text.hpp"
@@ -8,6 +10,7 @@ namespace perwatt::inference {
 namespace {
 
 constexpr double kSecondsPerMs = 1e-3;
+constexpr double kMostGpus = 1e6;
 
 /// The text after `key` in a list separated by ";" or spaces, up to the next separator.
 std::string value_of(const std::string& text, std::string_view key) {
@@ -44,7 +47,14 @@ WorkerPool read_pool(RowFields& row, const std::string& prefix, int workers) {
   const int dp = count("attention_dp_size");
   pool.ep = count("moe_ep_size");
   pool.dp_attention = dp > 1;
-  pool.gpus = workers * pool.tp * count("pp_size") * dp;
+  const double gpus = static_cast<double>(workers) * pool.tp * count("pp_size") * dp;
+  if (gpus > kMostGpus) {
+    row.reject((prefix + "tp_size").c_str(),
+               "gives " + shortest(gpus) + " GPUs with the other degrees; it must be at most " +
+                   shortest(kMostGpus));
+    return pool;
+  }
+  pool.gpus = static_cast<int>(gpus);
   return pool;
 }
 
@@ -143,9 +153,10 @@ PointTable import_serving_latency(std::string_view text, const std::string& name
     // The concurrency named is at times that of many replicas; the batch is that of one GPU with
     // its own attention.
     if (!row.text("batch_size").empty()) {
+      const double replicas =
+          point.layout.decode_dp_attention == true ? row.count("attention_dp_size", 1) : 1;
       point.concurrency =
-          row.count("batch_size", 1) *
-          (point.layout.decode_dp_attention == true ? row.count("attention_dp_size", 1) : 1);
+          static_cast<int>(std::min(kLargestCount, replicas * row.count("batch_size", 1)));
     } else if (load && *load > 0 && *load <= static_cast<std::int64_t>(kLargestCount)) {
       point.concurrency = static_cast<int>(*load);
     }
