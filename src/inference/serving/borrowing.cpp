@@ -108,11 +108,13 @@ double noise(const Relative& relative, const BorrowingWidths& widths) {
 void weigh(std::vector<Relative>& relatives, const BorrowingWidths& widths) {
   const auto names = names_of(relatives);
   std::vector<Place> places;
+  places.reserve(relatives.size());
   for (const auto& relative : relatives) {
     places.push_back(place_of(relative.traits, names));
   }
   SymmetricMatrix matrix{relatives.size()};
   std::vector<double> weights;
+  weights.reserve(relatives.size());
   for (std::size_t i = 0; i < relatives.size(); ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       matrix.lower(i, j) = covariance(places[i], places[j], widths);
@@ -130,6 +132,7 @@ void weigh(std::vector<Relative>& relatives, const BorrowingWidths& widths) {
 
 Borrowing::Borrowing(std::vector<Relative> relatives, const BorrowingWidths& widths)
     : relatives_{std::move(relatives)}, widths_{widths}, names_{names_of(relatives_)} {
+  places_.reserve(relatives_.size());
   for (const auto& relative : relatives_) {
     places_.push_back(place_of(relative.traits, names_));
   }
@@ -148,6 +151,7 @@ Borrowed Borrowing::borrow(const Traits& traits) const {
   const Place place = place_of(traits, names_);
   Borrowed result;
   std::vector<double> likeness;
+  likeness.reserve(places_.size());
   for (const auto& other : places_) {
     likeness.push_back(covariance(place, other, widths_));
   }
@@ -168,6 +172,7 @@ Borrowed Borrowing::borrow(const Traits& traits) const {
   result.prior_spread = std::sqrt(prior);
   SymmetricMatrix matrix{count};
   std::vector<double> explained;
+  explained.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       matrix.lower(i, j) = covariance(places_[order[i]], places_[order[j]], widths_);
