@@ -37,9 +37,9 @@ BorrowingWidths widths_of(Metric metric) {
   return widths;
 }
 
-template <std::size_t kCount>
+template <std::size_t Count>
 void append(std::vector<FitParameter>& parameters,
-            const std::array<CoefficientInfo, kCount>& table) {
+            const std::array<CoefficientInfo, Count>& table) {
   for (const auto& info : table) {
     parameters.push_back(
         {std::log(info.start), info.log_spread, std::log(info.low), std::log(info.high)});

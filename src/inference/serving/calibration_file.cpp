@@ -31,10 +31,10 @@ double rounded(double value) {
   return std::round(value * scale) / scale;
 }
 
-template <class V, std::size_t kCount>
-ordered_json values_json(const V& values, const std::array<CoefficientInfo, kCount>& table) {
+template <class V, std::size_t Count>
+ordered_json values_json(const V& values, const std::array<CoefficientInfo, Count>& table) {
   ordered_json result = ordered_json::object();
-  for (std::size_t i = 0; i < kCount; ++i) {
+  for (std::size_t i = 0; i < Count; ++i) {
     result[std::string{table[i].name}] = rounded(values.all()[i]);
   }
   return result;
@@ -62,11 +62,11 @@ double number_of(const json& value, double low, double high, const std::string& 
   return number;
 }
 
-template <class V, std::size_t kCount>
-V values_of(const json& object, const std::array<CoefficientInfo, kCount>& table,
+template <class V, std::size_t Count>
+V values_of(const json& object, const std::array<CoefficientInfo, Count>& table,
             const std::string& where) {
   V values;
-  for (std::size_t i = 0; i < kCount; ++i) {
+  for (std::size_t i = 0; i < Count; ++i) {
     const std::string name{table[i].name};
     values.all()[i] =
         number_of(member(object, name, where), table[i].low, table[i].high, where + "." + name);

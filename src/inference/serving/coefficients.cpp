@@ -6,10 +6,10 @@ namespace perwatt::inference::serving {
 
 namespace {
 
-template <class V, std::size_t kCount>
-V starts(const std::array<CoefficientInfo, kCount>& table) {
+template <class V, std::size_t Count>
+V starts(const std::array<CoefficientInfo, Count>& table) {
   V values;
-  for (std::size_t i = 0; i < kCount; ++i) {
+  for (std::size_t i = 0; i < Count; ++i) {
     values.all()[i] = table[i].start;
   }
   return values;

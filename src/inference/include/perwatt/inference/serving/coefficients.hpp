@@ -195,7 +195,7 @@ inline constexpr std::array<CoefficientInfo, 7> kPowerTerms{{
 }};
 
 /// Values of one table, by its enum.
-template <class Term, std::size_t kCount>
+template <class Term, std::size_t Count>
 class Values {
  public:
   constexpr double& operator[](Term term) { return values_[static_cast<std::size_t>(term)]; }
@@ -209,7 +209,7 @@ class Values {
   bool operator==(const Values&) const = default;
 
  private:
-  std::array<double, kCount> values_{};
+  std::array<double, Count> values_{};
 };
 
 using AcceleratorValues = Values<AcceleratorTerm, kAcceleratorTerms.size()>;
