@@ -127,7 +127,8 @@ void add_calibrate_verb(CLI::App& app) {
   add_catalog_option(*verb, options->data);
   verb->footer(
       "Use the folder with --calibration. Coefficients and files: docs/reference/calibration.md.\n"
-      "To the shipped rows and your own (half a minute: a fit to all, and twelve without a twelfth\n"
+      "To the shipped rows and your own (half a minute: a fit to all, and twelve without a "
+      "twelfth\n"
       "of the families):\n"
       "  perwatt calibrate my-points.csv --output my-calibration\n"
       "Examples:\n"

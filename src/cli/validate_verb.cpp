@@ -207,7 +207,8 @@ void add_validate_verb(CLI::App& app) {
   verb->add_flag("--json", options->json, "Print JSON");
   add_catalog_option(*verb, options->data);
   verb->footer(
-      "APE is the absolute percentage error, |predicted / measured - 1|. A measured value is never\n"
+      "APE is the absolute percentage error, |predicted / measured - 1|. A measured value is "
+      "never\n"
       "looked up: every row is predicted. Scores and hold-outs: docs/model/serving.md.\n"
       "On rows the calibration has not seen (half a minute):\n"
       "  perwatt validate data/points/inferencex.csv --hold-out family\n"

@@ -136,8 +136,8 @@ TEST(Calibration, FindsTheCoefficientsBehindItsOwnPredictions) {
   const auto scored = score(rows, calibration, {});
   const Calibration nothing_fitted{starting_coefficients(), {}, {}, {}};
   const auto started = score(rows, nothing_fitted, {});
-  for (const Quantity quantity : {Quantity::throughput, Quantity::tpot, Quantity::ttft,
-                                  Quantity::power_at_measured_rate}) {
+  for (const Quantity quantity :
+       {Quantity::throughput, Quantity::tpot, Quantity::ttft, Quantity::power_at_measured_rate}) {
     EXPECT_LT(median_error(scored, quantity), 0.06) << to_string(quantity);
     EXPECT_LT(median_error(scored, quantity), median_error(started, quantity) / 3)
         << to_string(quantity);
