@@ -27,9 +27,6 @@ namespace {
 namespace serving = inference::serving;
 using Json = nlohmann::ordered_json;
 
-constexpr double kMeanOfNominal = 0.9;  // lengths are drawn from 0.8 to 1.0 of the nominal ones
-constexpr std::string_view kDefaultDate = serving::kSoftwareEpoch;
-
 /// The question with all that its answer points into.
 struct Question {
   catalog::Catalog catalog;
@@ -72,7 +69,7 @@ void set_question(const ModelledFrontierOptions& options, const DataOptions& dat
           ? std::string{question.shape.checkpoint.precision(question.shape.has_experts())}
           : options.precision;
   question.software_date =
-      options.software_date.empty() ? std::string{kDefaultDate} : options.software_date;
+      options.software_date.empty() ? std::string{serving::kSoftwareEpoch} : options.software_date;
   question.calibration = serving::load_calibration(
       options.calibration.empty() ? calibration_folder()
                                   : std::filesystem::path{options.calibration});
@@ -83,8 +80,8 @@ void set_question(const ModelledFrontierOptions& options, const DataOptions& dat
   setup.kv_element_bytes = kv_element_bytes(options, question.precision);
   setup.engine = serving::engine_of(options.engine, question.software_date);
   setup.has_mtp = options.mtp;
-  setup.input_tokens = kMeanOfNominal * options.isl_tokens;
-  setup.output_tokens = std::max(1.0, kMeanOfNominal * options.osl_tokens);
+  setup.input_tokens = serving::kMeanOfNominal * options.isl_tokens;
+  setup.output_tokens = std::max(1.0, serving::kMeanOfNominal * options.osl_tokens);
   setup.cached_input_ratio = options.cached_input;
   setup.software_age_quarters = serving::software_age_quarters(question.software_date);
   question.query.max_gpus = options.gpus;

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <tuple>
+#include <utility>
 
+#include "../import_common.hpp"
 #include "robust_fit.hpp"
 #include "speed_terms.hpp"
 
@@ -193,7 +195,8 @@ class PowerRows : public WeightedRows {
         blocks_{*this, kPowerTerms.size(), kAcceleratorPowerTerms.size()} {
     for (std::size_t i = 0; i < size(); ++i) {
       active_.push_back(blocks_.parameters(i, [](std::size_t) { return true; }));
-      uses_.push_back(use_at_measured_rate(row(i), of_row(coefficients, row(i))));
+      const auto of_one = of_row(coefficients, row(i));
+      uses_.push_back(use_at_measured_rate(row(i), of_one, predict(row(i), of_one)));
     }
   }
 
@@ -211,11 +214,11 @@ class PowerRows : public WeightedRows {
   [[nodiscard]] const AcceleratorBlocks& blocks() const { return blocks_; }
 
   static Utilisation use_at_measured_rate(const MeasuredCase& row,
-                                          const CoefficientsOfOne& coefficients) {
+                                          const CoefficientsOfOne& coefficients,
+                                          const Prediction& predicted) {
     const ServingModel model{row.setup, row.work, coefficients};
     return model.utilisation(
-        predict(row, coefficients),
-        *row.output_per_gpu * row.setup.layout.num_gpus / row.setup.output_tokens);
+        predicted, *row.output_per_gpu * row.setup.layout.num_gpus / row.setup.output_tokens);
   }
 
  private:
@@ -330,9 +333,15 @@ void fit_first_token(const Rows& rows, const Coefficients& start, int max_rounds
   coefficients.first_token = exp_of<FirstTokenValues>(values);
 }
 
+/// What the physical terms say of one row, before relatives.
+struct PhysicalTerms {
+  CoefficientsOfOne coefficients;
+  Prediction predicted;
+};
+
 /// ln(predicted / measured) of the physical terms, or nothing where the row does not say.
-std::optional<double> residual(const MeasuredCase& row, Metric metric,
-                               const CoefficientsOfOne& coefficients, const Prediction& predicted) {
+std::optional<double> residual(const MeasuredCase& row, Metric metric, const PhysicalTerms& terms) {
+  const auto& [coefficients, predicted] = terms;
   switch (metric) {
     case Metric::throughput:
       if (row.output_per_gpu) {
@@ -352,8 +361,8 @@ std::optional<double> residual(const MeasuredCase& row, Metric metric,
     case Metric::power:
       if (row.gpu_power_watts && row.output_per_gpu) {
         const auto watts =
-            gpu_power(PowerRows::use_at_measured_rate(row, coefficients), row.setup.hardware.tdp,
-                      coefficients.accelerator_power, coefficients.power);
+            gpu_power(PowerRows::use_at_measured_rate(row, coefficients, predicted),
+                      row.setup.hardware.tdp, coefficients.accelerator_power, coefficients.power);
         return log_ratio(in_watts(watts), row.gpu_power_watts);
       }
       break;
@@ -361,27 +370,18 @@ std::optional<double> residual(const MeasuredCase& row, Metric metric,
   return std::nullopt;
 }
 
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  if (values.size() % 2 == 1) {
-    return *middle;
-  }
-  return (*middle + *std::max_element(values.begin(), middle)) / 2;
-}
-
 /// One relative per family, speculation and four octaves of load.
 std::vector<Relative> relatives_of(const Rows& rows, Metric metric,
-                                   const Coefficients& coefficients) {
+                                   const std::vector<PhysicalTerms>& terms) {
   struct Group {
     std::vector<const MeasuredCase*> rows;
     std::vector<double> residuals;
   };
 
   std::map<std::tuple<std::string_view, std::string_view, std::string_view, int>, Group> groups;
-  for (const auto* row : rows) {
-    const auto of_one = of_row(coefficients, *row);
-    if (const auto off = residual(*row, metric, of_one, predict(*row, of_one))) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto* row = rows[i];
+    if (const auto off = residual(*row, metric, terms[i])) {
       const int octaves = static_cast<int>(row->traits.log2_concurrency / kLoadOctavesOfRelative);
       auto& group = groups[{row->family, row->traits.spec_decode, row->traits.source, octaves}];
       group.rows.push_back(row);
@@ -404,7 +404,7 @@ std::vector<Relative> relatives_of(const Rows& rows, Metric metric,
     relative.traits.log2_instance_gpus = mean(&Traits::log2_instance_gpus);
     relative.traits.age_quarters = mean(&Traits::age_quarters);
     relative.rows = static_cast<int>(group.rows.size());
-    relative.residual = median(group.residuals);
+    relative.residual = *median(std::move(group.residuals));
     relative.label = std::string{std::get<0>(entry.first)};
     relatives.push_back(std::move(relative));
   }
@@ -517,8 +517,14 @@ Calibration calibrate(std::span<const MeasuredCase* const> rows, const Coefficie
   fit_power(usable, from, settings.max_rounds, coefficients);
   fit_first_token(usable, from, settings.max_rounds, coefficients);
   if (settings.borrows) {
+    std::vector<PhysicalTerms> terms;
+    terms.reserve(usable.size());
+    for (const auto* row : usable) {
+      const auto of_one = of_row(coefficients, *row);
+      terms.push_back({of_one, predict(*row, of_one)});
+    }
     for (const Metric metric : kMetrics) {
-      auto relatives = relatives_of(usable, metric, coefficients);
+      auto relatives = relatives_of(usable, metric, terms);
       weigh(relatives, widths_of(metric));
       result.borrowing[static_cast<std::size_t>(metric)] =
           Borrowing{std::move(relatives), widths_of(metric)};

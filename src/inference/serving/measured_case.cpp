@@ -12,9 +12,6 @@ namespace perwatt::inference::serving {
 
 namespace {
 
-// InferenceX draws lengths uniformly between 0.8 and 1.0 of the nominal ones.
-constexpr double kMeanOfNominal = 0.9;
-
 // Little's law: concurrency = requests/s x time in the system. A row that keeps less than this of
 // its requests in decode was limited by something else (admission, a broken run).
 constexpr double kLeastLittle = 0.45;
@@ -51,10 +48,6 @@ std::optional<double> positive(const std::optional<Quantity>& value) {
 /// Rows of fixed lengths hold KV in 8 bit with quantised weights; ML.ENERGY keeps 16 bit.
 double kv_element_bytes(const MeasuredPoint& point) {
   return point.precision == "bf16" || !point.workload.task.empty() ? 2.0 : 1.0;
-}
-
-std::string failure_to_read(const Error& error) {
-  return error.what();
 }
 
 }  // namespace
@@ -110,7 +103,7 @@ Result<MeasuredCase> case_of(const MeasuredPoint& point, const catalog::Catalog&
     setup.model = &shapes.shape(point.model);
     setup.format = setup.model->format(point.precision);
   } catch (const Error& error) {
-    return Failure{failure_to_read(error)};
+    return Failure{error.what()};
   }
   auto layout = layout_of(point.layout, point.serving);
   if (!layout) {

@@ -40,13 +40,11 @@ struct Corrections {
   Corrections(const Calibration& calibration, const Traits& traits)
       : throughput{calibration.of(Metric::throughput), traits},
         tpot{calibration.of(Metric::tpot), traits},
-        ttft{calibration.of(Metric::ttft), traits},
-        power{calibration.of(Metric::power), traits} {}
+        ttft{calibration.of(Metric::ttft), traits} {}
 
   ShiftByLoad throughput;
   ShiftByLoad tpot;
   ShiftByLoad ttft;
-  ShiftByLoad power;
 };
 
 /// Ways to split the model over GPUs that it can run on.
@@ -110,7 +108,7 @@ class Searcher {
       return;
     }
     ++result_.layouts;
-    const double most = std::min(kMostLoad, kMostLoadOfMemory * model.at_batch(1).most_sequences);
+    const double most = std::min(kMostLoad, kMostLoadOfMemory * model.most_sequences());
     for (double load = 1; load <= most; load = next(load)) {
       take(setup, model.closed_loop(load), load);
     }
@@ -130,12 +128,11 @@ class Searcher {
       return;
     }
     const auto& prompt = one.steps().prefill();
-    const double most = std::min(kMostLoad, kMostLoadOfMemory * one.at_batch(1).most_sequences);
+    const double most = std::min(kMostLoad, kMostLoadOfMemory * one.most_sequences());
     for (double load = 1; load <= most; load = next(load)) {
       // What one decode instance asks of the prefill pool.
       const double asked =
-          one.at_batch(std::min(load, one.at_batch(1).most_sequences)).requests_per_second *
-          prompt.seconds();
+          one.at_batch(std::min(load, one.most_sequences())).requests_per_second * prompt.seconds();
       for (int decodes = 1; decodes <= kMostDecodeInstances; ++decodes) {
         const int enough = static_cast<int>(std::ceil(decodes * asked));
         for (const int prefills : {enough - 1, enough}) {

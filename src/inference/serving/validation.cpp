@@ -123,14 +123,14 @@ bool counts(const MeasuredCase& row, Quantity quantity) {
   return row.screen.empty() && (!is_power(quantity) || row.power_screen.empty());
 }
 
-std::vector<std::string> groups_of(const MeasuredCase& row, const std::string& model) {
+std::vector<std::string> groups_of(const MeasuredCase& row) {
   const Traits& t = row.traits;
   return {"all",
           t.is_task
               ? "serving:aggregated, task lengths"
               : std::string{"serving:"} + (t.is_disaggregated ? "disaggregated" : "aggregated"),
           "accelerator:" + t.accelerator,
-          "model:" + model,
+          "model:" + row.model,
           "precision:" + t.precision,
           "engine:" + t.engine,
           "source:" + t.source};
@@ -163,7 +163,7 @@ std::optional<double> stated(const MeasuredPoint& point, Quantity quantity) {
   return base(point.joules_per_output_token);
 }
 
-/// Deployments differ in everything but load and date.
+/// What rows of one deployment on one day have in common: all but the load.
 std::string deployment_key(const MeasuredCase& row) {
   const auto instance = [](const Pool& pool) {
     return std::to_string(pool.gpus) + "/" + std::to_string(pool.instance.gpus) + "/" +
@@ -363,7 +363,7 @@ std::vector<Score> scores_of(const std::vector<Scored>& scored,
       const auto metric = metric_of(quantity);
       const Banded* band = metric ? &one.banded[static_cast<std::size_t>(*metric)] : nullptr;
       const bool is_inside = band != nullptr && *value >= band->low && *value <= band->high;
-      for (const auto& group : groups_of(*one.row, one.row->model)) {
+      for (const auto& group : groups_of(*one.row)) {
         auto& sums = errors[{group, quantity}];
         sums.ape.push_back(std::abs(ratio - 1));
         sums.ratio.push_back(ratio - 1);

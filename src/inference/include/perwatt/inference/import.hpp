@@ -2,16 +2,13 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string_view>
 
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/inference/point_table.hpp"
+#include "perwatt/inference/progress.hpp"
 
 namespace perwatt::inference {
-
-/// Called now and then with the share done, 0..1; may be empty.
-using ProgressSink = std::function<void(double)>;
 
 /// An InferenceX database export: `configs_csv` and `results_csv` are the texts of configs.csv and
 /// benchmark_results_raw.csv, the names stand for the files in messages. Repeats of one

@@ -46,6 +46,9 @@ class ServingModel {
   /// Whether weights and one sequence fit the memory.
   [[nodiscard]] bool fits() const;
 
+  /// Sequences that fit the KV memory of a decode instance; at least 1.
+  [[nodiscard]] double most_sequences() const { return most_sequences_; }
+
   /// A closed-loop client that keeps `concurrency` requests in the deployment, its start and end
   /// included, as public benchmarks run it. REQUIRES: concurrency > 0.
   [[nodiscard]] Prediction closed_loop(double concurrency) const;

@@ -59,6 +59,10 @@ struct Setup {
 /// Ages of software count from here: the newest rows of the shipped calibration.
 inline constexpr std::string_view kSoftwareEpoch = "2026-07-01";
 
+/// Mean length over the nominal one: benchmark clients draw lengths uniformly between 0.8 and 1.0
+/// of it (InferenceX).
+inline constexpr double kMeanOfNominal = 0.9;
+
 /// `date` is YYYY-MM-DD.
 [[nodiscard]] double software_age_quarters(std::string_view date);
 

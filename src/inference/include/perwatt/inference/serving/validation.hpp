@@ -2,12 +2,12 @@
 // Definitions of the scores: docs/model/serving.md#validation.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "perwatt/inference/progress.hpp"
 #include "perwatt/inference/serving/calibration.hpp"
 
 namespace perwatt::inference::serving {
@@ -33,9 +33,6 @@ struct Scored {
   Estimated estimated;
   std::array<Banded, kMetrics.size()> banded;  // by Metric; values of absent ones are predictions
 };
-
-/// Called now and then with the share done, 0..1; may be empty.
-using ProgressSink = std::function<void(double)>;
 
 /// Each of `asked` from one calibration. Nothing is looked up: a row's own measurements play no
 /// part unless the calibration holds them.
