@@ -55,6 +55,29 @@ double kv_element_bytes(const ModelledFrontierOptions& options, const std::strin
   return options.kv_cache == "bf16" ? 2 : 1;
 }
 
+serving::PowerSetting power_setting(const ModelledFrontierOptions& options,
+                                    const catalog::Accelerator& accelerator) {
+  serving::PowerSetting setting;
+  if (options.clock_ratio < 1) {
+    setting.clock_ratio = options.clock_ratio;
+  }
+  if (options.gpu_cap.empty()) {
+    return setting;
+  }
+  const Watts cap = parse_flag([&] { return parse_watts(options.gpu_cap, "--gpu-cap"); });
+  const auto* least = accelerator.find("power_min_watts");
+  if (cap > accelerator.tdp.value || (least != nullptr && cap < watts(least->value))) {
+    throw Error{ErrorCode::usage,
+                "'" + printable(options.gpu_cap) + "' is not a limit that a board of '" +
+                    accelerator.id + "' takes",
+                "--gpu-cap",
+                "give " + (least != nullptr ? shortest(least->value) + " to " : "at most ") +
+                    shortest(in_watts(accelerator.tdp.value)) + " W"};
+  }
+  setting.gpu_cap = cap;
+  return setting;
+}
+
 void set_question(const ModelledFrontierOptions& options, const DataOptions& data,
                   Question& question) {
   if (options.isl_tokens <= 0 || options.osl_tokens <= 0) {
@@ -93,6 +116,7 @@ void set_question(const ModelledFrontierOptions& options, const DataOptions& dat
     question.query.max_tpot =
         parse_flag([&] { return parse_seconds(options.max_tpot, "--max-tpot"); });
   }
+  question.query.power = power_setting(options, *question.accelerator);
   question.query.tries_aggregated = options.serving != "disaggregated";
   question.query.tries_disaggregated = options.serving != "aggregated";
 }
@@ -196,6 +220,32 @@ Json found_json(const Question& question, const serving::Found& found) {
   json["nearest_measured"] =
       figures.rate.nearest.empty() ? Json(nullptr) : Json(figures.rate.nearest);
   return json;
+}
+
+Json power_curve_json(const Question& question, const serving::Found& found) {
+  Json json = Json::array();
+  for (const auto& point : serving::power_curve(question.query, found, question.calibration)) {
+    json.push_back({{"clock_ratio", point.clock_ratio},
+                    {"output_tokens_per_s_per_gpu", in_tokens_per_second(point.output_per_gpu)},
+                    {"tpot_median_s", in_seconds(point.tpot)},
+                    {"ttft_median_s", in_seconds(point.ttft)},
+                    {"gpu_power_watts", in_watts(point.gpu_power)},
+                    {"gpu_joules_per_output_token",
+                     in_joules_per_token(point.gpu_power / point.output_per_gpu)}});
+  }
+  return json;
+}
+
+void print_power_curve(const Question& question, const serving::Found& found) {
+  TextTable table{{"clock", "output tok/s/GPU", "TPOT ms", "TTFT s", "GPU W", "J/output tok"}};
+  for (const auto& point : serving::power_curve(question.query, found, question.calibration)) {
+    table.add({significant(100 * point.clock_ratio, 3) + " %",
+               significant(in_tokens_per_second(point.output_per_gpu), 3),
+               significant(in_seconds(point.tpot) * 1e3, 3),
+               significant(in_seconds(point.ttft), 3), significant(in_watts(point.gpu_power), 3),
+               significant(in_joules_per_token(point.gpu_power / point.output_per_gpu), 3)});
+  }
+  fmt::print("\nThe best one at locked core clocks\n{}", table.text());
 }
 
 // ---- explain ----------------------------------------------------------------------------------
@@ -342,6 +392,8 @@ void print_json(const ModelledFrontierOptions& options, const Question& question
       {"max_ttft_seconds", query.max_ttft ? Json(in_seconds(*query.max_ttft)) : Json(nullptr)},
       {"max_tpot_seconds", query.max_tpot ? Json(in_seconds(*query.max_tpot)) : Json(nullptr)},
       {"software_date", question.software_date},
+      {"gpu_cap_watts", query.power.gpu_cap ? Json(in_watts(*query.power.gpu_cap)) : Json(nullptr)},
+      {"clock_ratio", query.power.clock_ratio.value_or(1)},
       {"status", best ? "ok" : "infeasible"}};
   if (!best) {
     json["reason"] = infeasible_reason(result);
@@ -350,6 +402,9 @@ void print_json(const ModelledFrontierOptions& options, const Question& question
     return found ? found_json(question, *found) : Json(nullptr);
   };
   json["best"] = or_null(best);
+  if (best) {
+    json["best"]["power_curve"] = power_curve_json(question, *best);
+  }
   json["aggregated"] = or_null(result.best_aggregated);
   json["disaggregated"] = or_null(result.best_disaggregated);
   json["layouts_tried"] = result.layouts;
@@ -413,6 +468,7 @@ void print_text(const ModelledFrontierOptions& options, const Question& question
     if (options.explain) {
       print_explained(explain(question, *best));
     }
+    print_power_curve(question, *best);
   }
   if (result.frontier.empty()) {
     return;
@@ -457,6 +513,14 @@ void add_modelled_frontier_options(CLI::App& verb, ModelledFrontierOptions& o) {
       ->check(CLI::Range(0.0, 0.99));
   group->add_option("--software-date", o.software_date,
                     "Date the software stands for, YYYY-MM-DD; 2026-07-01 by default");
+  group
+      ->add_option("--gpu-cap", o.gpu_cap,
+                   "Power limit of every board: 600W; the board's own by default")
+      ->type_name("POWER");
+  group
+      ->add_option("--clock-ratio", o.clock_ratio,
+                   "Locked core clock over the highest; only where the board's limit allows it")
+      ->check(CLI::Range(serving::kLowestClockRatio, 1.0));
   group->add_option("--calibration", o.calibration, "Folder that 'perwatt calibrate' wrote")
       ->type_name("DIR");
   group->add_flag("--explain", o.explain, "Where the time and the memory of the best one go");

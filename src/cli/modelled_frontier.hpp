@@ -21,6 +21,8 @@ struct ModelledFrontierOptions {
   std::string kv_cache;
   std::string software_date;
   std::string calibration;
+  std::string gpu_cap;
+  double clock_ratio = 1;
   double cached_input = 0;
   bool mtp = false;
   bool explain = false;

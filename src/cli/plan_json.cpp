@@ -52,6 +52,11 @@ void add_totals(const SolvedSite& solved, Json& json) {
   if (!totals.input) {
     json["tokens_per_s"]["input_reason"] = "a chosen deployment's source gives output tokens only";
   }
+  json["output_share_by_tag_ratio"] = Json::object();
+  for (const auto& [tag, output] : totals.output_by_tag) {
+    json["output_share_by_tag_ratio"][std::string{to_string(tag)}] =
+        totals.output > TokensPerSecond{} ? Json(output / totals.output) : Json(nullptr);
+  }
   json["tag"] = to_string(totals.tag);
   json["power_tag"] = to_string(totals.power_tag);
   json["output_tokens_per_s_per_facility_megawatt"] = per_megawatt(totals.output, totals.meter);
@@ -155,6 +160,7 @@ Json deployment_json(const SolvedSite& solved, const plan::Assignment& assignmen
             {"gpus", assignment.gpus},
             {"gpus_by_hour_class", assignment.gpus_by_hour},
             {"replicas", assignment.replicas},
+            {"clock_ratio", point.clock_ratio},
             {"concurrency", point.concurrency ? Json(*point.concurrency) : Json(nullptr)},
             {"interactivity_tokens_per_s", point.interactivity.in_base()},
             {"ttft_seconds", base_or_null(point.ttft)},
@@ -214,6 +220,11 @@ Json services_json(const SolvedSite& solved) {
         {"excluded_unknown_input_rate", excluded.unknown_input_rate},
         {"excluded_above_cap", excluded.above_cap},
         {"excluded_too_large", excluded.too_large}};
+    json["unmodelled"] = Json::array();
+    for (const auto& [model, accelerator, reason] : solved.set->unmodelled[s]) {
+      json["unmodelled"].push_back(
+          {{"model", model}, {"accelerator", accelerator}, {"reason", reason}});
+    }
     const auto& unserved = solved.plan->unserved[s];
     json["unserved_reason"] = unserved ? Json(unserved->limit + " is " + unserved->present +
                                               "; it would need " + unserved->needed)

@@ -89,6 +89,15 @@ std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSi
                      " %"
                : std::string{"unknown: no capital"};
   });
+  add("output tokens by evidence", [](S s) {
+    const auto& totals = s.plan->totals;
+    std::string text;
+    for (const auto& [tag, output] : totals.output_by_tag) {
+      text += (text.empty() ? "" : ", ") + significant(100 * (output / totals.output), 3) + " % " +
+              std::string{to_string(tag)};
+    }
+    return text.empty() ? std::string{"none"} : text;
+  });
   add("tag: rates / power", [](S s) {
     return std::string{to_string(s.plan->totals.tag)} + " / " +
            std::string{to_string(s.plan->totals.power_tag)};
@@ -107,8 +116,11 @@ std::string deployments_table(const SolvedSite& solved) {
     const auto& row = *point.point;
     table.add(
         {solved.site->services[candidate.service].id, rack.system->id,
-         fmt::format("{} {} {} {} x{}", row.precision, row.engine, row.spec_decode,
-                     to_string(row.serving), row.layout.num_gpus),
+         fmt::format("{} {} {} {} x{}{}", row.precision, row.engine, row.spec_decode,
+                     to_string(row.serving), row.layout.num_gpus,
+                     point.clock_ratio < 1
+                         ? " at " + significant(100 * point.clock_ratio, 3) + " % clock"
+                         : ""),
          significant(assignment.gpus, 5), significant(assignment.replicas, 4),
          significant(in_tokens_per_second(point.interactivity), 3),
          point.ttft ? significant(in_seconds(*point.ttft), 3) : "unknown",
@@ -322,6 +334,7 @@ std::string candidates_csv(const SolvedSite& solved) {
                                "spec_decode",
                                "serving",
                                "num_gpus",
+                               "clock_ratio",
                                "concurrency",
                                "interactivity_tokens_per_s",
                                "ttft_seconds",
@@ -349,6 +362,7 @@ std::string candidates_csv(const SolvedSite& solved) {
                       row.spec_decode,
                       to_string(row.serving),
                       std::to_string(row.layout.num_gpus),
+                      shortest(point.clock_ratio),
                       point.concurrency ? shortest(*point.concurrency) : "",
                       shortest(point.interactivity.in_base()),
                       point.ttft ? shortest(point.ttft->in_base()) : "",

@@ -1,15 +1,21 @@
 // perwatt plan: site file -> catalog + points -> candidates -> linear program -> answer and report.
+#include <filesystem>
+#include <system_error>
+
 #include "lever_json.hpp"
 #include "lever_text.hpp"
 #include "plan_json.hpp"
 #include "plan_text.hpp"
 #include "progress.hpp"
+#include "serving_data.hpp"
 #include "site_json.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
+#include "perwatt/inference/serving/calibration_file.hpp"
+#include "perwatt/inference/serving/modelled_serving.hpp"
 #include "perwatt/plan/plan.hpp"
 #include "perwatt/report/claims.hpp"
 #include "perwatt/report/plan_report.hpp"
@@ -28,7 +34,21 @@ struct PlanOptions {
   std::uint64_t seed = 1;
   bool allow_unknown_ttft = false;
   bool no_levers = false;
+  bool measured_only = false;
   bool json = false;
+};
+
+/// What deployments are known by.
+struct Evidence {
+  const catalog::Catalog& catalog;
+  std::span<const inference::MeasuredPoint> points;
+  const inference::GpuPowerEstimator& estimator;
+  inference::serving::ModelledServing* modelled;  // null: measured rows alone
+
+  [[nodiscard]] plan::OptionSet options(std::span<const plan::Service> services,
+                                        const std::set<std::string>& accelerators) const {
+    return plan::find_options(services, accelerators, points, estimator, modelled);
+  }
 };
 
 /// A site with everything needed to solve it, in one place that does not move.
@@ -41,15 +61,14 @@ struct Case {
 };
 
 std::unique_ptr<Case> solve(plan::Site site, const PlanOptions& options,
-                            const catalog::Catalog& catalog,
-                            std::span<const inference::MeasuredPoint> points,
-                            const inference::GpuPowerEstimator& estimator) {
+                            const Evidence& evidence) {
   auto result = std::make_unique<Case>();
   result->site = std::move(site);
   for (auto& service : result->site.services) {
     service.slo.allow_unknown_ttft = options.allow_unknown_ttft;
   }
-  result->set = plan::build_candidates(result->site, catalog, points, estimator);
+  result->set = plan::build_candidates(result->site, evidence.catalog, evidence.points,
+                                       evidence.estimator, evidence.modelled);
   result->plan = plan::solve_plan(result->site, result->set);
   return result;
 }
@@ -69,9 +88,7 @@ std::optional<plan::Site> baseline_site(const plan::Site& site, const PlanOption
 
 /// By service: what the site's systems have been measured to do, whatever the SLO.
 std::vector<inference::Frontier> frontiers_of(const plan::Site& site,
-                                              const catalog::Catalog& catalog,
-                                              std::span<const inference::MeasuredPoint> points,
-                                              const inference::GpuPowerEstimator& estimator) {
+                                              const Evidence& evidence) {
   std::vector<inference::Frontier> frontiers;
   for (const auto& service : site.services) {
     inference::FrontierQuery query;
@@ -82,7 +99,7 @@ std::vector<inference::Frontier> frontiers_of(const plan::Site& site,
     for (const auto& rack : site.racks) {
       query.systems.push_back(rack.system);
     }
-    frontiers.push_back(inference::build_frontier(query, catalog, points, estimator));
+    frontiers.push_back(inference::build_frontier(query, evidence.catalog, evidence.points, evidence.estimator));
   }
   return frontiers;
 }
@@ -107,12 +124,9 @@ void write_report(const std::filesystem::path& file, const report::PlanReport& r
 }
 
 plan::Attribution find_levers(const plan::Site& baseline, const plan::Site& site,
-                              const PlanOptions& options, const catalog::Catalog& catalog,
-                              std::span<const inference::MeasuredPoint> points,
-                              const inference::GpuPowerEstimator& estimator) {
-  auto accelerators = plan::accelerators_of(site, catalog);
-  accelerators.merge(plan::accelerators_of(baseline, catalog));
-  const auto found = plan::find_options(site.services, accelerators, points, estimator);
+                              const PlanOptions& options, const Evidence& evidence) {
+  auto accelerators = plan::accelerators_of(site, evidence.catalog);
+  accelerators.merge(plan::accelerators_of(baseline, evidence.catalog));
   plan::AttributionQuery query;
   query.seed = options.seed;
   if (!options.only.empty()) {
@@ -120,18 +134,17 @@ plan::Attribution find_levers(const plan::Site& baseline, const plan::Site& site
   }
   ProgressBar bar{"levers"};
   query.progress = [&](double share) { bar.update(share); };
-  return plan::attribute(baseline, site, catalog, found, query);
+  return plan::attribute(baseline, site, evidence.catalog,
+                         evidence.options(site.services, accelerators), query);
 }
 
-std::vector<plan::Phase> find_phases(const plan::Site& site, const catalog::Catalog& catalog,
-                                     std::span<const inference::MeasuredPoint> points,
-                                     const inference::GpuPowerEstimator& estimator) {
+std::vector<plan::Phase> find_phases(const plan::Site& site, const Evidence& evidence) {
   if (site.deliveries.empty()) {
     return {};
   }
   return plan::plan_phases(
-      site, catalog,
-      plan::find_options(site.services, plan::accelerators_of(site, catalog), points, estimator));
+      site, evidence.catalog,
+      evidence.options(site.services, plan::accelerators_of(site, evidence.catalog)));
 }
 
 void refuse_overwriting(const PlanOptions& options) {
@@ -154,25 +167,33 @@ void run(const PlanOptions& options) {
   }
   const auto points = load_points(options.data, catalog);
   const inference::GpuPowerEstimator estimator{points, catalog};
-  const auto planned = solve(site, options, catalog, points, estimator);
-  const auto compared = base ? solve(*base, options, catalog, points, estimator) : nullptr;
+  std::error_code ignored;  // a data folder of the user's own may do without a model
+  const bool is_modelled =
+      !options.measured_only && std::filesystem::exists(calibration_folder(), ignored);
+  const auto calibration = is_modelled
+                               ? inference::serving::load_calibration(calibration_folder())
+                               : inference::serving::Calibration{};
+  inference::serving::ModelledServing modelled{catalog, data_dir() / "models", calibration};
+  const Evidence evidence{catalog, points, estimator, is_modelled ? &modelled : nullptr};
+  const auto planned = solve(site, options, evidence);
+  const auto compared = base ? solve(*base, options, evidence) : nullptr;
   const auto baseline = compared ? std::optional{compared->solved()} : std::nullopt;
   if (!options.candidates_file.empty()) {
     write_file(options.candidates_file, candidates_csv(planned->solved()));
   }
   const auto levers = compared && !options.no_levers
-                          ? std::optional{find_levers(compared->site, planned->site, options,
-                                                      catalog, points, estimator)}
+                          ? std::optional{find_levers(compared->site, planned->site, options, evidence)}
                           : std::nullopt;
   const bool optimal = planned->plan.status == plan::PlanStatus::optimal;
   const auto sensitivities =
-      optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator)}
+      optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator,
+                                                         evidence.modelled)}
               : std::nullopt;
-  const auto phases = find_phases(planned->site, catalog, points, estimator);
+  const auto phases = find_phases(planned->site, evidence);
   if (!options.report_file.empty()) {
     write_report(options.report_file,
                  {planned->solved(), baseline, &catalog,
-                  frontiers_of(planned->site, catalog, points, estimator), PERWATT_VERSION, levers,
+                  frontiers_of(planned->site, evidence), PERWATT_VERSION, levers,
                   sensitivities, points, claims_on(catalog, points)});
   }
   if (options.json) {
@@ -238,6 +259,9 @@ void add_plan_verb(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--allow-unknown-ttft", options->allow_unknown_ttft,
                  "Use deployments whose TTFT was not measured, marked, where a service limits it");
+  verb->add_flag("--measured-only", options->measured_only,
+                 "Neither model deployments that nobody measured nor scale measured ones to lower "
+                 "clocks");
   verb->add_flag("--json", options->json, "Print JSON (docs/reference/plan-json.md)");
   add_catalog_option(*verb, options->data);
   add_points_option(*verb, options->data);

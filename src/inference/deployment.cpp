@@ -222,12 +222,34 @@ std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points) {
   return kept;
 }
 
+OperatingPoint at_clock(OperatingPoint point, const ClockedRatios& ratios) {
+  point.clock_ratio = ratios.clock_ratio;
+  point.tag = weaker(point.tag, Tag::modelled);
+  point.output_per_gpu = point.output_per_gpu * ratios.rate;
+  point.interactivity = point.interactivity * ratios.interactivity;
+  if (point.total_per_gpu) {
+    point.total_per_gpu = *point.total_per_gpu * ratios.rate;
+  }
+  if (point.ttft) {
+    point.ttft = *point.ttft * ratios.ttft;
+  }
+  return point;
+}
+
 RateInterval rate_interval(const OperatingPoint& point) {
   // 90 % of |ln(rate / median over all runs)|, docs/model/frontier.md#uncertainty.
   constexpr double kRepeatsAggregated = 0.40;
   constexpr double kRepeatsDisaggregated = 0.16;
   // 90 % of |ln(interpolated / measured)| per unit of |ln(rate ratio)| of the bracketing rows.
   constexpr double kInterpolation = 0.31;
+  // Of the rate that a lower clock takes away, a fifth is not known (assumed: how far memory-bound
+  // steps follow the clock was measured on no accelerator of the catalog).
+  constexpr double kClock = 0.2;
+  const double clock = kClock * (1 - point.clock_ratio);
+  if (point.modelled_interval) {
+    return {point.modelled_interval->low_factor * std::exp(-clock),
+            point.modelled_interval->high_factor * std::exp(clock)};
+  }
   double spread =
       point.point->serving == Serving::aggregated ? kRepeatsAggregated : kRepeatsDisaggregated;
   if (point.other != nullptr) {
@@ -235,6 +257,7 @@ RateInterval rate_interval(const OperatingPoint& point) {
         std::abs(std::log(*point.other->output_per_gpu / *point.point->output_per_gpu));
     spread = std::hypot(spread, kInterpolation * bracket);
   }
+  spread = std::hypot(spread, clock);
   return {std::exp(-spread), std::exp(spread)};
 }
 

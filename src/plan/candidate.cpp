@@ -1,18 +1,18 @@
 #include "perwatt/plan/candidate.hpp"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/inference/serving/hardware.hpp"
 
 namespace perwatt::plan {
 
 namespace {
-
-/// Idle board power where the catalog has none: the share of TDP that GB300 boards draw idle in the
-/// 1 Hz traces (222 W of 1400 W). docs/model/gpu_power.md#idle
-constexpr double kIdleShareOfTdp = 0.16;
 
 HallKind make_hall_kind(const Site& site, const catalog::Catalog& catalog, const Hall& hall) {
   const auto& data = catalog.cooling_plant(hall.cooling_plant, hall.defined_at);
@@ -101,7 +101,8 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
       kind.provisioned_it_per_rack.value * worst_meter_over_it(site, hall);
   kind.idle_gpu = std::min(
       kind.gpu_cap,
-      (accelerator.idle ? accelerator.idle->value : accelerator.tdp.value * kIdleShareOfTdp) *
+      (accelerator.idle ? accelerator.idle->value
+                        : accelerator.tdp.value * inference::serving::kIdleShareOfTdp) *
           hall.leakage_ratio);
   kind.idle_tag = accelerator.idle ? accelerator.idle->tag : Tag::modelled;
   kind.idle_it_per_gpu = kind.chain.it_per_gpu(kind.idle_gpu);
@@ -151,6 +152,62 @@ inference::GpuPower with_leakage(inference::GpuPower power, double ratio) {
   return power;
 }
 
+/// The point of a curve over the clock that draws `power_ratio` of the power at its beginning;
+/// nothing where its lowest clock draws more.
+std::optional<inference::ClockedRatios> ratios_at(
+    const std::vector<inference::ClockedRatios>& clocks, double power_ratio) {
+  inference::ClockedRatios above;
+  for (const auto& below : clocks) {
+    if (below.gpu_power <= power_ratio) {
+      const double share =
+          (above.gpu_power - power_ratio) / std::max(1e-12, above.gpu_power - below.gpu_power);
+      const auto mix = [&](double from, double to) { return from + share * (to - from); };
+      return inference::ClockedRatios{mix(above.clock_ratio, below.clock_ratio),
+                                      mix(above.rate, below.rate),
+                                      mix(above.interactivity, below.interactivity),
+                                      mix(above.ttft, below.ttft), power_ratio};
+    }
+    above = below;
+  }
+  return std::nullopt;
+}
+
+/// Leaves out columns at lower clocks that no mixture of others needs: those below the hull of
+/// output over power of one service, rack kind, model and precision.
+void drop_needless_clocks(std::vector<Candidate>& candidates) {
+  using Key = std::tuple<std::size_t, std::size_t, std::string_view, std::string_view>;
+  const auto is_full = [](const Candidate& one) { return one.point.clock_ratio == 1; };
+  if (std::all_of(candidates.begin(), candidates.end(), is_full)) {
+    return;
+  }
+  std::map<Key, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto& row = *candidates[i].point.point;
+    groups[{candidates[i].service, candidates[i].rack, row.model, row.precision}].push_back(i);
+  }
+  std::vector<bool> is_needed(candidates.size());
+  for (const auto& [key, group] : groups) {
+    std::vector<curve::CurvePoint<TokensPerSecond>> points;
+    for (const std::size_t i : group) {
+      points.push_back({candidates[i].it_per_gpu.value, candidates[i].point.output_per_gpu});
+      is_needed[i] = is_full(candidates[i]);
+    }
+    for (const std::size_t i : curve::concave_hull<TokensPerSecond>(points)) {
+      is_needed[group[i]] = true;
+    }
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (is_needed[i]) {
+      if (kept != i) {
+        candidates[kept] = std::move(candidates[i]);
+      }
+      ++kept;
+    }
+  }
+  candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(kept), candidates.end());
+}
+
 class Builder {
  public:
   Builder(const Site& site, const catalog::Catalog& catalog, const OptionSet& options)
@@ -166,10 +223,12 @@ class Builder {
 
   CandidateSet build() {
     set_.excluded.resize(site_.services.size());
+    set_.unmodelled = options_.unmodelled;
     set_.reach.resize(site_.services.size());
     for (const auto& option : options_.options) {
       add_option(option);
     }
+    drop_needless_clocks(set_.candidates);
     for (std::size_t s = 0; s < site_.services.size(); ++s) {
       note_reach(s);
     }
@@ -197,9 +256,9 @@ class Builder {
     }
   }
 
-  /// One column on every rack kind of the option's accelerator.
+  /// Columns on every rack kind of the option's accelerator: at its own clock or the one that the
+  /// rack's cap leaves, and at each lower clock that the rules allow.
   void place(const Option& option) {
-    const auto& service = site_.services[option.service];
     auto& excluded = set_.excluded[option.service];
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       const auto& rack = set_.racks[k];
@@ -208,21 +267,52 @@ class Builder {
       }
       const auto& hall = set_.halls[rack.hall];
       const auto power = with_leakage(*option.gpu_power, hall.leakage_ratio);
-      if (power.mean > rack.gpu_cap) {
-        ++excluded.above_cap;
-        continue;
-      }
       const double gpus =
           (static_cast<double>(rack.stock->owned) + rack.stock->max_buy) * rack.gpus_per_rack;
       if (option.point.point->layout.num_gpus > gpus) {
         ++excluded.too_large;
         continue;
       }
-      Candidate candidate{
-          option.service, k, option.point, option.ttft_known, power, {}, {}, {}, {}, {}, {}};
-      price_candidate(site_, hall, rack, service, candidate);
-      set_.candidates.push_back(std::move(candidate));
+      if (power.mean <= rack.gpu_cap) {
+        add_column(option, k, option.point, power);
+      } else if (const auto capped = ratios_at(option.clocks, rack.gpu_cap / power.mean);
+                 !capped || !add_slower(option, k, *capped, power)) {
+        ++excluded.above_cap;
+      }
+      for (const auto& slower : option.clocks) {
+        if (slower.clock_ratio >= site_.rules.min_clock_ratio &&
+            power.mean * slower.gpu_power <= rack.gpu_cap) {
+          add_slower(option, k, slower, power);
+        }
+      }
     }
+  }
+
+  /// A column at a lower clock, if it still meets the SLO.
+  bool add_slower(const Option& option, std::size_t rack, const inference::ClockedRatios& ratios,
+                  inference::GpuPower power) {
+    const auto& slo = site_.services[option.service].slo;
+    const auto point = inference::at_clock(option.point, ratios);
+    if (point.interactivity < slo.min_interactivity ||
+        (slo.max_ttft && point.ttft && *point.ttft > *slo.max_ttft)) {
+      return false;
+    }
+    power.mean = power.mean * ratios.gpu_power;
+    power.low = power.low * ratios.gpu_power;
+    power.high = power.high * ratios.gpu_power;
+    power.tag = weaker(power.tag, Tag::modelled);
+    power.basis += "; scaled along the modelled curve of the clock";
+    add_column(option, rack, point, power);
+    return true;
+  }
+
+  void add_column(const Option& option, std::size_t rack, const inference::OperatingPoint& point,
+                  const inference::GpuPower& power) {
+    const auto& kind = set_.racks[rack];
+    Candidate candidate{
+        option.service, rack, point, option.ttft_known, power, {}, {}, {}, {}, {}, {}};
+    price_candidate(site_, set_.halls[kind.hall], kind, site_.services[option.service], candidate);
+    set_.candidates.push_back(std::move(candidate));
   }
 
   [[nodiscard]] bool is_on_site(const std::string& accelerator) const {
@@ -239,7 +329,7 @@ class Builder {
   void note_reach(std::size_t s) {
     auto& reach = set_.reach[s];
     const auto& slo = site_.services[s].slo;
-    for (const auto* point : options_.measured[s]) {
+    for (const auto* point : options_.rows[s]) {
       if (!is_on_site(point->accelerator) || !may_answer(site_.services[s], point->model) ||
           !site_.rules.allow(inference::at_row(*point))) {
         continue;
@@ -268,10 +358,11 @@ CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
 
 CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
                               std::span<const inference::MeasuredPoint> points,
-                              const inference::GpuPowerEstimator& estimator) {
+                              const inference::GpuPowerEstimator& estimator,
+                              inference::serving::ModelledServing* modelled) {
   return build_candidates(
       site, catalog,
-      find_options(site.services, accelerators_of(site, catalog), points, estimator));
+      find_options(site.services, accelerators_of(site, catalog), points, estimator, modelled));
 }
 
 std::optional<curve::PowerCurve<TokensPerSecond>> power_curve(const CandidateSet& set,

@@ -18,6 +18,8 @@ constexpr std::array<LeverInfo, kLeverCount> kLevers{{
     {Lever::speculative_decoding, "speculative_decoding", operations, models},
     {Lever::disaggregation, "disaggregation", operations, infrastructure},
     {Lever::precision, "precision", operations, models},
+    {Lever::clock, "clock", operations, energy},
+    {Lever::power_cap, "power_cap", operations, energy},
     {Lever::provisioning, "provisioning", operations, energy},
     {Lever::availability, "availability", operations, infrastructure},
     {Lever::model, "model", LeverClass::model, models},
@@ -75,7 +77,26 @@ DeploymentRules mixed_rules(const DeploymentRules& old, const DeploymentRules& n
             ? std::optional{std::max(*old.max_concurrency_per_gpu, *now.max_concurrency_per_gpu)}
             : std::nullopt;
   }
+  if (has(pulled, Lever::clock)) {
+    rules.min_clock_ratio = std::min(old.min_clock_ratio, now.min_clock_ratio);
+  }
   return rules;
+}
+
+/// Nameplate reserves for every board at a cap of 1, static at a lower one: between these two only
+/// the cap differs.
+Provisioning mixed_provisioning(const Provisioning& old, const Provisioning& now,
+                                LeverSet pulled) {
+  const auto& capped = has(pulled, Lever::power_cap) ? now : old;
+  const auto is_managed = [](const Provisioning& one) {
+    return one.policy == ProvisioningPolicy::managed;
+  };
+  if (!is_managed(old) && !is_managed(now)) {
+    return capped;
+  }
+  Provisioning mixed = has(pulled, Lever::provisioning) ? now : old;
+  mixed.gpu_cap_ratio = capped.gpu_cap_ratio;
+  return mixed;
 }
 
 /// What sets a rack kind apart: the levers without which it is not there.
@@ -302,7 +323,7 @@ Site mixed_site(const Site& baseline, const Site& plan, LeverSet pulled,
   site.envelope = from(Lever::power_supply).envelope;
   site.loads = from(Lever::host_and_fabric).loads;
   site.supplies = from(Lever::power_supply).supplies;
-  site.provisioning = from(Lever::provisioning).provisioning;
+  site.provisioning = mixed_provisioning(baseline.provisioning, plan.provisioning, pulled);
   site.halls = mixed_halls(baseline, plan, pulled);
   site.retrofits = from(Lever::cooling).retrofits;
   for (std::size_t s = 0; s < site.services.size(); ++s) {

@@ -19,8 +19,13 @@ class Solver {
  public:
   Solver(const Site& site, const catalog::Catalog& catalog,
          std::span<const inference::MeasuredPoint> points,
-         const inference::GpuPowerEstimator& estimator)
-      : site_{site}, catalog_{catalog}, points_{points}, estimator_{estimator} {
+         const inference::GpuPowerEstimator& estimator,
+         inference::serving::ModelledServing* modelled)
+      : site_{site},
+        catalog_{catalog},
+        points_{points},
+        estimator_{estimator},
+        modelled_{modelled} {
     options_ = find(site);
     base_ = *totals_of(site, options_);
   }
@@ -55,7 +60,8 @@ class Solver {
 
  private:
   [[nodiscard]] OptionSet find(const Site& site) const {
-    return find_options(site.services, accelerators_of(site, catalog_), points_, estimator_);
+    return find_options(site.services, accelerators_of(site, catalog_), points_, estimator_,
+                        modelled_);
   }
 
   [[nodiscard]] std::optional<Totals> totals_of(const Site& site, const OptionSet& options) const {
@@ -92,6 +98,7 @@ class Solver {
   const catalog::Catalog& catalog_;
   std::span<const inference::MeasuredPoint> points_;
   const inference::GpuPowerEstimator& estimator_;
+  inference::serving::ModelledServing* modelled_;
   OptionSet options_;
   Totals base_;
 };
@@ -186,8 +193,9 @@ void add_supply_changes(const Site& site, const catalog::Catalog& catalog, Solve
 
 Sensitivities find_sensitivities(const Site& site, const catalog::Catalog& catalog,
                                  std::span<const inference::MeasuredPoint> points,
-                                 const inference::GpuPowerEstimator& estimator) {
-  Solver solver{site, catalog, points, estimator};
+                                 const inference::GpuPowerEstimator& estimator,
+                                 inference::serving::ModelledServing* modelled) {
+  Solver solver{site, catalog, points, estimator, modelled};
   Sensitivities result;
   add_slo_changes(site, solver, result.changes);
   add_money_changes(solver, result.changes);

@@ -9,6 +9,7 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/inference/serving/power.hpp"
 
 namespace perwatt::plan {
 
@@ -71,6 +72,9 @@ DeploymentRules read_rules(const ConfigTable& table, const catalog::Catalog& cat
     table.fail("not_after", "is '" + printable(rules.not_after) + "'", "use YYYY-MM-DD");
   }
   rules.max_concurrency_per_gpu = table.optional_number("max_concurrency_per_gpu", kPositive);
+  rules.min_clock_ratio =
+      table.optional_number("min_clock_ratio", {inference::serving::kLowestClockRatio, 1.0})
+          .value_or(1.0);
   table.reject_unknown_keys();
   return rules;
 }

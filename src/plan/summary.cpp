@@ -113,6 +113,7 @@ class Summary {
       const auto interval = inference::rate_interval(candidate.point);
       const TokensPerSecond output = candidate.point.output_per_gpu * serving;
       totals.output += output;
+      totals.output_by_tag[candidate.point.tag] += output;
       totals.output_low += output * interval.low_factor;
       totals.output_high += output * interval.high_factor;
       plan_.served[candidate.service] += output;

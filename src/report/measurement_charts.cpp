@@ -275,7 +275,7 @@ void add_latencies(const MeasurementReport& report, const std::vector<std::strin
          "Of successful requests of the window: how many were at or below a time. Where "
          "single requests are not known, from the median up, through the percentiles "
          "that are.",
-         top_spec({line})});
+         top_spec(Json::array({std::move(line)}))});
   }
 }
 

@@ -178,7 +178,7 @@ class Program:
         text = to_toml(site)
         file = self.folder / f"{multiprocessing.current_process().pid}.toml"
         file.write_text(text)
-        done = subprocess.run([self.binary, "plan", str(file), "--json", "--catalog", str(self.folder / "catalog"),
+        done = subprocess.run([self.binary, "plan", str(file), "--json", "--measured-only", "--catalog", str(self.folder / "catalog"),
                                *self.flags, *flags], capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
             raise RuntimeError(f"exit {done.returncode}: {done.stderr.strip()}\n{text}")

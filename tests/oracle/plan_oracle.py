@@ -54,7 +54,7 @@ class Runner:
         file.write_text(random_site.to_toml(site))
         table = self.folder / f"{name}.csv"
         table.unlink(missing_ok=True)
-        done = subprocess.run([self.binary, "plan", str(file), "--json", "--candidates", str(table),
+        done = subprocess.run([self.binary, "plan", str(file), "--json", "--measured-only", "--candidates", str(table),
                                "--catalog", str(self.plants), *flags],
                               capture_output=True, text=True, timeout=300)
         if done.returncode != 0:

@@ -51,7 +51,7 @@ class Case:
 
     def plan(self, site):
         (self.folder / "site.toml").write_text(random_site.to_toml(site))
-        code, out, err = run([self.binary, "plan", "site.toml", "--json", "--candidates", "columns.csv", "--catalog",
+        code, out, err = run([self.binary, "plan", "site.toml", "--json", "--measured-only", "--candidates", "columns.csv", "--catalog",
                               "catalog"], self.folder)
         return code, json.loads(out) if code == 0 else None, err
 

@@ -205,26 +205,27 @@ class PowerRows : public WeightedRows {
   }
 
   [[nodiscard]] Residuals residuals(std::size_t i, std::span<const double> at) const {
-    const auto watts = gpu_power(uses_[i], row(i).setup.hardware.tdp,
-                                 exp_of<AcceleratorPowerValues>(at.subspan(blocks_.of_row(i))),
-                                 exp_of<PowerValues>(at));
+    const BoardPower board{row(i).setup.hardware,
+                           exp_of<AcceleratorPowerValues>(at.subspan(blocks_.of_row(i))),
+                           exp_of<PowerValues>(at)};
+    const auto watts = gpu_power(uses_[i], board);
     return {log_ratio(in_watts(watts), row(i).gpu_power_watts), 0.0};
   }
 
   [[nodiscard]] const AcceleratorBlocks& blocks() const { return blocks_; }
 
-  static Utilisation use_at_measured_rate(const MeasuredCase& row,
+  static DeploymentUse use_at_measured_rate(const MeasuredCase& row,
                                           const CoefficientsOfOne& coefficients,
                                           const Prediction& predicted) {
     const ServingModel model{row.setup, row.work, coefficients};
-    return model.utilisation(
+    return model.use(
         predicted, *row.output_per_gpu * row.setup.layout.num_gpus / row.setup.output_tokens);
   }
 
  private:
   AcceleratorBlocks blocks_;
   std::vector<std::vector<std::uint32_t>> active_;
-  std::vector<Utilisation> uses_;
+  std::vector<DeploymentUse> uses_;
 };
 
 /// Rows for the fit of first tokens, with steps and rates as predicted.
@@ -360,9 +361,10 @@ std::optional<double> residual(const MeasuredCase& row, Metric metric, const Phy
       break;
     case Metric::power:
       if (row.gpu_power_watts && row.output_per_gpu) {
+        const BoardPower board{row.setup.hardware, coefficients.accelerator_power,
+                               coefficients.power};
         const auto watts =
-            gpu_power(PowerRows::use_at_measured_rate(row, coefficients, predicted),
-                      row.setup.hardware.tdp, coefficients.accelerator_power, coefficients.power);
+            gpu_power(PowerRows::use_at_measured_rate(row, coefficients, predicted), board);
         return log_ratio(in_watts(watts), row.gpu_power_watts);
       }
       break;
@@ -428,16 +430,13 @@ std::string_view to_string(Metric metric) {
 }
 
 Prediction predict(const MeasuredCase& row, const CoefficientsOfOne& coefficients) {
-  const ServingModel model{row.setup, row.work, coefficients};
-  if (const auto* loop = std::get_if<ClosedLoop>(&row.load)) {
-    return model.closed_loop(loop->concurrency);
-  }
-  return model.at_batch(std::get<FixedBatch>(row.load).sequences);
+  return ServingModel{row.setup, row.work, coefficients}.under(row.load);
 }
 
 Estimated estimate(const MeasuredCase& row, const Calibration& calibration) {
   const auto of_one = of_row(calibration.coefficients, row);
   const ServingModel model{row.setup, row.work, of_one};
+  const BoardPower board{row.setup.hardware, of_one.accelerator_power, of_one.power};
   Estimated result;
   result.physical = predict(row, of_one);
   const auto corrected = [&](double value, Metric metric) {
@@ -448,11 +447,9 @@ Estimated estimate(const MeasuredCase& row, const Calibration& calibration) {
   result.tpot_seconds = corrected(in_seconds(result.physical.tpot), Metric::tpot);
   result.ttft_seconds = corrected(in_seconds(result.physical.ttft), Metric::ttft);
   const auto watts_at = [&](double output_per_gpu) {
-    const auto use = model.utilisation(
+    const auto use = model.use(
         result.physical, output_per_gpu * row.setup.layout.num_gpus / row.setup.output_tokens);
-    return corrected(
-        in_watts(gpu_power(use, row.setup.hardware.tdp, of_one.accelerator_power, of_one.power)),
-        Metric::power);
+    return corrected(in_watts(gpu_power(use, board)), Metric::power);
   };
   result.gpu_power_watts = watts_at(result.output_per_gpu);
   if (row.output_per_gpu) {

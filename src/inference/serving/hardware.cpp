@@ -44,6 +44,7 @@ Hardware hardware_of(const catalog::Accelerator& accelerator) {
     hardware.scale_out_bytes_per_second = scale_out->value * kGiga / kBitsPerByte;
   }
   hardware.tdp = accelerator.tdp.value;
+  hardware.idle = accelerator.idle ? accelerator.idle->value : hardware.tdp * kIdleShareOfTdp;
   return hardware;
 }
 

@@ -19,7 +19,6 @@ constexpr double kLeastDecodingShare = 0.3;
 constexpr double kMostBusy = 0.95;             // of a server, in queue terms
 constexpr double kPoolSharpness = 6;           // of the minimum of two pools' rates
 constexpr double kSharedUnderLoad = 0.5;       // of what prompts of one chunk share, in a full pool
-constexpr double kCapSharpness = 8;            // of the board limit
 constexpr double kPrefillOperatorShare = 0.7;  // of a prefill's time, in operators
 constexpr double kPromptWeightReads = 0.3;     // of a weight read per chunk that HBM sees
 
@@ -122,6 +121,13 @@ Prediction ServingModel::at_batch(double sequences) const {
   return result;
 }
 
+Prediction ServingModel::under(const Load& load) const {
+  if (const auto* loop = std::get_if<ClosedLoop>(&load)) {
+    return closed_loop(loop->concurrency);
+  }
+  return at_batch(std::get<FixedBatch>(load).sequences);
+}
+
 Prediction ServingModel::steady_state(double sequences) const {
   Prediction result;
   const auto step = steps_.decode(std::max(sequences, 1.0));
@@ -188,21 +194,29 @@ Seconds ServingModel::first_token(const Prediction& result, double concurrency) 
                   terms[T::waiting] * beyond_memory / result.requests_per_second));
 }
 
-Utilisation ServingModel::utilisation(const Prediction& prediction,
-                                      double requests_per_second) const {
+DeploymentUse ServingModel::use(const Prediction& prediction, double requests_per_second) const {
+  const InstanceWork& decode = work_->decode;
+  const InstanceWork& prompt = work_->prefill;
+  const auto& layout = setup_->layout;
+  const double sequences = std::max(1.0, prediction.sequences);
+  // Of one GPU: steps and prompts of all instances over the GPUs of their pool.
+  const double steps = requests_per_second * setup_->output_tokens /
+                       (sequences * steps_.accepted_tokens()) * decode.instance.gpus;
+  const double prompts = requests_per_second * prompt.instance.gpus;
+  if (layout.mode == Serving::aggregated) {
+    return {use_of_gpu(prediction, steps / layout.num_gpus, prompts / layout.num_gpus), {}, 0};
+  }
+  return {use_of_gpu(prediction, steps / layout.decode.gpus, 0),
+          use_of_gpu(prediction, 0, prompts / layout.prefill.gpus),
+          static_cast<double>(layout.prefill.gpus) / layout.num_gpus};
+}
+
+Utilisation ServingModel::use_of_gpu(const Prediction& prediction, double steps,
+                                     double prompts) const {
   const InstanceWork& decode = work_->decode;
   const InstanceWork& prompt = work_->prefill;
   const Hardware& hardware = setup_->hardware;
-  const auto& layout = setup_->layout;
-  const bool has_pools = layout.mode == Serving::disaggregated;
   const double sequences = std::max(1.0, prediction.sequences);
-  // Steps and prompts per second, of all instances, weighted with their share of the GPUs.
-  const double steps =
-      requests_per_second * setup_->output_tokens / (sequences * steps_.accepted_tokens()) *
-      (has_pools ? static_cast<double>(decode.instance.gpus) / layout.num_gpus : 1);
-  const double prompts =
-      requests_per_second *
-      (has_pools ? static_cast<double>(prompt.instance.gpus) / layout.num_gpus : 1);
   const double tokens = sequences * steps_.verified_tokens();
   const double touched = decode.experts > 0
                              ? touched_experts(decode.experts, decode.experts_per_token, tokens, 1,
@@ -245,23 +259,6 @@ Utilisation ServingModel::utilisation(const Prediction& prediction,
   result.fp8_ratio = flops[1] / hardware.bf16_flops;
   result.fp4_ratio = flops[2] / hardware.bf16_flops;
   return result;
-}
-
-Watts gpu_power(const Utilisation& use, Watts tdp, const AcceleratorPowerValues& own,
-                const PowerValues& shared) {
-  constexpr double kLeast = 1e-9;
-  const double memory =
-      use.memory_ratio + (shared[PowerTerm::dequantisation] - 1) * use.dequantised_memory_ratio;
-  const double compute = use.bf16_ratio + shared[PowerTerm::fp8_energy] * use.fp8_ratio +
-                         shared[PowerTerm::fp4_energy] * use.fp4_ratio;
-  const double demand =
-      own[AcceleratorPowerTerm::floor] + shared[PowerTerm::busy] * use.busy_ratio +
-      shared[PowerTerm::serving] * use.serving_ratio +
-      own[AcceleratorPowerTerm::memory] *
-          std::pow(std::max(memory, kLeast), shared[PowerTerm::memory_exponent]) +
-      own[AcceleratorPowerTerm::compute] *
-          std::pow(std::max(compute, kLeast), shared[PowerTerm::compute_exponent]);
-  return tdp * std::pow(std::pow(demand, -kCapSharpness) + 1, -1 / kCapSharpness);
 }
 
 }  // namespace perwatt::inference::serving

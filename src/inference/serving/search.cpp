@@ -1,6 +1,7 @@
 #include "perwatt/inference/serving/search.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -13,6 +14,12 @@ constexpr double kLoadStep = 1.26;  // three loads to an octave
 constexpr double kMostLoadOfMemory = 1.5;
 constexpr double kMostLoad = 16384;
 constexpr int kMostDecodeInstances = 6;  // of one copy: larger pools are copies of small ones
+
+constexpr std::array<double, 7> kClockSteps{1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
+
+bool is_unlimited(const PowerSetting& power) {
+  return !power.gpu_cap && !power.clock_ratio;
+}
 
 /// Corrections of one deployment by load, so that relatives are asked at octaves only.
 class ShiftByLoad {
@@ -40,11 +47,13 @@ struct Corrections {
   Corrections(const Calibration& calibration, const Traits& traits)
       : throughput{calibration.of(Metric::throughput), traits},
         tpot{calibration.of(Metric::tpot), traits},
-        ttft{calibration.of(Metric::ttft), traits} {}
+        ttft{calibration.of(Metric::ttft), traits},
+        power{calibration.of(Metric::power), traits} {}
 
   ShiftByLoad throughput;
   ShiftByLoad tpot;
   ShiftByLoad ttft;
+  ShiftByLoad power;
 };
 
 /// Ways to split the model over GPUs that it can run on.
@@ -110,7 +119,7 @@ class Searcher {
     ++result_.layouts;
     const double most = std::min(kMostLoad, kMostLoadOfMemory * model.most_sequences());
     for (double load = 1; load <= most; load = next(load)) {
-      take(setup, model.closed_loop(load), load);
+      take(setup, model, load);
     }
   }
 
@@ -145,7 +154,7 @@ class Searcher {
           }
           ++result_.layouts;
           const ServingModel model{setup, work, coefficients_};
-          take(setup, model.closed_loop(load * decodes), load * decodes);
+          take(setup, model, load * decodes);
         }
       }
     }
@@ -195,20 +204,36 @@ class Searcher {
     return found->second;
   }
 
-  void take(const Setup& setup, const Prediction& prediction, double load) {
+  /// Of a deployment under `load` by what relatives say.
+  Correction correction_of(const Corrections& corrections, double log2_load) const {
+    return {std::exp(-corrections.throughput.at(log2_load)),
+            std::exp(-corrections.power.at(log2_load))};
+  }
+
+  void take(const Setup& setup, const ServingModel& model, double load) {
     const Corrections& corrections = corrections_of(setup);
     ++result_.points;
     const double log2_load = std::log2(load / setup.layout.decode.instances);
+    const Correction correction = correction_of(corrections, log2_load);
     Found one;
     one.layout = setup.layout;
     one.copies = query_.max_gpus / setup.layout.num_gpus;
     one.concurrency = load;
-    one.physical = prediction;
-    one.tpot = prediction.tpot * std::exp(-corrections.tpot.at(log2_load));
-    one.ttft = prediction.ttft * std::exp(-corrections.ttft.at(log2_load));
-    one.output_per_gpu = prediction.output_per_gpu *
-                         std::exp(-corrections.throughput.at(log2_load)) * one.gpus() /
-                         query_.max_gpus;
+    if (is_unlimited(query_.power)) {
+      one.physical = model.closed_loop(load);
+    } else {
+      const OperatedDeployment deployment{setup, model.work(), coefficients_};
+      const auto operation = deployment.at(ClosedLoop{load}, query_.power, correction);
+      if (!operation.is_cap_kept) {
+        ++result_.refused["no clock keeps the cap"];
+        return;
+      }
+      one.physical = operation.prediction;
+    }
+    one.tpot = one.physical.tpot * std::exp(-corrections.tpot.at(log2_load));
+    one.ttft = one.physical.ttft * std::exp(-corrections.ttft.at(log2_load));
+    one.output_per_gpu =
+        one.physical.output_per_gpu * correction.rate * one.gpus() / query_.max_gpus;
     auto& best = setup.layout.mode == Serving::disaggregated ? result_.best_disaggregated
                                                              : result_.best_aggregated;
     const bool is_within = (!query_.max_tpot || one.tpot <= *query_.max_tpot) &&
@@ -219,20 +244,15 @@ class Searcher {
     found_.push_back(one);
   }
 
-  void set_power(Found& one) const {
+  void set_power(Found& one) {
     Setup setup = query_.setup;
     setup.layout = one.layout;
     const ServingWork work = count_work(setup);
-    const ServingModel model{setup, work, coefficients_};
-    const double in_use = in_tokens_per_second(one.output_per_gpu) * query_.max_gpus / one.gpus();
-    const auto use =
-        model.utilisation(one.physical, in_use * one.layout.num_gpus / setup.output_tokens);
-    const double shift =
-        calibration_.of(Metric::power).shift(traits_of(setup, precision_, one.concurrency));
-    one.gpu_power =
-        gpu_power(use, setup.hardware.tdp, coefficients_.accelerator_power, coefficients_.power) *
-        std::exp(-shift);
-    one.gpu_power = std::min(one.gpu_power, setup.hardware.tdp);
+    const OperatedDeployment deployment{setup, work, coefficients_};
+    const double log2_load = std::log2(one.concurrency / setup.layout.decode.instances);
+    const auto correction = correction_of(corrections_of(setup), log2_load);
+    const auto operation = deployment.at(ClosedLoop{one.concurrency}, query_.power, correction);
+    one.gpu_power = std::min(operation.gpu_power, setup.hardware.tdp);
   }
 
   const SearchQuery& query_;
@@ -245,6 +265,35 @@ class Searcher {
 };
 
 }  // namespace
+
+std::vector<ClockPoint> power_curve(const SearchQuery& query, const Found& found,
+                                    const Calibration& calibration) {
+  Setup setup = query.setup;
+  setup.layout = found.layout;
+  const ServingWork work = count_work(setup);
+  const auto coefficients =
+      calibration.coefficients.of(setup.hardware.accelerator, setup.hardware.vendor);
+  const OperatedDeployment deployment{setup, work, coefficients};
+  // Corrections are of the point found: relatives were measured at full clocks.
+  const TokensPerSecond in_use = found.output_per_gpu * (1.0 * query.max_gpus / found.gpus());
+  Correction correction;
+  correction.rate = in_use / found.physical.output_per_gpu;
+  const ClosedLoop load{found.concurrency};
+  correction.power =
+      found.gpu_power / deployment.at(load, query.power, correction).gpu_power;
+  std::vector<ClockPoint> curve;
+  for (const double clock : kClockSteps) {
+    if (query.power.clock_ratio && clock > *query.power.clock_ratio) {
+      continue;
+    }
+    const auto operation = deployment.at(load, {query.power.gpu_cap, clock}, correction);
+    const auto& prediction = operation.prediction;
+    curve.push_back({clock, prediction.output_per_gpu * correction.rate,
+                     prediction.tpot * (found.tpot / found.physical.tpot),
+                     prediction.ttft * (found.ttft / found.physical.ttft), operation.gpu_power});
+  }
+  return curve;
+}
 
 SearchResult search(const SearchQuery& query, const Calibration& calibration) {
   SearchResult result;

@@ -49,6 +49,17 @@ double engine_factor(const Setup& setup, const SpeedValues& speed) {
   return family;
 }
 
+// Below this clock, over the one coefficients are measured at, the cores ask for bytes more slowly
+// than HBM could give them; of the time of a layer besides its operations, this much is of the cores
+// and follows their clock. docs/model/serving.md#clock
+constexpr double kBandwidthKnee = 0.6;
+constexpr double kCoreShareOfLayers = 0.5;
+
+double bandwidth_ratio(double clock) {
+  return std::min(1.0, clock / kBandwidthKnee);
+}
+
+
 /// Between the larger of both and their sum: operations and bytes overlap, but not wholly.
 double overlapped(double compute, double memory) {
   return std::cbrt(compute * compute * compute + memory * memory * memory);
@@ -107,6 +118,8 @@ StepModel::StepModel(const Setup& setup, const ServingWork& work,
                         speed[SpeedTerm::dense_ffn] * work.layers.dense_ffn +
                         speed[SpeedTerm::expert_ffn] * work.layers.experts;
   layers_seconds_ = own[AcceleratorTerm::layer] * layers / kOverheadScale;
+  const double core_seconds = kCoreShareOfLayers * layers_seconds_;
+  const auto slower_layers = [&](double clock) { return core_seconds * (1 / clock - 1); };
   if (setup.engine.family == EngineFamily::vllm_v0) {
     layers_seconds_ *= speed[SpeedTerm::vllm_v0_overhead];
   }
@@ -133,9 +146,24 @@ StepModel::StepModel(const Setup& setup, const ServingWork& work,
   const double weights = prompt.projection_bytes + prompt.dense_bytes + prompt.shared_expert_bytes +
                          prompt.routed_expert_bytes;
   const double chunks = std::max(1.0, tokens / kPrefillChunkTokens);
-  prefill_.own = age_factor_ * (speed[SpeedTerm::prefill] * engine_factor_ * operations + exchange);
+  prefill_.own = age_factor_ * (speed[SpeedTerm::prefill] * engine_factor_ * operations /
+                                    setup.clocks.prefill +
+                                exchange);
   prefill_.shared = age_factor_ * chunks * speed[SpeedTerm::prefill_chunk] *
-                    (layers_seconds_ + weights / rates_.bytes + latency(prompt) + host_seconds_);
+                    (layers_seconds_ + slower_layers(setup.clocks.prefill) +
+                     weights / (rates_.bytes * bandwidth_ratio(setup.clocks.prefill)) +
+                     latency(prompt) + host_seconds_);
+  layers_seconds_ += slower_layers(setup.clocks.decode);
+  set_decode_clock(setup.clocks.decode);
+}
+
+void StepModel::set_decode_clock(double clock) {
+  for (double* rate : {&rates_.flops[0], &rates_.flops[1], &rates_.flops[2], &core_flops_rate_,
+                       &expert_flops_rate_, &projection_flops_rate_, &dense_flops_rate_}) {
+    *rate *= clock;
+  }
+  rates_.bytes *= bandwidth_ratio(clock);
+  expert_bytes_rate_ *= bandwidth_ratio(clock);
 }
 
 StepModel::Operators StepModel::operators(double sequences) const {

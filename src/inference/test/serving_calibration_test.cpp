@@ -126,9 +126,9 @@ TEST(Calibration, FindsTheCoefficientsBehindItsOwnPredictions) {
     one.tpot_seconds = in_seconds(predicted.tpot);
     one.ttft_seconds = in_seconds(predicted.ttft);
     const ServingModel model{one.setup, one.work, of_one};
+    const BoardPower board{one.setup.hardware, of_one.accelerator_power, of_one.power};
     one.gpu_power_watts =
-        in_watts(gpu_power(model.utilisation(predicted, predicted.requests_per_second),
-                           one.setup.hardware.tdp, of_one.accelerator_power, of_one.power));
+        in_watts(gpu_power(model.use(predicted, predicted.requests_per_second), board));
     one.joules_per_output_token = *one.gpu_power_watts / *one.output_per_gpu;
   }
   const auto rows = pointers(cases);
@@ -146,7 +146,8 @@ TEST(Calibration, FindsTheCoefficientsBehindItsOwnPredictions) {
 
 TEST(Calibration, OfNothingIsTheStartingValues) {
   const auto calibration = calibrate({}, nullptr, {});
-  const auto start = starting_coefficients().speed.all();
+  const auto start_values = starting_coefficients().speed;
+  const auto start = start_values.all();
   for (std::size_t i = 0; i < start.size(); ++i) {
     EXPECT_NEAR(calibration.coefficients.speed.all()[i] / start[i], 1, 1e-12);
   }

@@ -27,7 +27,8 @@ struct Modelled {
       : setup{std::move(with)},
         work{count_work(setup)},
         coefficients{coefficients_of(setup)},
-        model{setup, work, coefficients} {}
+        model{setup, work, coefficients},
+        board{setup.hardware, coefficients.accelerator_power, coefficients.power} {}
 
   Modelled(const Modelled&) = delete;
   Modelled& operator=(const Modelled&) = delete;
@@ -36,6 +37,7 @@ struct Modelled {
   ServingWork work;
   CoefficientsOfOne coefficients;
   ServingModel model;
+  BoardPower board;
 };
 
 struct Choice {
@@ -229,9 +231,8 @@ RC_GTEST_PROP(GpuPower, RisesWithUseAndStaysBelowTheBoardLimit, ()) {
   const Modelled one{*any_setup()};
   const auto prediction = one.model.closed_loop(*rc::gen::inRange(1, 4000));
   const auto power = [&](double share) {
-    return in_watts(gpu_power(
-        one.model.utilisation(prediction, share * prediction.requests_per_second),
-        one.setup.hardware.tdp, one.coefficients.accelerator_power, one.coefficients.power));
+    return in_watts(
+        gpu_power(one.model.use(prediction, share * prediction.requests_per_second), one.board));
   };
   const double tdp = in_watts(one.setup.hardware.tdp);
   RC_ASSERT(power(1) <= tdp);
@@ -239,18 +240,23 @@ RC_GTEST_PROP(GpuPower, RisesWithUseAndStaysBelowTheBoardLimit, ()) {
   RC_ASSERT(power(0.5) < power(1));
 }
 
-// Decode pools are mostly bandwidth: GPUs are weighted, not requests (docs/model/serving.md#power).
+// The sum over GPUs of their pool's power, idle prefill GPUs included; not a mean over requests,
+// which spend nearly all their time in decode (AIConfigurator: 257 W for 8 + 24 GPUs of B200).
 TEST(GpuPower, OfPoolsIsWeightedWithTheirGpus) {
   auto setup = setup_of("llama-3.1-70b", "fp8", "b200", 4);
   setup.input_tokens = 8000;
-  const Modelled few{with_pools(setup, 2, 6, 4)};
-  const auto prediction = few.model.closed_loop(500);
-  const auto use = few.model.utilisation(prediction, prediction.requests_per_second);
-  auto idle_prefill = with_pools(setup, 20, 6, 4);
-  const Modelled many{idle_prefill};
-  const auto same = many.model.utilisation(prediction, prediction.requests_per_second);
-  // The same requests over 104 GPUs instead of 32.
-  EXPECT_NEAR(same.memory_ratio * 104, use.memory_ratio * 32, 1e-9);
+  const Modelled pools{with_pools(setup, 2, 6, 4)};
+  const auto prediction = pools.model.closed_loop(500);
+  const auto use = pools.model.use(prediction, prediction.requests_per_second);
+  const double prefill = in_watts(pools.board.at_own_limit(use.prefill));
+  const double decode = in_watts(pools.board.at_own_limit(use.decode));
+  EXPECT_GT(prefill, decode);
+  EXPECT_NEAR(in_watts(gpu_power(use, pools.board)), (8 * prefill + 24 * decode) / 32, 1e-9);
+  // The same requests over ten times the prefill GPUs: those are nearly idle.
+  const Modelled many{with_pools(setup, 20, 6, 4)};
+  const auto spread = many.model.use(prediction, prediction.requests_per_second);
+  EXPECT_NEAR(spread.prefill.bf16_ratio * 80, use.prefill.bf16_ratio * 8, 1e-9);
+  EXPECT_LT(in_watts(many.board.at_own_limit(spread.prefill)), 0.6 * prefill);
 }
 
 }  // namespace

@@ -26,6 +26,21 @@ struct Slo {
   bool allow_unknown_ttft = false;    // take points that have no TTFT, marked
 };
 
+/// Factors around a rate that hold 90 % of repeats.
+struct RateInterval {
+  double low_factor = 1;
+  double high_factor = 1;
+};
+
+/// What a locked core clock makes of a point: factors on its values at the highest clock.
+struct ClockedRatios {
+  double clock_ratio = 1;  // over the highest clock
+  double rate = 1;
+  double interactivity = 1;
+  double ttft = 1;
+  double gpu_power = 1;
+};
+
 /// One deployment at one load. Rates are per GPU, over all GPUs of the deployment.
 struct OperatingPoint {
   const MeasuredPoint* point = nullptr;  // the measured row, or the one of lower concurrency
@@ -37,6 +52,8 @@ struct OperatingPoint {
   TokensPerSecond output_per_gpu;
   TokensPerSecond interactivity;
   std::optional<Seconds> ttft;  // median
+  double clock_ratio = 1;       // locked core clock; below 1 values are scaled along the model's
+  std::optional<RateInterval> modelled_interval;  // of a point without measured rows
 
   /// Input tokens/s per GPU, where total is known.
   [[nodiscard]] std::optional<TokensPerSecond> input_per_gpu() const {
@@ -89,13 +106,11 @@ class DeploymentSet {
 /// interactivity.
 [[nodiscard]] std::vector<std::size_t> non_dominated(std::span<const OperatingPoint> points);
 
-/// Factors around a rate that hold 90 % of repeats of the same configuration over software
-/// versions; wider between two rows. Sources and check: docs/model/frontier.md#uncertainty.
-struct RateInterval {
-  double low_factor = 1;
-  double high_factor = 1;
-};
+/// `point` at a lower clock: modelled.
+[[nodiscard]] OperatingPoint at_clock(OperatingPoint point, const ClockedRatios& ratios);
 
+/// Of repeats of the same configuration over software versions; wider between two rows and at lower
+/// clocks. A modelled point has its own. Sources and check: docs/model/frontier.md#uncertainty.
 [[nodiscard]] RateInterval rate_interval(const OperatingPoint& point);
 
 }  // namespace perwatt::inference

@@ -66,7 +66,8 @@ struct Excluded {
   std::size_t unknown_ttft = 0;
   std::size_t unknown_power = 0;
   std::size_t unknown_input_rate = 0;
-  std::size_t above_cap = 0;  // measured draw above the board's limit: nothing reserves it
+  std::size_t above_cap = 0;  // draws more than the board's limit, and no clock that keeps it
+                              // also keeps the SLO
   std::size_t too_large = 0;  // more GPUs than the racks of the kind have
   std::size_t by_rule = 0;    // [deployments] of the site rules them out
 };
@@ -84,6 +85,7 @@ struct CandidateSet {
   facility::ItPower load_it;  // of the loads beside the GPU racks
   std::vector<Candidate> candidates;
   std::vector<Excluded> excluded;   // by service
+  std::vector<std::vector<Unmodelled>> unmodelled;  // by service
   std::vector<ServiceReach> reach;  // by service
 };
 
@@ -95,9 +97,11 @@ struct CandidateSet {
                                             const OptionSet& options);
 
 /// The same with the options found first.
-[[nodiscard]] CandidateSet build_candidates(const Site& site, const catalog::Catalog& catalog,
-                                            std::span<const inference::MeasuredPoint> points,
-                                            const inference::GpuPowerEstimator& estimator);
+[[nodiscard]] CandidateSet build_candidates(
+    const Site& site, const catalog::Catalog& catalog,
+    std::span<const inference::MeasuredPoint> points,
+    const inference::GpuPowerEstimator& estimator,
+    inference::serving::ModelledServing* modelled = nullptr);
 
 /// Output tokens/s per GPU over watts at the meter per GPU, both time averages, for one service on
 /// one rack kind: the concave hull of its candidates; nothing where it has none.

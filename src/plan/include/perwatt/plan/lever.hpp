@@ -21,6 +21,8 @@ enum class Lever : std::uint8_t {
   speculative_decoding,
   disaggregation,
   precision,
+  clock,
+  power_cap,
   provisioning,
   availability,
   model,
@@ -33,7 +35,7 @@ enum class Lever : std::uint8_t {
   capacity,
 };
 
-inline constexpr std::size_t kLeverCount = 16;
+inline constexpr std::size_t kLeverCount = 18;
 using LeverSet = std::bitset<kLeverCount>;
 
 /// What it takes to pull a lever.

@@ -2,6 +2,7 @@
 // envelope. Linear program and definitions: docs/model/plan.md.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -81,7 +82,8 @@ struct Totals {
   UsdPerSecond revenue;
   UsdPerSecond energy_cost;
   UsdPerSecond capital_cost;
-  Tag tag = Tag::measured;  // weakest among the chosen columns' rates
+  std::map<Tag, TokensPerSecond> output_by_tag;  // of the chosen columns' rates
+  Tag tag = Tag::measured;                       // the weakest of them
   Tag power_tag = Tag::measured;
 
   [[nodiscard]] UsdPerSecond profit() const { return revenue - energy_cost - capital_cost; }

@@ -9,6 +9,7 @@
 #include "perwatt/base/units.hpp"
 #include "perwatt/catalog/catalog.hpp"
 #include "perwatt/inference/gpu_power.hpp"
+#include "perwatt/inference/serving/modelled_serving.hpp"
 #include "perwatt/plan/site.hpp"
 
 namespace perwatt::plan {
@@ -32,8 +33,10 @@ struct Sensitivities {
 };
 
 /// REQUIRES: the site has a plan.
-[[nodiscard]] Sensitivities find_sensitivities(const Site& site, const catalog::Catalog& catalog,
-                                               std::span<const inference::MeasuredPoint> points,
-                                               const inference::GpuPowerEstimator& estimator);
+[[nodiscard]] Sensitivities find_sensitivities(
+    const Site& site, const catalog::Catalog& catalog,
+    std::span<const inference::MeasuredPoint> points,
+    const inference::GpuPowerEstimator& estimator,
+    inference::serving::ModelledServing* modelled = nullptr);
 
 }  // namespace perwatt::plan

@@ -28,6 +28,7 @@ struct DeploymentRules {
   std::optional<std::vector<std::string>> serving;
   std::string not_after;  // rows dated YYYY-MM-DD up to this one; undated rows never pass
   std::optional<double> max_concurrency_per_gpu;  // rows without concurrency never pass
+  double min_clock_ratio = 1;  // core clocks may be locked down to this, over the highest
 
   [[nodiscard]] bool allow(const inference::OperatingPoint& point) const;
 

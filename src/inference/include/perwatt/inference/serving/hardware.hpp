@@ -9,6 +9,10 @@
 
 namespace perwatt::inference::serving {
 
+/// Board power where the catalog has no idle reading: the share of TDP that GB300 boards draw idle
+/// in the 1 Hz traces (222 W of 1400 W). docs/model/gpu_power.md#idle
+inline constexpr double kIdleShareOfTdp = 0.16;
+
 /// Rates of one accelerator. FLOP/s are dense; 0: it has no such units.
 struct Hardware {
   std::string accelerator;  // catalog id
@@ -22,6 +26,7 @@ struct Hardware {
   double scale_up_bytes_per_second = 0;   // of one GPU, one direction
   double scale_out_bytes_per_second = 0;  // of one GPU, one direction; 0: not known
   Watts tdp;                              // board
+  Watts idle;                             // board without work
 };
 
 /// Throws Error(bad_input) naming the figure that the catalog's entry lacks.

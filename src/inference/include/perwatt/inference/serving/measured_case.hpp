@@ -44,7 +44,7 @@ class ShapeLibrary {
 struct MeasuredCase {
   Setup setup;
   ServingWork work;
-  std::variant<ClosedLoop, FixedBatch> load;
+  Load load;
   Traits traits;
   std::string family;  // rows that are left out together: everything but load, date and layout
   std::string screen;  // why the row is not used for fitting; empty: it is

@@ -1,9 +1,8 @@
 // Steady state of a deployment under load: rates, latencies and watts.
 #pragma once
 
-#include <variant>
-
 #include "perwatt/base/units.hpp"
+#include "perwatt/inference/serving/power.hpp"
 #include "perwatt/inference/serving/step.hpp"
 
 namespace perwatt::inference::serving {
@@ -21,22 +20,6 @@ struct Prediction {
   Seconds operators;  // of the step
   Seconds prompt;     // prefill of one prompt
 };
-
-/// Utilisations that power depends on, means over all GPUs of a deployment and over time.
-struct Utilisation {
-  double busy_ratio = 0;                // time in operators
-  double serving_ratio = 0;             // time in steps and prefills
-  double memory_ratio = 0;              // HBM bytes/s of the data sheet's
-  double dequantised_memory_ratio = 0;  // of them, 4-bit weights widened for want of units
-  double bf16_ratio = 0;                // FLOP/s of the bf16 peak
-  double fp8_ratio = 0;                 // FLOP/s of 8-bit units, of the bf16 peak
-  double fp4_ratio = 0;
-};
-
-/// Mean board power of GPUs so used, at their own cap and clock: concave in use, and bent below the
-/// board's limit. docs/model/serving.md#power.
-[[nodiscard]] Watts gpu_power(const Utilisation& utilisation, Watts tdp,
-                              const AcceleratorPowerValues& accelerator, const PowerValues& shared);
 
 class ServingModel {
  public:
@@ -57,8 +40,10 @@ class ServingModel {
   /// that leads there is not asked. REQUIRES: sequences > 0.
   [[nodiscard]] Prediction at_batch(double sequences) const;
 
-  [[nodiscard]] Utilisation utilisation(const Prediction& prediction,
-                                        double requests_per_second) const;
+  [[nodiscard]] Prediction under(const Load& load) const;
+
+  /// How the GPUs are used when the deployment serves `requests_per_second` as predicted.
+  [[nodiscard]] DeploymentUse use(const Prediction& prediction, double requests_per_second) const;
 
   /// Median time to the first token when `concurrency` requests are kept in the deployment.
   [[nodiscard]] Seconds first_token(const Prediction& prediction, double concurrency) const;
@@ -70,6 +55,8 @@ class ServingModel {
  private:
   [[nodiscard]] double tpot(double step_seconds, double sequences) const;
   [[nodiscard]] Prediction steady_state(double sequences) const;
+  [[nodiscard]] Utilisation use_of_gpu(const Prediction& prediction, double steps,
+                                       double prompts) const;
   void complete(Prediction& result, double concurrency) const;
 
   const Setup* setup_;

@@ -10,6 +10,7 @@
 
 #include "perwatt/base/units.hpp"
 #include "perwatt/inference/serving/calibration.hpp"
+#include "perwatt/inference/serving/operation.hpp"
 
 namespace perwatt::inference::serving {
 
@@ -20,6 +21,7 @@ struct SearchQuery {
   std::optional<Seconds> max_tpot;
   bool tries_aggregated = true;
   bool tries_disaggregated = true;
+  PowerSetting power;
 };
 
 /// One deployment at one load, copied as often as the GPUs allow. Values as measured relatives
@@ -45,6 +47,19 @@ struct SearchResult {
   std::size_t points = 0;       // of layouts and loads
   std::map<std::string, int> refused;  // instances by the reason they cannot run
 };
+
+/// One deployment and load over the clock.
+struct ClockPoint {
+  double clock_ratio = 1;  // locked core clock over the highest
+  TokensPerSecond output_per_gpu;  // of the GPUs in use
+  Seconds tpot;
+  Seconds ttft;
+  Watts gpu_power;
+};
+
+/// What `found` would do at falling clocks, from the highest down to 0.4 of it, its cap kept.
+[[nodiscard]] std::vector<ClockPoint> power_curve(const SearchQuery& query, const Found& found,
+                                                  const Calibration& calibration);
 
 /// Deterministic.
 [[nodiscard]] SearchResult search(const SearchQuery& query, const Calibration& calibration);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "perwatt/inference/checkpoint_format.hpp"
 #include "perwatt/inference/model_shape.hpp"
@@ -41,6 +42,12 @@ struct Engine {
 /// (ML.ENERGY), in which only part of what prefills take from decoding shows.
 enum class TpotKind { mean_per_request, median_gap };
 
+/// Core clocks over those at which the coefficients were measured. Aggregated serving has one.
+struct CoreClocks {
+  double prefill = 1;
+  double decode = 1;
+};
+
 struct Setup {
   Hardware hardware;
   const ModelShape* model = nullptr;  // outlives the setup
@@ -54,6 +61,7 @@ struct Setup {
   double cached_input_ratio = 0;     // share of the input found in a prefix cache
   double software_age_quarters = 0;  // before kSoftwareEpoch; negative after it
   TpotKind tpot_kind = TpotKind::mean_per_request;
+  CoreClocks clocks;
 };
 
 /// Ages of software count from here: the newest rows of the shipped calibration.
@@ -75,5 +83,7 @@ struct ClosedLoop {
 struct FixedBatch {
   double sequences = 1;  // per instance
 };
+
+using Load = std::variant<ClosedLoop, FixedBatch>;
 
 }  // namespace perwatt::inference::serving

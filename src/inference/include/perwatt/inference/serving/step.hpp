@@ -68,6 +68,7 @@ class StepModel {
     std::array<double, kOperatorGroups> seconds{};
   };
 
+  void set_decode_clock(double clock);
   [[nodiscard]] Operators operators(double sequences) const;
   [[nodiscard]] double exchange_seconds(double tokens) const;
 
