@@ -486,7 +486,9 @@ void add_frontier_verb(CLI::App& app) {
       "  perwatt frontier --model qwen3-32b --accelerator h200 --gpus 32 --precision fp8 --engine "
       "trtllm --isl 4000 --osl 1000 --max-ttft 1s --max-tpot 20ms --explain\n"
       "  perwatt frontier --model qwen3-32b --accelerator h200 --gpus 8 --isl 4000 --osl 1000 "
-      "--serving aggregated --json");
+      "--serving aggregated --json\n"
+      "  perwatt frontier --model llama-3.1-70b --accelerator h200 --precision fp8 --isl 4000 "
+      "--osl 500 --max-tpot 40ms --gpu-cap 400W");
   verb->callback([options] {
     auto& modelled = options->modelled;
     if (modelled.accelerator.empty()) {

@@ -35,6 +35,7 @@ struct Question {
   std::string precision;
   std::string software_date;
   serving::Calibration calibration;
+  std::size_t anchors = 0;  // rows that correct it
   serving::SearchQuery query;
 };
 
@@ -119,6 +120,39 @@ void set_question(const ModelledFrontierOptions& options, const DataOptions& dat
   question.query.power = power_setting(options, *question.accelerator);
   question.query.tries_aggregated = options.serving != "disaggregated";
   question.query.tries_disaggregated = options.serving != "aggregated";
+}
+
+/// Corrects the calibration by the rows of --anchor files that are of the question's deployment.
+void anchor(const ModelledFrontierOptions& options, Question& question) {
+  const auto table = read_measured_files(options.anchors, question.catalog);
+  if (!table.rejected.empty()) {
+    throw_bad_input(table.rejected.front().reason, table.rejected.front().where,
+                    "mend the row or leave it out");
+  }
+  serving::ShapeLibrary shapes{data_dir() / "models"};
+  const auto read = cases_of(table.points, question.catalog, shapes);
+  const auto asked = serving::traits_of(question.query.setup, question.precision, 1);
+  std::vector<const serving::MeasuredCase*> rows;
+  for (const auto* row : read.pointers()) {
+    const auto& traits = row->traits;
+    if (traits.accelerator == asked.accelerator && traits.architecture == asked.architecture &&
+        traits.precision == asked.precision && traits.engine == asked.engine &&
+        traits.spec_decode == asked.spec_decode) {
+      rows.push_back(row);
+    }
+  }
+  if (rows.empty()) {
+    const auto why = read.unpredicted.empty() ? std::string{}
+                                              : "; " + read.unpredicted.front().point->read_at +
+                                                    ": " + read.unpredicted.front().reason;
+    throw_bad_input("no row is of " + question.shape.name + " in " + asked.precision + " on " +
+                        asked.accelerator + " with " + asked.engine + " and spec_decode " +
+                        asked.spec_decode + why,
+                    options.anchors.front(),
+                    "anchor with rows of the deployment that is asked about, or ask about theirs");
+  }
+  question.anchors = rows.size();
+  question.calibration = serving::anchored_to(std::move(question.calibration), rows);
 }
 
 /// A found point with its intervals and what it draws at every boundary.
@@ -241,8 +275,8 @@ void print_power_curve(const Question& question, const serving::Found& found) {
   for (const auto& point : serving::power_curve(question.query, found, question.calibration)) {
     table.add({significant(100 * point.clock_ratio, 3) + " %",
                significant(in_tokens_per_second(point.output_per_gpu), 3),
-               significant(in_seconds(point.tpot) * 1e3, 3),
-               significant(in_seconds(point.ttft), 3), significant(in_watts(point.gpu_power), 3),
+               significant(in_seconds(point.tpot) * 1e3, 3), significant(in_seconds(point.ttft), 3),
+               significant(in_watts(point.gpu_power), 3),
                significant(in_joules_per_token(point.gpu_power / point.output_per_gpu), 3)});
   }
   fmt::print("\nThe best one at locked core clocks\n{}", table.text());
@@ -392,6 +426,7 @@ void print_json(const ModelledFrontierOptions& options, const Question& question
       {"max_ttft_seconds", query.max_ttft ? Json(in_seconds(*query.max_ttft)) : Json(nullptr)},
       {"max_tpot_seconds", query.max_tpot ? Json(in_seconds(*query.max_tpot)) : Json(nullptr)},
       {"software_date", question.software_date},
+      {"anchors", question.anchors},
       {"gpu_cap_watts", query.power.gpu_cap ? Json(in_watts(*query.power.gpu_cap)) : Json(nullptr)},
       {"clock_ratio", query.power.clock_ratio.value_or(1)},
       {"status", best ? "ok" : "infeasible"}};
@@ -443,12 +478,13 @@ void print_text(const ModelledFrontierOptions& options, const Question& question
                 const serving::SearchResult& result) {
   const auto& query = question.query;
   fmt::print(
-      "{} {} on up to {} {}, {}{}, {}/{} tokens, software of {}: modelled, with 90 % "
+      "{} {} on up to {} {}, {}{}, {}/{} tokens, software of {}: modelled{}, with 90 % "
       "intervals\n{} layouts, {} points tried\n\n",
       question.shape.name, question.precision, query.max_gpus, question.accelerator->id,
       to_string(query.setup.engine.family), query.setup.has_mtp ? " with MTP" : "",
-      options.isl_tokens, options.osl_tokens, question.software_date, result.layouts,
-      result.points);
+      options.isl_tokens, options.osl_tokens, question.software_date,
+      question.anchors > 0 ? fmt::format(", anchored by {} rows", question.anchors) : "",
+      result.layouts, result.points);
   const auto& best = best_of(result);
   if (!best) {
     fmt::print("infeasible: {}\n", infeasible_reason(result));
@@ -523,6 +559,12 @@ void add_modelled_frontier_options(CLI::App& verb, ModelledFrontierOptions& o) {
       ->check(CLI::Range(serving::kLowestClockRatio, 1.0));
   group->add_option("--calibration", o.calibration, "Folder that 'perwatt calibrate' wrote")
       ->type_name("DIR");
+  group
+      ->add_option("--anchor", o.anchors,
+                   "CSV of measured points of this deployment, one or more: they correct level and "
+                   "slope over load; may be repeated")
+      ->type_name("FILE.csv")
+      ->allow_extra_args(false);
   group->add_flag("--explain", o.explain, "Where the time and the memory of the best one go");
 }
 
@@ -534,6 +576,9 @@ void run_modelled_frontier(const ModelledFrontierOptions& options, const DataOpt
   }
   Question question;
   set_question(options, data, question);
+  if (!options.anchors.empty()) {
+    anchor(options, question);
+  }
   const auto result = serving::search(question.query, question.calibration);
   if (options.json) {
     print_json(options, question, result);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "verbs.hpp"
 
@@ -21,6 +22,7 @@ struct ModelledFrontierOptions {
   std::string kv_cache;
   std::string software_date;
   std::string calibration;
+  std::vector<std::string> anchors;
   std::string gpu_cap;
   double clock_ratio = 1;
   double cached_input = 0;

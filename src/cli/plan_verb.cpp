@@ -60,8 +60,7 @@ struct Case {
   [[nodiscard]] SolvedSite solved() const { return {&site, &set, &plan}; }
 };
 
-std::unique_ptr<Case> solve(plan::Site site, const PlanOptions& options,
-                            const Evidence& evidence) {
+std::unique_ptr<Case> solve(plan::Site site, const PlanOptions& options, const Evidence& evidence) {
   auto result = std::make_unique<Case>();
   result->site = std::move(site);
   for (auto& service : result->site.services) {
@@ -87,8 +86,7 @@ std::optional<plan::Site> baseline_site(const plan::Site& site, const PlanOption
 }
 
 /// By service: what the site's systems have been measured to do, whatever the SLO.
-std::vector<inference::Frontier> frontiers_of(const plan::Site& site,
-                                              const Evidence& evidence) {
+std::vector<inference::Frontier> frontiers_of(const plan::Site& site, const Evidence& evidence) {
   std::vector<inference::Frontier> frontiers;
   for (const auto& service : site.services) {
     inference::FrontierQuery query;
@@ -99,7 +97,8 @@ std::vector<inference::Frontier> frontiers_of(const plan::Site& site,
     for (const auto& rack : site.racks) {
       query.systems.push_back(rack.system);
     }
-    frontiers.push_back(inference::build_frontier(query, evidence.catalog, evidence.points, evidence.estimator));
+    frontiers.push_back(
+        inference::build_frontier(query, evidence.catalog, evidence.points, evidence.estimator));
   }
   return frontiers;
 }
@@ -170,9 +169,8 @@ void run(const PlanOptions& options) {
   std::error_code ignored;  // a data folder of the user's own may do without a model
   const bool is_modelled =
       !options.measured_only && std::filesystem::exists(calibration_folder(), ignored);
-  const auto calibration = is_modelled
-                               ? inference::serving::load_calibration(calibration_folder())
-                               : inference::serving::Calibration{};
+  const auto calibration = is_modelled ? inference::serving::load_calibration(calibration_folder())
+                                       : inference::serving::Calibration{};
   inference::serving::ModelledServing modelled{catalog, data_dir() / "models", calibration};
   const Evidence evidence{catalog, points, estimator, is_modelled ? &modelled : nullptr};
   const auto planned = solve(site, options, evidence);
@@ -181,20 +179,20 @@ void run(const PlanOptions& options) {
   if (!options.candidates_file.empty()) {
     write_file(options.candidates_file, candidates_csv(planned->solved()));
   }
-  const auto levers = compared && !options.no_levers
-                          ? std::optional{find_levers(compared->site, planned->site, options, evidence)}
-                          : std::nullopt;
+  const auto levers =
+      compared && !options.no_levers
+          ? std::optional{find_levers(compared->site, planned->site, options, evidence)}
+          : std::nullopt;
   const bool optimal = planned->plan.status == plan::PlanStatus::optimal;
   const auto sensitivities =
       optimal ? std::optional{plan::find_sensitivities(planned->site, catalog, points, estimator,
-                                                         evidence.modelled)}
+                                                       evidence.modelled)}
               : std::nullopt;
   const auto phases = find_phases(planned->site, evidence);
   if (!options.report_file.empty()) {
     write_report(options.report_file,
-                 {planned->solved(), baseline, &catalog,
-                  frontiers_of(planned->site, evidence), PERWATT_VERSION, levers,
-                  sensitivities, points, claims_on(catalog, points)});
+                 {planned->solved(), baseline, &catalog, frontiers_of(planned->site, evidence),
+                  PERWATT_VERSION, levers, sensitivities, points, claims_on(catalog, points)});
   }
   if (options.json) {
     auto json = plan_json(planned->solved(), catalog, baseline);

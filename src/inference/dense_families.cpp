@@ -63,6 +63,7 @@ std::vector<Reach> read_reaches(const ConfigNode& config, const DenseTraits& tra
     return windowed((layer + 1) % pattern != 0);
   });
   std::vector<Reach> reaches;
+  reaches.reserve(types.size());
   for (const auto& type : types) {
     reaches.push_back(read_reach(config, type));
   }
@@ -186,6 +187,7 @@ ModelShape read_phi3_small(const TextConfig& config) {
   const DenseTraits traits{.biases = Biases::all, .has_norm_bias = true, .is_tied = true};
   return read_layers(config, traits, "ff_intermediate_size", [&](int layers) {
     std::vector<Reach> reaches;
+    reaches.reserve(static_cast<std::size_t>(layers));
     for (int layer = 0; layer < layers; ++layer) {
       reaches.push_back((layer + 1) % every == 0 ? Reach{} : sparse);
     }

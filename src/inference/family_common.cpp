@@ -129,11 +129,11 @@ double state_element_bytes(const ConfigNode& config, std::string_view key) {
   config.fail(key, "one of float32, bfloat16, float16");
 }
 
-void add_layer(ModelShape& shape, LayerGroup layer) {
+void add_layer(ModelShape& shape, const LayerGroup& layer) {
   if (!shape.layers.empty() && shape.layers.back().is_like(layer)) {
     shape.layers.back().count += layer.count;
   } else {
-    shape.layers.push_back(std::move(layer));
+    shape.layers.push_back(layer);
   }
 }
 

@@ -80,7 +80,7 @@ void demand_one_per_layer(const ConfigNode& config, std::string_view key, std::s
 [[nodiscard]] double state_element_bytes(const ConfigNode& config, std::string_view key);
 
 /// Appends a layer, to the last group when alike.
-void add_layer(ModelShape& shape, LayerGroup layer);
+void add_layer(ModelShape& shape, const LayerGroup& layer);
 
 /// The formats that quantization_config (or `quantization_file`, an hf_quant_config.json) states
 /// for the layers of `shape`.

@@ -99,11 +99,11 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
   require_position(*hall.hall, kind);
   kind.provisioned_per_rack.value =
       kind.provisioned_it_per_rack.value * worst_meter_over_it(site, hall);
-  kind.idle_gpu = std::min(
-      kind.gpu_cap,
-      (accelerator.idle ? accelerator.idle->value
-                        : accelerator.tdp.value * inference::serving::kIdleShareOfTdp) *
-          hall.leakage_ratio);
+  kind.idle_gpu =
+      std::min(kind.gpu_cap,
+               (accelerator.idle ? accelerator.idle->value
+                                 : accelerator.tdp.value * inference::serving::kIdleShareOfTdp) *
+                   hall.leakage_ratio);
   kind.idle_tag = accelerator.idle ? accelerator.idle->tag : Tag::modelled;
   kind.idle_it_per_gpu = kind.chain.it_per_gpu(kind.idle_gpu);
   kind.capital_per_gpu =
@@ -162,10 +162,9 @@ std::optional<inference::ClockedRatios> ratios_at(
       const double share =
           (above.gpu_power - power_ratio) / std::max(1e-12, above.gpu_power - below.gpu_power);
       const auto mix = [&](double from, double to) { return from + share * (to - from); };
-      return inference::ClockedRatios{mix(above.clock_ratio, below.clock_ratio),
-                                      mix(above.rate, below.rate),
-                                      mix(above.interactivity, below.interactivity),
-                                      mix(above.ttft, below.ttft), power_ratio};
+      return inference::ClockedRatios{
+          mix(above.clock_ratio, below.clock_ratio), mix(above.rate, below.rate),
+          mix(above.interactivity, below.interactivity), mix(above.ttft, below.ttft), power_ratio};
     }
     above = below;
   }

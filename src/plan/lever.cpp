@@ -85,8 +85,7 @@ DeploymentRules mixed_rules(const DeploymentRules& old, const DeploymentRules& n
 
 /// Nameplate reserves for every board at a cap of 1, static at a lower one: between these two only
 /// the cap differs.
-Provisioning mixed_provisioning(const Provisioning& old, const Provisioning& now,
-                                LeverSet pulled) {
+Provisioning mixed_provisioning(const Provisioning& old, const Provisioning& now, LeverSet pulled) {
   const auto& capped = has(pulled, Lever::power_cap) ? now : old;
   const auto is_managed = [](const Provisioning& one) {
     return one.policy == ProvisioningPolicy::managed;

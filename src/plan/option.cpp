@@ -57,8 +57,8 @@ class Finder {
   }
 
   void add(const inference::OperatingPoint& point, std::optional<inference::GpuPower> power) {
-    Option option{index_, point, !service_.slo.max_ttft || point.ttft.has_value(),
-                  std::move(power), {}};
+    Option option{
+        index_, point, !service_.slo.max_ttft || point.ttft.has_value(), std::move(power), {}};
     if (modelled_ != nullptr && option.gpu_power) {
       option.clocks = modelled_->clocks(point, *option.gpu_power);
     }

@@ -322,6 +322,8 @@ LEVERS = [
     operated("rule-date-empty", '"2025-12-31"', '""', "site.toml:30", "not_after"),
     operated("rule-date-bare", '"2025-12-31"', "2025-12-31", "site.toml:30", "not_after"),
     operated("rule-concurrency-zero", "= 8\n", "= 0\n", "site.toml:31", "max_concurrency_per_gpu", "0"),
+    operated("rule-clock-zero", "max_concurrency_per_gpu = 8\n", "min_clock_ratio = 0\n", "site.toml:31", "min_clock_ratio", "0.25"),
+    operated("rule-clock-text", "max_concurrency_per_gpu = 8\n", 'min_clock_ratio = "low"\n', "site.toml:31", "min_clock_ratio"),
     operated("rule-key-unknown", "not_after", "not_before", "site.toml:30", "not_before"),
     operated("placement-share-above-1", "0.7", "1.7", "site.toml:36", "gpu_share_ratio", "1.7"),
     operated("placement-share-negative", "0.7", "-0.7", "site.toml:36", "gpu_share_ratio", "-0.7"),
@@ -588,8 +590,10 @@ IMPOSSIBLE = [
     impossible("ttft-nobody-meets", ('"3s"', '"1us"'), mentions=["service[chat].max_ttft"]),
     impossible("ttft-unknown-only", ('"deepseek-r1"', '"qwen3.5-397b-a17b"'), ("isl_tokens = 1024", "isl_tokens = 8192"),
                mentions=["--allow-unknown-ttft"]),
-    impossible("not-measured-there", ("hgx-h200-air", "gaudi3-air"), mentions=["measured deployment", "deepseek-r1 1024/1024"]),
-    impossible("lengths-not-measured", ("isl_tokens = 1024", "isl_tokens = 1000"), mentions=["deepseek-r1 1000/1024"]),
+    impossible("not-measured-there", ("hgx-h200-air", "gaudi3-air"), mentions=["measured deployment", "deepseek-r1 1024/1024"],
+               flags=["--measured-only"]),
+    impossible("lengths-not-measured", ("isl_tokens = 1024", "isl_tokens = 1000"), mentions=["deepseek-r1 1000/1024"],
+               flags=["--measured-only"]),
     impossible("envelope-of-a-watt", ('"20MW"', '"1W"'), mentions=["site.envelope"]),
 ]
 

@@ -215,11 +215,11 @@ class PowerRows : public WeightedRows {
   [[nodiscard]] const AcceleratorBlocks& blocks() const { return blocks_; }
 
   static DeploymentUse use_at_measured_rate(const MeasuredCase& row,
-                                          const CoefficientsOfOne& coefficients,
-                                          const Prediction& predicted) {
+                                            const CoefficientsOfOne& coefficients,
+                                            const Prediction& predicted) {
     const ServingModel model{row.setup, row.work, coefficients};
-    return model.use(
-        predicted, *row.output_per_gpu * row.setup.layout.num_gpus / row.setup.output_tokens);
+    return model.use(predicted,
+                     *row.output_per_gpu * row.setup.layout.num_gpus / row.setup.output_tokens);
   }
 
  private:
@@ -440,7 +440,7 @@ Estimated estimate(const MeasuredCase& row, const Calibration& calibration) {
   Estimated result;
   result.physical = predict(row, of_one);
   const auto corrected = [&](double value, Metric metric) {
-    return value * std::exp(-calibration.of(metric).shift(row.traits));
+    return value * std::exp(-calibration.shift(metric, row.traits));
   };
   result.output_per_gpu =
       corrected(in_tokens_per_second(result.physical.output_per_gpu), Metric::throughput);
@@ -471,7 +471,10 @@ Banded banded(double value, Metric metric, const Traits& traits, const Calibrati
   const double row = borrowing.widths().noise + borrowing.widths().noise_of_row;
   Banded result;
   result.value = value;
-  result.log_spread = std::hypot(borrowed.spread, row);
+  result.log_spread = std::hypot(
+      borrowed.spread *
+          calibration.anchors[static_cast<std::size_t>(metric)].remaining_spread_ratio(traits),
+      row);
   const double band =
       calibration
           .bands[static_cast<std::size_t>(metric)][static_cast<std::size_t>(regime_of(traits))];
@@ -479,6 +482,28 @@ Banded banded(double value, Metric metric, const Traits& traits, const Calibrati
   result.high = value * std::exp(band * result.log_spread);
   result.nearest = borrowed.nearest;
   return result;
+}
+
+Calibration anchored_to(Calibration calibration, std::span<const MeasuredCase* const> rows) {
+  std::array<std::vector<Anchor>, kMetrics.size()> anchors;
+  for (const auto* row : rows) {
+    const Estimated estimated = estimate(*row, calibration);
+    const auto add = [&](Metric metric, double predicted, const std::optional<double>& measured) {
+      if (measured) {
+        anchors[static_cast<std::size_t>(metric)].push_back(
+            {row->traits, std::log(predicted / *measured)});
+      }
+    };
+    add(Metric::throughput, estimated.output_per_gpu, row->output_per_gpu);
+    add(Metric::tpot, estimated.tpot_seconds, row->tpot_seconds);
+    add(Metric::ttft, estimated.ttft_seconds, row->ttft_seconds);
+    add(Metric::power, estimated.power_at_measured_rate.value_or(estimated.gpu_power_watts),
+        row->gpu_power_watts);
+  }
+  for (std::size_t i = 0; i < anchors.size(); ++i) {
+    calibration.anchors[i] = Anchors{std::move(anchors[i])};
+  }
+  return calibration;
 }
 
 Provenance provenance_of(std::span<const MeasuredCase* const> rows) {

@@ -68,8 +68,9 @@ V values_of(const json& object, const std::array<CoefficientInfo, Count>& table,
   V values;
   for (std::size_t i = 0; i < Count; ++i) {
     const std::string name{table[i].name};
-    values.all()[i] =
-        number_of(member(object, name, where), table[i].low, table[i].high, where + "." + name);
+    std::string at = where;
+    at.append(".").append(name);
+    values.all()[i] = number_of(member(object, name, where), table[i].low, table[i].high, at);
   }
   return values;
 }

@@ -14,8 +14,7 @@ constexpr std::array<double, 6> kClocks{0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
 
 /// The released precision, and narrower ones that the accelerator has units for.
 std::vector<std::string> precisions_of(const ModelShape& shape, const Hardware& hardware) {
-  std::vector<std::string> precisions{
-      std::string{shape.checkpoint.precision(shape.has_experts())}};
+  std::vector<std::string> precisions{std::string{shape.checkpoint.precision(shape.has_experts())}};
   if (precisions.front() == "bf16" && hardware.fp8_flops > 0) {
     precisions.emplace_back("fp8");
   }
@@ -103,8 +102,7 @@ void ModelledServing::search_precision(const std::string& model, const Workload&
       const TokensPerSecond rate =
           one.output_per_gpu * (static_cast<double>(query.max_gpus) / one.gpus());
       const auto band = banded(1, Metric::throughput, traits, calibration_);
-      const auto watts_band =
-          banded(in_watts(one.gpu_power), Metric::power, traits, calibration_);
+      const auto watts_band = banded(in_watts(one.gpu_power), Metric::power, traits, calibration_);
 
       auto& row = rows_.emplace_back();
       row.source = kModelSource;
@@ -157,12 +155,13 @@ std::vector<ClockedRatios> ModelledServing::clocks(const OperatingPoint& point,
   correction.rate = point.output_per_gpu / predicted.prediction.output_per_gpu;
   correction.power = power.mean / deployment.at(one.load, {}, correction).gpu_power;
   std::vector<ClockedRatios> curve;
+  curve.reserve(kClocks.size());
   for (const double clock : kClocks) {
     const auto slower = deployment.at(one.load, {{}, clock}, correction);
-    curve.push_back(
-        {clock, slower.prediction.output_per_gpu / predicted.prediction.output_per_gpu,
-         predicted.prediction.tpot / slower.prediction.tpot,
-         slower.prediction.ttft / predicted.prediction.ttft, slower.gpu_power / power.mean});
+    curve.push_back({clock, slower.prediction.output_per_gpu / predicted.prediction.output_per_gpu,
+                     predicted.prediction.tpot / slower.prediction.tpot,
+                     slower.prediction.ttft / predicted.prediction.ttft,
+                     slower.gpu_power / power.mean});
   }
   return curve;
 }

@@ -11,14 +11,14 @@ struct OperatedDeployment::Pools {
 };
 
 OperatedDeployment::OperatedDeployment(const Setup& setup, const ServingWork& work,
-                   const CoefficientsOfOne& coefficients)
+                                       const CoefficientsOfOne& coefficients)
     : setup_{setup},
       work_{work},
       coefficients_{coefficients},
       board_{setup.hardware, coefficients.accelerator_power, coefficients.power} {}
 
 OperatedDeployment::Pools OperatedDeployment::evaluate(const Load& load, const CoreClocks& clocks,
-                                   const Correction& correction) const {
+                                                       const Correction& correction) const {
   Setup setup = setup_;
   setup.clocks = clocks;
   const ServingModel model{setup, work_, coefficients_};
@@ -27,7 +27,7 @@ OperatedDeployment::Pools OperatedDeployment::evaluate(const Load& load, const C
 }
 
 Operation OperatedDeployment::at(const Load& load, const PowerSetting& setting,
-                       const Correction& correction) const {
+                                 const Correction& correction) const {
   const bool has_pools = setup_.layout.mode == Serving::disaggregated;
   const Pools unlimited = evaluate(load, {}, correction);
   // The clocks that the coefficients stand for: below 1 where the board's own limit throttles.
@@ -72,8 +72,7 @@ Operation OperatedDeployment::at(const Load& load, const PowerSetting& setting,
       keep_cap(prefill_power, own_prefill, [&](double clock) { clocks.prefill = clock; });
       keep_cap(decode_power, own_decode, [&](double clock) { clocks.decode = clock; });
     } else {
-      keep_cap(decode_power, own_decode,
-               [&](double clock) { clocks = CoreClocks{clock, clock}; });
+      keep_cap(decode_power, own_decode, [&](double clock) { clocks = CoreClocks{clock, clock}; });
     }
   }
 
@@ -81,8 +80,7 @@ Operation OperatedDeployment::at(const Load& load, const PowerSetting& setting,
   result.prediction = pools.prediction;
   result.gpu_power = decode_power(pools);
   if (has_pools) {
-    result.gpu_power +=
-        (prefill_power(pools) - result.gpu_power) * pools.use.prefill_gpu_ratio;
+    result.gpu_power += (prefill_power(pools) - result.gpu_power) * pools.use.prefill_gpu_ratio;
   }
   return result;
 }

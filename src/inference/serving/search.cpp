@@ -24,10 +24,10 @@ bool is_unlimited(const PowerSetting& power) {
 /// Corrections of one deployment by load, so that relatives are asked at octaves only.
 class ShiftByLoad {
  public:
-  ShiftByLoad(const Borrowing& borrowing, Traits traits) {
+  ShiftByLoad(const Calibration& calibration, Metric metric, Traits traits) {
     for (std::size_t i = 0; i < kOctaves; ++i) {
       traits.log2_concurrency = static_cast<double>(i);
-      shifts_[i] = borrowing.shift(traits);
+      shifts_[i] = calibration.shift(metric, traits);
     }
   }
 
@@ -45,10 +45,10 @@ class ShiftByLoad {
 
 struct Corrections {
   Corrections(const Calibration& calibration, const Traits& traits)
-      : throughput{calibration.of(Metric::throughput), traits},
-        tpot{calibration.of(Metric::tpot), traits},
-        ttft{calibration.of(Metric::ttft), traits},
-        power{calibration.of(Metric::power), traits} {}
+      : throughput{calibration, Metric::throughput, traits},
+        tpot{calibration, Metric::tpot, traits},
+        ttft{calibration, Metric::ttft, traits},
+        power{calibration, Metric::power, traits} {}
 
   ShiftByLoad throughput;
   ShiftByLoad tpot;
@@ -117,8 +117,8 @@ class Searcher {
       return;
     }
     ++result_.layouts;
-    const double most = std::min(kMostLoad, kMostLoadOfMemory * model.most_sequences());
-    for (double load = 1; load <= most; load = next(load)) {
+    const int most = most_load(model);
+    for (int load = 1; load <= most; load = next(load)) {
       take(setup, model, load);
     }
   }
@@ -137,11 +137,12 @@ class Searcher {
       return;
     }
     const auto& prompt = one.steps().prefill();
-    const double most = std::min(kMostLoad, kMostLoadOfMemory * one.most_sequences());
-    for (double load = 1; load <= most; load = next(load)) {
+    const int most = most_load(one);
+    for (int load = 1; load <= most; load = next(load)) {
       // What one decode instance asks of the prefill pool.
       const double asked =
-          one.at_batch(std::min(load, one.most_sequences())).requests_per_second * prompt.seconds();
+          one.at_batch(std::min<double>(load, one.most_sequences())).requests_per_second *
+          prompt.seconds();
       for (int decodes = 1; decodes <= kMostDecodeInstances; ++decodes) {
         const int enough = static_cast<int>(std::ceil(decodes * asked));
         for (const int prefills : {enough - 1, enough}) {
@@ -183,7 +184,13 @@ class Searcher {
   }
 
  private:
-  static double next(double load) { return std::max(load + 1, std::round(load * kLoadStep)); }
+  static int next(int load) {
+    return std::max(load + 1, static_cast<int>(std::lround(load * kLoadStep)));
+  }
+
+  static int most_load(const ServingModel& model) {
+    return static_cast<int>(std::min(kMostLoad, kMostLoadOfMemory * model.most_sequences()));
+  }
 
   bool fits(const ServingModel& model) {
     if (!model.fits()) {
@@ -279,9 +286,9 @@ std::vector<ClockPoint> power_curve(const SearchQuery& query, const Found& found
   Correction correction;
   correction.rate = in_use / found.physical.output_per_gpu;
   const ClosedLoop load{found.concurrency};
-  correction.power =
-      found.gpu_power / deployment.at(load, query.power, correction).gpu_power;
+  correction.power = found.gpu_power / deployment.at(load, query.power, correction).gpu_power;
   std::vector<ClockPoint> curve;
+  curve.reserve(kClockSteps.size());
   for (const double clock : kClockSteps) {
     if (query.power.clock_ratio && clock > *query.power.clock_ratio) {
       continue;

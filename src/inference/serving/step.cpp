@@ -50,15 +50,14 @@ double engine_factor(const Setup& setup, const SpeedValues& speed) {
 }
 
 // Below this clock, over the one coefficients are measured at, the cores ask for bytes more slowly
-// than HBM could give them; of the time of a layer besides its operations, this much is of the cores
-// and follows their clock. docs/model/serving.md#clock
+// than HBM could give them; of the time of a layer besides its operations, this much is of the
+// cores and follows their clock. docs/model/serving.md#clock
 constexpr double kBandwidthKnee = 0.6;
 constexpr double kCoreShareOfLayers = 0.5;
 
 double bandwidth_ratio(double clock) {
   return std::min(1.0, clock / kBandwidthKnee);
 }
-
 
 /// Between the larger of both and their sum: operations and bytes overlap, but not wholly.
 double overlapped(double compute, double memory) {
@@ -146,9 +145,9 @@ StepModel::StepModel(const Setup& setup, const ServingWork& work,
   const double weights = prompt.projection_bytes + prompt.dense_bytes + prompt.shared_expert_bytes +
                          prompt.routed_expert_bytes;
   const double chunks = std::max(1.0, tokens / kPrefillChunkTokens);
-  prefill_.own = age_factor_ * (speed[SpeedTerm::prefill] * engine_factor_ * operations /
-                                    setup.clocks.prefill +
-                                exchange);
+  prefill_.own =
+      age_factor_ *
+      (speed[SpeedTerm::prefill] * engine_factor_ * operations / setup.clocks.prefill + exchange);
   prefill_.shared = age_factor_ * chunks * speed[SpeedTerm::prefill_chunk] *
                     (layers_seconds_ + slower_layers(setup.clocks.prefill) +
                      weights / (rates_.bytes * bandwidth_ratio(setup.clocks.prefill)) +

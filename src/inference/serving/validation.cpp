@@ -295,6 +295,7 @@ std::vector<Scored> score_held_out(std::span<const MeasuredCase* const> asked,
     }
   }
   std::vector<Scored> result;
+  result.reserve(by_row.size());
   for (auto& row : by_row) {
     result.push_back(std::move(*row));
   }

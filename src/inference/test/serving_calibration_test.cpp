@@ -134,7 +134,7 @@ TEST(Calibration, FindsTheCoefficientsBehindItsOwnPredictions) {
   const auto rows = pointers(cases);
   const auto calibration = calibrate(rows, nullptr, CalibrationSettings{20, false});
   const auto scored = score(rows, calibration, {});
-  const Calibration nothing_fitted{starting_coefficients(), {}, {}, {}};
+  const Calibration nothing_fitted{starting_coefficients(), {}, {}, {}, {}};
   const auto started = score(rows, nothing_fitted, {});
   for (const Quantity quantity :
        {Quantity::throughput, Quantity::tpot, Quantity::ttft, Quantity::power_at_measured_rate}) {
@@ -153,6 +153,49 @@ TEST(Calibration, OfNothingIsTheStartingValues) {
   }
   EXPECT_TRUE(calibration.coefficients.accelerators.empty());
   EXPECT_EQ(calibration.provenance.rows, 0);
+}
+
+// Rows that the user measured: 40 % slower than predicted at the lowest load, 20 % at the highest.
+TEST(AnchoredCalibration, PassesThroughItsAnchorsAndLeavesOthersAlone) {
+  const auto calibration = load_calibration(PERWATT_TEST_DATA_DIR "/serving");
+  auto cases = some_cases();
+  const auto at = std::find_if(cases.begin(), cases.end(), [](const MeasuredCase& one) {
+    return one.model == "deepseek-r1" && one.screen.empty() &&
+           std::holds_alternative<ClosedLoop>(one.load);
+  });
+  ASSERT_NE(at, cases.end());
+  const auto at_load = [&](double concurrency) {
+    MeasuredCase one = *at;
+    one.load = ClosedLoop{concurrency};
+    one.traits = traits_of(one.setup, one.traits.precision, concurrency);
+    one.output_per_gpu.reset();
+    one.ttft_seconds.reset();
+    one.gpu_power_watts.reset();
+    one.tpot_seconds = estimate(one, calibration).tpot_seconds;
+    return one;
+  };
+  auto low = at_load(8);
+  auto high = at_load(128);
+  const auto middle = at_load(32);
+  const double before = *middle.tpot_seconds;
+  const double spread =
+      banded(before, Metric::tpot, middle.traits, calibration).log_spread;
+  *low.tpot_seconds *= 1.4;
+  *high.tpot_seconds *= 1.2;
+  const std::vector<const MeasuredCase*> rows{&low, &high};
+  const auto anchored = anchored_to(calibration, rows);
+  EXPECT_NEAR(estimate(low, anchored).tpot_seconds / *low.tpot_seconds, 1, 0.02);
+  EXPECT_NEAR(estimate(high, anchored).tpot_seconds / *high.tpot_seconds, 1, 0.02);
+  EXPECT_NEAR(estimate(middle, anchored).tpot_seconds / before, 1.3, 0.04);
+  EXPECT_LT(banded(before, Metric::tpot, middle.traits, anchored).log_spread, 0.8 * spread);
+  // The metrics that no anchor states, and other models.
+  EXPECT_EQ(estimate(middle, anchored).output_per_gpu,
+            estimate(middle, calibration).output_per_gpu);
+  for (const auto& one : cases) {
+    if (one.traits.architecture != low.traits.architecture) {
+      EXPECT_EQ(estimate(one, anchored).tpot_seconds, estimate(one, calibration).tpot_seconds);
+    }
+  }
 }
 
 // What a held-out row is predicted to be does not depend on what was measured of its family.

@@ -34,8 +34,8 @@ using Profile = std::vector<Sample>;
 std::vector<Profile> profiles_of(const std::string& gpu, double highest_mhz) {
   std::vector<Profile> profiles;
   for (const std::string model : {"bloom", "gpt3-175b"}) {
-    const auto file = std::string{PERWATT_SOURCE_DIR} + "/tests/data/training/" + model + "+" +
-                      gpu + "_bf16.csv";
+    const auto file =
+        std::string{PERWATT_SOURCE_DIR} + "/tests/data/training/" + model + "+" + gpu + "_bf16.csv";
     const auto table = CsvTable::parse(read_file(file), file);
     std::map<std::string, Profile> of_pass;
     for (const auto& row : table.rows()) {
@@ -295,15 +295,12 @@ TEST(PowerSetting, PoolsDrawWhatWasMeasuredAndCapsBindWhereTheyAreSaturated) {
       continue;
     }
     const auto one = case_of(row, shipped_catalog(), shapes).value();
-    const auto coefficients =
-        shipped().coefficients.of(row.accelerator, one.setup.hardware.vendor);
+    const auto coefficients = shipped().coefficients.of(row.accelerator, one.setup.hardware.vendor);
     const ServingModel model{one.setup, one.work, coefficients};
     const auto predicted = model.under(one.load);
-    const double rate =
-        row.output_per_gpu
-            ? in_tokens_per_second(*row.output_per_gpu) * row.layout.num_gpus /
-                  one.setup.output_tokens
-            : predicted.requests_per_second;
+    const double rate = row.output_per_gpu ? in_tokens_per_second(*row.output_per_gpu) *
+                                                 row.layout.num_gpus / one.setup.output_tokens
+                                           : predicted.requests_per_second;
     const auto use = model.use(predicted, rate);
     const BoardPower board{one.setup.hardware, coefficients.accelerator_power, coefficients.power};
     errors.push_back(std::abs(board.at_own_limit(use.prefill) / *row.prefill_gpu_power - 1));
@@ -326,8 +323,8 @@ TEST(PowerSetting, PoolsDrawWhatWasMeasuredAndCapsBindWhereTheyAreSaturated) {
 
 rc::Gen<Setup> any_setup() {
   return rc::gen::exec([] {
-    const auto* model =
-        *rc::gen::elementOf(std::array<const char*, 3>{"llama-3.1-70b", "deepseek-r1", "qwen3-32b"});
+    const auto* model = *rc::gen::elementOf(
+        std::array<const char*, 3>{"llama-3.1-70b", "deepseek-r1", "qwen3-32b"});
     const auto* accelerator =
         *rc::gen::elementOf(std::array<const char*, 4>{"h200", "b200", "mi355x", "gb200"});
     auto setup = setup_of(model, "fp8", accelerator, 8);

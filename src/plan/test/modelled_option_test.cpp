@@ -58,8 +58,8 @@ TEST(ModelledOption, ACapSlowsWhatDrawsMoreInsteadOfLeavingItOut) {
 TEST(ModelledOption, LowerClocksNeedARuleKeepTheSloAndLieOnTheHull) {
   const auto points = two_loads();
   EXPECT_EQ(candidates_of(base_text(), points, &shipped_model()).candidates.size(), 2U);
-  const auto set = candidates_of(base_text("[deployments]\nmin_clock_ratio = 0.5\n"), points,
-                                 &shipped_model());
+  const auto set =
+      candidates_of(base_text("[deployments]\nmin_clock_ratio = 0.5\n"), points, &shipped_model());
   EXPECT_GT(set.candidates.size(), 2U);
   for (const auto& candidate : set.candidates) {
     const auto& point = candidate.point;
@@ -70,9 +70,9 @@ TEST(ModelledOption, LowerClocksNeedARuleKeepTheSloAndLieOnTheHull) {
     EXPECT_EQ(candidate.gpu_power.tag, least);
   }
   // What an SLO close to the measured point keeps out.
-  const auto strict = candidates_of(
-      base_text("[deployments]\nmin_clock_ratio = 0.5\n", "max_ttft = \"1s\""), points,
-      &shipped_model());
+  const auto strict =
+      candidates_of(base_text("[deployments]\nmin_clock_ratio = 0.5\n", "max_ttft = \"1s\""),
+                    points, &shipped_model());
   EXPECT_LE(strict.candidates.size(), set.candidates.size());
 }
 
@@ -116,8 +116,8 @@ Attribution attribution_of(const std::string& text) {
   const auto baseline = as_it_stands(plan);
   const auto points = two_loads();
   const inference::GpuPowerEstimator estimator{points, shipped_catalog()};
-  const auto options = find_options(plan.services, accelerators_of(plan, shipped_catalog()),
-                                    points, estimator, &shipped_model());
+  const auto options = find_options(plan.services, accelerators_of(plan, shipped_catalog()), points,
+                                    estimator, &shipped_model());
   return attribute(baseline, plan, shipped_catalog(), options, {});
 }
 

@@ -84,9 +84,9 @@ struct CandidateSet {
   std::vector<RackKind> racks;
   facility::ItPower load_it;  // of the loads beside the GPU racks
   std::vector<Candidate> candidates;
-  std::vector<Excluded> excluded;   // by service
+  std::vector<Excluded> excluded;                   // by service
   std::vector<std::vector<Unmodelled>> unmodelled;  // by service
-  std::vector<ServiceReach> reach;  // by service
+  std::vector<ServiceReach> reach;                  // by service
 };
 
 /// All columns of the site. `site`, `catalog` and the points behind `options` must outlive the
@@ -99,8 +99,7 @@ struct CandidateSet {
 /// The same with the options found first.
 [[nodiscard]] CandidateSet build_candidates(
     const Site& site, const catalog::Catalog& catalog,
-    std::span<const inference::MeasuredPoint> points,
-    const inference::GpuPowerEstimator& estimator,
+    std::span<const inference::MeasuredPoint> points, const inference::GpuPowerEstimator& estimator,
     inference::serving::ModelledServing* modelled = nullptr);
 
 /// Output tokens/s per GPU over watts at the meter per GPU, both time averages, for one service on

@@ -42,11 +42,11 @@ struct OptionSet {
 /// The options of `services` on `accelerators` (catalog ids): measured ones, and with `modelled`
 /// those of models that were not measured on an accelerator, and each at lower clocks. `points` and
 /// `modelled` must outlive the result.
-[[nodiscard]] OptionSet find_options(
-    std::span<const Service> services, const std::set<std::string>& accelerators,
-    std::span<const inference::MeasuredPoint> points,
-    const inference::GpuPowerEstimator& estimator,
-    inference::serving::ModelledServing* modelled = nullptr);
+[[nodiscard]] OptionSet find_options(std::span<const Service> services,
+                                     const std::set<std::string>& accelerators,
+                                     std::span<const inference::MeasuredPoint> points,
+                                     const inference::GpuPowerEstimator& estimator,
+                                     inference::serving::ModelledServing* modelled = nullptr);
 
 /// The accelerators of the site's racks.
 [[nodiscard]] std::set<std::string> accelerators_of(const Site& site,

@@ -35,8 +35,7 @@ struct Sensitivities {
 /// REQUIRES: the site has a plan.
 [[nodiscard]] Sensitivities find_sensitivities(
     const Site& site, const catalog::Catalog& catalog,
-    std::span<const inference::MeasuredPoint> points,
-    const inference::GpuPowerEstimator& estimator,
+    std::span<const inference::MeasuredPoint> points, const inference::GpuPowerEstimator& estimator,
     inference::serving::ModelledServing* modelled = nullptr);
 
 }  // namespace perwatt::plan

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "perwatt/inference/serving/anchors.hpp"
 #include "perwatt/inference/serving/borrowing.hpp"
 #include "perwatt/inference/serving/coefficients.hpp"
 #include "perwatt/inference/serving/measured_case.hpp"
@@ -56,8 +57,15 @@ struct Calibration {
 
   Provenance provenance;
 
+  std::array<Anchors, kMetrics.size()> anchors;  // by Metric; the user's, never of a file
+
   [[nodiscard]] const Borrowing& of(Metric metric) const {
     return borrowing[static_cast<std::size_t>(metric)];
+  }
+
+  /// Expected ln(predicted / measured) of the physical terms, by relatives and anchors.
+  [[nodiscard]] double shift(Metric metric, const Traits& traits) const {
+    return of(metric).shift(traits) + anchors[static_cast<std::size_t>(metric)].shift(traits);
   }
 };
 
@@ -87,6 +95,11 @@ struct Estimated {
 /// `value` of `metric`, as estimate() gave it, with its interval.
 [[nodiscard]] Banded banded(double value, Metric metric, const Traits& traits,
                             const Calibration& calibration);
+
+/// `calibration` corrected by measured rows of the deployments that will be asked about; each with
+/// its rate, latencies and watts as far as it states them.
+[[nodiscard]] Calibration anchored_to(Calibration calibration,
+                                      std::span<const MeasuredCase* const> rows);
 
 /// The physical terms alone.
 [[nodiscard]] Prediction predict(const MeasuredCase& row, const CoefficientsOfOne& coefficients);

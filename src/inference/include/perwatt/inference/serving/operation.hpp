@@ -27,15 +27,16 @@ struct Correction {
 /// terms, but for what Correction says.
 struct Operation {
   Prediction prediction;
-  Watts gpu_power;             // mean over the boards
-  CoreClocks clocks;           // over the clocks at which the boards run unlimited
-  bool is_cap_kept = true;     // false: a pool draws more than the cap at its lowest clock
+  Watts gpu_power;          // mean over the boards
+  CoreClocks clocks;        // over the clocks at which the boards run unlimited
+  bool is_cap_kept = true;  // false: a pool draws more than the cap at its lowest clock
 };
 
 class OperatedDeployment {
  public:
   /// All three must outlive it. REQUIRES: layout_problem() is empty for both instances.
-  OperatedDeployment(const Setup& setup, const ServingWork& work, const CoefficientsOfOne& coefficients);
+  OperatedDeployment(const Setup& setup, const ServingWork& work,
+                     const CoefficientsOfOne& coefficients);
 
   /// Power at the rate of the prediction times `correction.rate`, itself times `correction.power`.
   [[nodiscard]] Operation at(const Load& load, const PowerSetting& setting,

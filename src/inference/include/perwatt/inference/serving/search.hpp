@@ -50,7 +50,7 @@ struct SearchResult {
 
 /// One deployment and load over the clock.
 struct ClockPoint {
-  double clock_ratio = 1;  // locked core clock over the highest
+  double clock_ratio = 1;          // locked core clock over the highest
   TokensPerSecond output_per_gpu;  // of the GPUs in use
   Seconds tpot;
   Seconds ttft;
