@@ -178,8 +178,7 @@ TEST(AnchoredCalibration, PassesThroughItsAnchorsAndLeavesOthersAlone) {
   auto high = at_load(128);
   const auto middle = at_load(32);
   const double before = *middle.tpot_seconds;
-  const double spread =
-      banded(before, Metric::tpot, middle.traits, calibration).log_spread;
+  const double spread = banded(before, Metric::tpot, middle.traits, calibration).log_spread;
   *low.tpot_seconds *= 1.4;
   *high.tpot_seconds *= 1.2;
   const std::vector<const MeasuredCase*> rows{&low, &high};
