@@ -1,4 +1,5 @@
 // perwatt validate: how far the serving model is from measured rows.
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -12,6 +13,7 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/inference/serving/baselines.hpp"
 #include "perwatt/inference/serving/calibration_file.hpp"
 
 namespace perwatt::cli {
@@ -27,6 +29,7 @@ struct ValidateOptions {
   std::string calibration;
   std::string hold_out;
   int anchors = 0;
+  bool baselines = false;
   bool json = false;
 };
 
@@ -57,6 +60,7 @@ void put_aside(Asides& asides, const std::string& reason, const std::string& whe
 
 struct Validation {
   std::vector<serving::Score> scores;
+  std::map<serving::Baseline, std::vector<serving::Score>> baselines;
   std::size_t rows = 0;
   Asides unpredicted;
   Asides screened;
@@ -111,6 +115,16 @@ Validation validate(const ValidateOptions& options) {
     const auto of_rest = more.pointers();
     rows.insert(rows.end(), of_rest.begin(), of_rest.end());
     scored = serving::score_held_out(asked.pointers(), rows, *hold_out, calibration, progress);
+    if (options.baselines) {
+      for (const auto baseline : serving::kBaselines) {
+        auto scores = serving::scores_of(
+            serving::predict_by(baseline, asked.pointers(), rows, *hold_out), {});
+        std::erase_if(scores, [&](const serving::Score& score) {
+          return !serving::predicts(baseline, score.quantity);
+        });
+        result.baselines[baseline] = std::move(scores);
+      }
+    }
   } else {
     scored = serving::score(asked.pointers(), calibration, progress);
   }
@@ -129,10 +143,9 @@ ordered_json asides_json(const Asides& asides) {
   return list;
 }
 
-void print_json(const Validation& validation) {
-  ordered_json json{{"rows", validation.rows}};
-  json["groups"] = ordered_json::array();
-  for (const auto& score : validation.scores) {
+ordered_json scores_json(const std::vector<serving::Score>& scores) {
+  auto json = ordered_json::array();
+  for (const auto& score : scores) {
     ordered_json one{{"group", score.group},
                      {"metric", serving::to_string(score.quantity)},
                      {"n", score.rows},
@@ -143,7 +156,16 @@ void print_json(const Validation& validation) {
       one["bias_ratio"] = score.bias_ratio;
       one["covered_ratio"] = score.covered_ratio;
     }
-    json["groups"].push_back(std::move(one));
+    json.push_back(std::move(one));
+  }
+  return json;
+}
+
+void print_json(const Validation& validation) {
+  ordered_json json{{"rows", validation.rows}};
+  json["groups"] = scores_json(validation.scores);
+  for (const auto& [baseline, scores] : validation.baselines) {
+    json["baselines"][std::string{to_string(baseline)}] = scores_json(scores);
   }
   json["unpredicted"] = asides_json(validation.unpredicted);
   json["screened"] = asides_json(validation.screened);
@@ -164,6 +186,33 @@ void print_asides(const char* title, const Asides& asides) {
   }
 }
 
+/// Each baseline beside the model, over all rows, by serving mode and by accelerator.
+void print_baselines(const Validation& validation) {
+  TextTable table{{"group", "quantity", "model", "nearest neighbour", "share of TDP", "logistic"},
+                  {0, 1}};
+  for (const auto& score : validation.scores) {
+    const bool is_shown = score.group == "all" || score.group.starts_with("serving:") ||
+                          score.group.starts_with("accelerator:");
+    if (!is_shown || score.rows == 0) {
+      continue;
+    }
+    const auto errors = [](const serving::Score& one) {
+      return percent(one.median_ape_ratio, 1) + " / " + percent(one.p90_ape_ratio);
+    };
+    std::vector<std::string> cells{score.group, std::string{serving::to_string(score.quantity)},
+                                   errors(score)};
+    for (const auto& [baseline, scores] : validation.baselines) {
+      const auto found = std::find_if(scores.begin(), scores.end(), [&](const serving::Score& one) {
+        return one.group == score.group && one.quantity == score.quantity && one.rows > 0;
+      });
+      cells.push_back(found == scores.end() ? "-" : errors(*found));
+    }
+    table.add(std::move(cells));
+  }
+  fmt::print("\nBeside what needs no model, the same rows left out (median / p90 APE)\n{}",
+             table.text());
+}
+
 void print_text(const Validation& validation) {
   TextTable table{
       {"group", "quantity", "rows", "predicted", "median APE", "p90 APE", "bias", "in 90 % band"},
@@ -178,6 +227,9 @@ void print_text(const Validation& validation) {
                has_rows && score.covered_ratio > 0 ? percent(score.covered_ratio) : "-"});
   }
   fmt::print("{} rows\n{}", validation.rows, table.text());
+  if (!validation.baselines.empty()) {
+    print_baselines(validation);
+  }
   print_asides("Not predicted:", validation.unpredicted);
   print_asides("Screened, in no score:", validation.screened);
 }
@@ -201,6 +253,9 @@ void add_validate_verb(CLI::App& app) {
           "2: correct each deployment by its rows of lowest and of highest load, and score "
           "the rest")
       ->check(CLI::IsMember({0, 2}));
+  verb->add_flag("--baselines", options->baselines,
+                 "Score what needs no model too: the nearest measured row, and of watts a share of "
+                 "TDP and a logistic curve in the concurrency");
   verb->add_option("--calibration", options->calibration,
                    "Folder that 'perwatt calibrate' wrote; the shipped one by default")
       ->type_name("DIR");
@@ -216,6 +271,10 @@ void add_validate_verb(CLI::App& app) {
       "  perwatt validate tests/data/serving/points.csv\n"
       "  perwatt validate tests/data/serving/points.csv --json");
   verb->callback([options] {
+    if (options->baselines && options->hold_out.empty()) {
+      throw Error{ErrorCode::usage, "rows would predict themselves", "--baselines",
+                  "add --hold-out family"};
+    }
     const auto validation = validate(*options);
     if (options->json) {
       print_json(validation);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
+#include <tuple>
 
 namespace perwatt::plan {
 
@@ -13,6 +15,26 @@ constexpr std::uint64_t kSeed = 1;
 
 DrawGroup group_for(const Candidate& candidate) {
   return {candidate.service, candidate.rack, candidate.point.point->serving};
+}
+
+/// In an order that does not depend on that of the site file, since each is drawn for in turn.
+std::vector<DrawGroup> groups_of(const Site& site, const CandidateSet& set) {
+  std::vector<DrawGroup> groups;
+  for (const auto& candidate : set.candidates) {
+    const auto group = group_for(candidate);
+    if (std::find(groups.begin(), groups.end(), group) == groups.end()) {
+      groups.push_back(group);
+    }
+  }
+  const auto name = [&](const DrawGroup& group) {
+    const auto& stock = *set.racks[group.rack].stock;
+    return std::tuple<const std::string&, const std::string&, const std::string&,
+                      inference::Serving>{site.services[group.service].id, stock.system, stock.hall,
+                                          group.serving};
+  };
+  std::sort(groups.begin(), groups.end(),
+            [&](const DrawGroup& a, const DrawGroup& b) { return name(a) < name(b); });
+  return groups;
 }
 
 }  // namespace
@@ -39,20 +61,21 @@ ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_ot
   if (provisioning.policy != ProvisioningPolicy::managed) {
     return managed;
   }
-  std::vector<PowerProfile> profiles;
-  for (const auto& candidate : set.candidates) {
-    const auto group = group_for(candidate);
-    const auto at = std::find(managed.groups.begin(), managed.groups.end(), group);
-    managed.group_of.push_back(static_cast<std::size_t>(at - managed.groups.begin()));
-    if (at == managed.groups.end()) {
-      managed.groups.push_back(group);
-      profiles.push_back(provisioning.profiles->for_accelerator(
-          set.racks[group.rack].system->accelerator, group.serving));
-      managed.tag = weaker(managed.tag, profiles.back().tag);
-    }
-  }
-  if (profiles.empty()) {
+  managed.groups = groups_of(site, set);
+  if (managed.groups.empty()) {
     return managed;
+  }
+  managed.group_of.reserve(set.candidates.size());
+  for (const auto& candidate : set.candidates) {
+    const auto at = std::find(managed.groups.begin(), managed.groups.end(), group_for(candidate));
+    managed.group_of.push_back(static_cast<std::size_t>(at - managed.groups.begin()));
+  }
+  std::vector<PowerProfile> profiles;
+  profiles.reserve(managed.groups.size());
+  for (const auto& group : managed.groups) {
+    profiles.push_back(provisioning.profiles->for_accelerator(
+        set.racks[group.rack].system->accelerator, group.serving));
+    managed.tag = weaker(managed.tag, profiles.back().tag);
   }
   const auto scenarios = draw_scenarios(profiles, provisioning.correlation, kScenarios, kSeed);
   managed.samples_effective = scenarios.samples_effective();

@@ -103,6 +103,8 @@ def all_cases(shared):
         config("no-hidden-size", drop("hidden_size"), "hidden_size"),
         config("heads-that-divide-nowhere-are-an-answer", lambda d: d.update(num_attention_heads=31, num_key_value_heads=31, head_dim=128),
                "8 x (1 x TP1)", exit=0),
+        Case("serving/validate-baselines-of-itself", ["validate", "p.csv", "--baselines"], {"p.csv": "".join(POINTS[:3])},
+             ["--baselines", "--hold-out"], 2),
         frontier("cap-below-least", ["--gpu-cap", "50W"], "50W", "--gpu-cap", "200", exit=2),
         frontier("cap-above-tdp", ["--gpu-cap", "1kW"], "1kW", "700", exit=2),
         frontier("cap-no-power", ["--gpu-cap", "10ms"], "10ms", exit=2),

@@ -32,7 +32,8 @@ MOST_LEVERS = 7
 RULES = {"precision": "precisions", "speculative_decoding": "spec_decode", "disaggregation": "serving"}
 CLASSES = {"placement": "operations", "engine_version": "operations", "operating_point": "operations",
            "speculative_decoding": "operations", "disaggregation": "operations", "precision": "operations",
-           "provisioning": "operations", "availability": "operations", "model": "model",
+           "clock": "operations", "power_cap": "operations", "provisioning": "operations",
+           "availability": "operations", "model": "model",
            "cooling": "facility", "smoothing": "facility", "power_supply": "facility",
            "host_and_fabric": "hardware", "scale_up_domain": "hardware",
            "accelerator_generation": "hardware", "capacity": "hardware"}

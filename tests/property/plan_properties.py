@@ -87,7 +87,7 @@ def data_copy(suite, name):
     """A data folder of our own: as shipped, points to be written."""
     folder = suite.scratch / name
     (folder / "points").mkdir(parents=True)
-    for shipped in ("catalog", "climate", "power"):
+    for shipped in ("catalog", "climate", "power", "models", "serving"):
         (folder / shipped).symlink_to(ROOT / "data" / shipped)
     return folder
 

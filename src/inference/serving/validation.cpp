@@ -14,20 +14,6 @@ namespace {
 constexpr std::size_t kMostFolds = 12;
 constexpr double kCoverage = 0.9;
 
-const std::string& held_out_key(const MeasuredCase& row, HoldOut hold_out) {
-  switch (hold_out) {
-    case HoldOut::model:
-      return row.traits.architecture;
-    case HoldOut::accelerator:
-      return row.traits.accelerator;
-    case HoldOut::engine:
-      return row.traits.engine;
-    case HoldOut::family:
-      break;
-  }
-  return row.family;
-}
-
 /// Which fold each key belongs to: shuffled alike in every run.
 std::map<std::string, std::size_t> folds_of(std::span<const MeasuredCase* const> rows,
                                             HoldOut hold_out) {
@@ -215,6 +201,20 @@ Scored corrected(const Scored& low, const Scored& high, const Scored& at) {
 }
 
 }  // namespace
+
+const std::string& held_out_key(const MeasuredCase& row, HoldOut hold_out) {
+  switch (hold_out) {
+    case HoldOut::model:
+      return row.traits.architecture;
+    case HoldOut::accelerator:
+      return row.traits.accelerator;
+    case HoldOut::engine:
+      return row.traits.engine;
+    case HoldOut::family:
+      break;
+  }
+  return row.family;
+}
 
 std::string_view to_string(Quantity quantity) {
   switch (quantity) {

@@ -15,6 +15,9 @@ namespace perwatt::inference::serving {
 /// What is left out together, all of it, when a row is predicted.
 enum class HoldOut { family, model, accelerator, engine };
 
+/// Equal for rows that are left out together.
+[[nodiscard]] const std::string& held_out_key(const MeasuredCase& row, HoldOut hold_out);
+
 /// What is scored.
 enum class Quantity { throughput, tpot, ttft, power, power_at_measured_rate, energy };
 
