@@ -190,7 +190,7 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_integer() {
   search.setLogLevel(0);
   search.setAllowableFractionGap(kIntegerGapRatio);
   search.setMaximumNodes(kMostNodes);
-  search.initialSolve();  // without it branches were cut off that held the optimum
+  search.initialSolve();
   search.branchAndBound();
   if (search.bestSolution() == nullptr) {
     return std::nullopt;
