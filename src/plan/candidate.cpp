@@ -100,10 +100,7 @@ RackKind make_rack_kind(const Site& site, const catalog::Catalog& catalog, const
   kind.provisioned_per_rack.value =
       kind.provisioned_it_per_rack.value * worst_meter_over_it(site, hall);
   kind.idle_gpu =
-      std::min(kind.gpu_cap,
-               (accelerator.idle ? accelerator.idle->value
-                                 : accelerator.tdp.value * inference::serving::kIdleShareOfTdp) *
-                   hall.leakage_ratio);
+      std::min(kind.gpu_cap, inference::serving::idle_power(accelerator) * hall.leakage_ratio);
   kind.idle_tag = accelerator.idle ? accelerator.idle->tag : Tag::modelled;
   kind.idle_it_per_gpu = kind.chain.it_per_gpu(kind.idle_gpu);
   kind.capital_per_gpu =

@@ -11,6 +11,9 @@ namespace {
 constexpr double kGiga = 1e9;
 constexpr double kBitsPerByte = 8;
 
+/// The share of TDP that GB300 boards draw idle in the 1 Hz traces (222 W of 1400 W).
+constexpr double kIdleShareOfTdp = 0.16;
+
 double figure(const catalog::Accelerator& accelerator, std::string_view name) {
   const auto* found = accelerator.find(name);
   if (found == nullptr || !(found->value > 0)) {
@@ -22,6 +25,10 @@ double figure(const catalog::Accelerator& accelerator, std::string_view name) {
 }
 
 }  // namespace
+
+Watts idle_power(const catalog::Accelerator& accelerator) {
+  return accelerator.idle ? accelerator.idle->value : accelerator.tdp.value * kIdleShareOfTdp;
+}
 
 Hardware hardware_of(const catalog::Accelerator& accelerator) {
   Hardware hardware;
@@ -44,7 +51,7 @@ Hardware hardware_of(const catalog::Accelerator& accelerator) {
     hardware.scale_out_bytes_per_second = scale_out->value * kGiga / kBitsPerByte;
   }
   hardware.tdp = accelerator.tdp.value;
-  hardware.idle = accelerator.idle ? accelerator.idle->value : hardware.tdp * kIdleShareOfTdp;
+  hardware.idle = idle_power(accelerator);
   return hardware;
 }
 

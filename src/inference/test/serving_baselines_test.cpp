@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "points.hpp"
+#include "serving_cases.hpp"
 #include "shipped_catalog.hpp"
 #include <gtest/gtest.h>
 
@@ -27,14 +28,6 @@ std::vector<MeasuredCase> made_cases() {
   add("h200", "fp4", 16, 90, 420);
   add("mi355x", "fp8", 60, 400, 1120);
   return cases;
-}
-
-std::vector<const MeasuredCase*> pointers(const std::vector<MeasuredCase>& cases) {
-  std::vector<const MeasuredCase*> result;
-  for (const auto& one : cases) {
-    result.push_back(&one);
-  }
-  return result;
 }
 
 TEST(Baselines, TheNeighbourIsTheMostAlikeRowOfAnotherFamily) {

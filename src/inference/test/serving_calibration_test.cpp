@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "error_of.hpp"
+#include "serving_cases.hpp"
 #include "shipped_catalog.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -41,14 +42,6 @@ std::vector<MeasuredCase> some_cases() {
     }
   }
   return cases;
-}
-
-std::vector<const MeasuredCase*> pointers(const std::vector<MeasuredCase>& cases) {
-  std::vector<const MeasuredCase*> result;
-  for (const auto& one : cases) {
-    result.push_back(&one);
-  }
-  return result;
 }
 
 double median_error(const std::vector<Scored>& scored, Quantity quantity) {

@@ -9,9 +9,9 @@
 
 namespace perwatt::inference::serving {
 
-/// Board power where the catalog has no idle reading: the share of TDP that GB300 boards draw idle
-/// in the 1 Hz traces (222 W of 1400 W). docs/model/gpu_power.md#idle
-inline constexpr double kIdleShareOfTdp = 0.16;
+/// Board power without work; modelled where the catalog has no idle reading.
+/// docs/model/gpu_power.md#idle
+[[nodiscard]] Watts idle_power(const catalog::Accelerator& accelerator);
 
 /// Rates of one accelerator. FLOP/s are dense; 0: it has no such units.
 struct Hardware {

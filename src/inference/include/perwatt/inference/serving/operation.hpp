@@ -3,7 +3,6 @@
 #pragma once
 
 #include <optional>
-#include <vector>
 
 #include "perwatt/base/units.hpp"
 #include "perwatt/inference/serving/model.hpp"
