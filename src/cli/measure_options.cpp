@@ -60,15 +60,15 @@ double rate_of(std::string_view text, const char* flag) {
 }
 
 /// "linear:1:30s" or "exponential:0.5:1min": from that rate to --request-rate.
-measure::RateRamp ramp_of(const std::string& text) {
+RateRamp ramp_of(const std::string& text) {
   const auto parts = split(text, ':');
-  measure::RateRamp ramp;
+  RateRamp ramp;
   const bool is_linear = parts.front() == "linear";
   if (parts.size() != 3 || (!is_linear && parts.front() != "exponential")) {
     refuse("'" + printable(text) + "' is no ramp", "--rate-ramp",
            "write linear:RATE:TIME or exponential:RATE:TIME, as linear:1:30s");
   }
-  ramp.shape = is_linear ? measure::RateRamp::Shape::linear : measure::RateRamp::Shape::exponential;
+  ramp.shape = is_linear ? RateRamp::Shape::linear : RateRamp::Shape::exponential;
   const auto rate = parse_number(parts[1]);
   if (!rate || *rate < 0) {
     refuse("'" + printable(parts[1]) + "' is no rate", "--rate-ramp", "write requests per second");
@@ -84,21 +84,21 @@ measure::RateRamp ramp_of(const std::string& text) {
   return ramp;
 }
 
-measure::ArrivalPlan arrivals_of(const MeasureOptions& options) {
-  measure::ArrivalPlan plan;
+ArrivalPlan arrivals_of(const MeasureOptions& options) {
+  ArrivalPlan plan;
   if (options.request_rate.empty()) {
-    plan.pattern = measure::ArrivalPattern::closed_loop;
+    plan.pattern = ArrivalPattern::closed_loop;
     return plan;
   }
   if (options.pattern == "constant") {
-    plan.pattern = measure::ArrivalPattern::constant;
+    plan.pattern = ArrivalPattern::constant;
   } else if (options.pattern == "poisson") {
-    plan.pattern = options.burstiness == 1.0 ? measure::ArrivalPattern::poisson
-                                             : measure::ArrivalPattern::gamma;
+    plan.pattern = options.burstiness == 1.0 ? ArrivalPattern::poisson
+                                             : ArrivalPattern::gamma;
   } else if (options.pattern == "gamma") {
-    plan.pattern = measure::ArrivalPattern::gamma;
+    plan.pattern = ArrivalPattern::gamma;
   } else {
-    plan.pattern = measure::ArrivalPattern::bursts;
+    plan.pattern = ArrivalPattern::bursts;
   }
   plan.rate_per_second = rate_of(options.request_rate, "--request-rate");
   plan.burstiness = options.burstiness;

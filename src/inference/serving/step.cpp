@@ -7,8 +7,7 @@ namespace perwatt::inference::serving {
 
 namespace {
 
-constexpr double kLinkEfficiency = 0.7;  // of the data sheet's rate, for large messages
-constexpr double kOverheadScale = 1.5;   // layer counts are weighted so that a MoE layer is 1.8
+constexpr double kOverheadScale = 1.5;  // layer counts are weighted so that a MoE layer is 1.8
 constexpr double kDraftLayers = 1.05;    // of a draft token, in layers of the model
 
 constexpr std::size_t kProjections = static_cast<std::size_t>(OperatorGroup::projections);

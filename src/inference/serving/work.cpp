@@ -111,6 +111,19 @@ double kv_memory(const Setup& setup, double weight_bytes) {
   return std::max(by_default, kLeastShareOfFree * free);
 }
 
+/// Bytes/s between a prefill and a decode instance: every GPU of the smaller one sends or receives
+/// its share, inside the scale-up domain where the whole deployment fits it.
+double transfer_rate(const Setup& setup) {
+  const Hardware& hardware = setup.hardware;
+  const auto& layout = setup.layout;
+  const bool is_within_scale_up = layout.num_gpus <= hardware.scale_up_gpus ||
+                                  !(hardware.scale_out_bytes_per_second > 0);
+  return kLinkEfficiency *
+         (is_within_scale_up ? hardware.scale_up_bytes_per_second
+                             : hardware.scale_out_bytes_per_second) *
+         std::min(layout.prefill.instance.gpus, layout.decode.instance.gpus);
+}
+
 }  // namespace
 
 std::string_view to_string(OperatorGroup group) {
@@ -174,6 +187,9 @@ ServingWork count_work(const Setup& setup) {
         (kv_bytes(attention, setup.input_tokens, setup.kv_element_bytes) + state_bytes(attention));
   }
   work.kv_memory_bytes = kv_memory(setup, work.decode.weight_memory_bytes);
+  if (setup.layout.mode == Serving::disaggregated) {
+    work.kv_transfer_seconds = work.kv_transfer_bytes / transfer_rate(setup);
+  }
   return work;
 }
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "perwatt/base/arrivals.hpp"
 #include "perwatt/device/power_recorder.hpp"
 #include "perwatt/facility/cooling_plant.hpp"
 #include "perwatt/facility/power_chain.hpp"
-#include "perwatt/measure/arrivals.hpp"
 #include "perwatt/measure/endpoint.hpp"
 #include "perwatt/measure/energy_baseline.hpp"
 #include "perwatt/measure/energy_scale.hpp"

@@ -72,9 +72,13 @@ struct ServingWork {
 
   // Cache of one sequence in its course, per GPU of the decode instance.
   double cache_memory_bytes_per_sequence = 0;
-  double kv_transfer_bytes = 0;  // of one prompt, over all GPUs of an instance
+  double kv_transfer_bytes = 0;    // of one prompt, over all GPUs of an instance
+  double kv_transfer_seconds = 0;  // of one prompt between pools; 0 without them
   double kv_memory_bytes = 0;    // left for caches on a GPU of the decode instance; may be <= 0
 };
+
+/// Share of a link's data-sheet rate that large messages reach.
+inline constexpr double kLinkEfficiency = 0.7;
 
 /// REQUIRES: layout_problem() is empty for both instances.
 [[nodiscard]] ServingWork count_work(const Setup& setup);

@@ -1,4 +1,4 @@
-#include "perwatt/measure/arrivals.hpp"
+#include "perwatt/base/arrivals.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +15,7 @@
 
 #include "perwatt/base/error.hpp"
 
-namespace perwatt::measure {
+namespace perwatt {
 namespace {
 
 using testing::HasSubstr;
@@ -276,4 +276,4 @@ TEST(Arrivals, RefusesWhatCannotBeALoad) {
 }
 
 }  // namespace
-}  // namespace perwatt::measure
+}  // namespace perwatt

@@ -1,4 +1,4 @@
-#include "perwatt/measure/arrivals.hpp"
+#include "perwatt/base/arrivals.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/random.hpp"
 
-namespace perwatt::measure {
+namespace perwatt {
 
 namespace {
 
@@ -149,4 +149,4 @@ Seconds ArrivalProcess::real_time(double operational) const {
   return seconds(length / growth * std::log1p(operational * growth / (initial * length)));
 }
 
-}  // namespace perwatt::measure
+}  // namespace perwatt

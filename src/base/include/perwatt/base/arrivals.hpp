@@ -24,7 +24,7 @@
 
 #include "perwatt/base/units.hpp"
 
-namespace perwatt::measure {
+namespace perwatt {
 
 enum class ArrivalPattern {
   constant,
@@ -80,4 +80,4 @@ class ArrivalProcess {
   double operational_ = 0.0;  // u of the last request
 };
 
-}  // namespace perwatt::measure
+}  // namespace perwatt
