@@ -76,6 +76,21 @@ Watts parse_watts(std::string_view text, std::string_view where) {
   return watts(parse(text, where, kPowerUnits, "power", "100MW"));
 }
 
+double parse_request_rate(std::string_view text, std::string_view where) {
+  constexpr std::string_view kUnit = "req/s";
+  auto number_text = trimmed(text);
+  if (number_text.size() > kUnit.size() &&
+      number_text.substr(number_text.size() - kUnit.size()) == kUnit) {
+    number_text = trimmed(number_text.substr(0, number_text.size() - kUnit.size()));
+  }
+  const auto rate = parse_number(number_text);
+  if (!rate || *rate <= 0) {
+    throw_bad_input("'" + printable(text) + "' is no rate above 0", std::string{where},
+                    "write requests per second: 10");
+  }
+  return *rate;
+}
+
 Seconds parse_seconds(std::string_view text, std::string_view where) {
   return seconds(parse(text, where, kTimeUnits, "time", "2s"));
 }

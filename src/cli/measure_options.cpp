@@ -44,19 +44,8 @@ Seconds time_of(const std::string& text, const char* flag) {
   return parse_flag([&] { return parse_seconds(text, flag); });
 }
 
-/// "10" or "10req/s": requests are counted, so that the bare number has one meaning.
-double rate_of(std::string_view text, const char* flag) {
-  constexpr std::string_view kUnit = "req/s";
-  auto number_text = trimmed(text);
-  if (number_text.size() > kUnit.size() &&
-      number_text.substr(number_text.size() - kUnit.size()) == kUnit) {
-    number_text = trimmed(number_text.substr(0, number_text.size() - kUnit.size()));
-  }
-  const auto rate = parse_number(number_text);
-  if (!rate || *rate <= 0) {
-    refuse("'" + printable(text) + "' is no rate above 0", flag, "write requests per second: 10");
-  }
-  return *rate;
+double rate_of(const std::string& text, const char* flag) {
+  return parse_flag([&] { return parse_request_rate(text, flag); });
 }
 
 /// "linear:1:30s" or "exponential:0.5:1min": from that rate to --request-rate.
@@ -93,8 +82,7 @@ ArrivalPlan arrivals_of(const MeasureOptions& options) {
   if (options.pattern == "constant") {
     plan.pattern = ArrivalPattern::constant;
   } else if (options.pattern == "poisson") {
-    plan.pattern = options.burstiness == 1.0 ? ArrivalPattern::poisson
-                                             : ArrivalPattern::gamma;
+    plan.pattern = options.burstiness == 1.0 ? ArrivalPattern::poisson : ArrivalPattern::gamma;
   } else if (options.pattern == "gamma") {
     plan.pattern = ArrivalPattern::gamma;
   } else {

@@ -1,24 +1,15 @@
 #include "modelled_frontier.hpp"
 
 #include <algorithm>
-#include <array>
 #include <optional>
-#include <system_error>
-#include <utility>
 
-#include "serving_data.hpp"
+#include "modelled_arrivals.hpp"
+#include "modelled_explain.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "perwatt/base/error.hpp"
-#include "perwatt/base/file.hpp"
-#include "perwatt/base/parse_quantity.hpp"
-#include "perwatt/base/text.hpp"
 #include "perwatt/facility/power_chain.hpp"
-#include "perwatt/inference/model_config.hpp"
-#include "perwatt/inference/serving/calibration_file.hpp"
-#include "perwatt/inference/serving/search.hpp"
 
 namespace perwatt::cli {
 
@@ -26,134 +17,6 @@ namespace {
 
 namespace serving = inference::serving;
 using Json = nlohmann::ordered_json;
-
-/// The question with all that its answer points into.
-struct Question {
-  catalog::Catalog catalog;
-  const catalog::Accelerator* accelerator = nullptr;
-  inference::ModelShape shape;
-  std::string precision;
-  std::string software_date;
-  serving::Calibration calibration;
-  std::size_t anchors = 0;  // rows that correct it
-  serving::SearchQuery query;
-};
-
-inference::ModelShape shape_of(const ModelledFrontierOptions& options,
-                               const catalog::Catalog& catalog) {
-  std::error_code ignored;
-  if (std::filesystem::exists(options.model, ignored)) {
-    return inference::load_model_shape(options.model);
-  }
-  return inference::load_built_in_shape(data_dir() / "models",
-                                        catalog.model(options.model, "--model").id);
-}
-
-double kv_element_bytes(const ModelledFrontierOptions& options, const std::string& precision) {
-  if (options.kv_cache.empty()) {
-    return precision == "bf16" ? 2 : 1;
-  }
-  return options.kv_cache == "bf16" ? 2 : 1;
-}
-
-serving::PowerSetting power_setting(const ModelledFrontierOptions& options,
-                                    const catalog::Accelerator& accelerator) {
-  serving::PowerSetting setting;
-  if (options.clock_ratio < 1) {
-    setting.clock_ratio = options.clock_ratio;
-  }
-  if (options.gpu_cap.empty()) {
-    return setting;
-  }
-  const Watts cap = parse_flag([&] { return parse_watts(options.gpu_cap, "--gpu-cap"); });
-  const auto* least = accelerator.find("power_min_watts");
-  if (cap > accelerator.tdp.value || (least != nullptr && cap < watts(least->value))) {
-    throw Error{ErrorCode::usage,
-                "'" + printable(options.gpu_cap) + "' is not a limit that a board of '" +
-                    accelerator.id + "' takes",
-                "--gpu-cap",
-                "give " + (least != nullptr ? shortest(least->value) + " to " : "at most ") +
-                    shortest(in_watts(accelerator.tdp.value)) + " W"};
-  }
-  setting.gpu_cap = cap;
-  return setting;
-}
-
-void set_question(const ModelledFrontierOptions& options, const DataOptions& data,
-                  Question& question) {
-  if (options.isl_tokens <= 0 || options.osl_tokens <= 0) {
-    throw Error{ErrorCode::usage, "the workload is not given", "frontier",
-                "add --isl and --osl (tokens)"};
-  }
-  question.catalog = load_catalog(data);
-  question.accelerator = &question.catalog.accelerator(options.accelerator, "--accelerator");
-  question.shape = shape_of(options, question.catalog);
-  question.precision =
-      options.precision.empty()
-          ? std::string{question.shape.checkpoint.precision(question.shape.has_experts())}
-          : options.precision;
-  question.software_date =
-      options.software_date.empty() ? std::string{serving::kSoftwareEpoch} : options.software_date;
-  question.calibration = serving::load_calibration(
-      options.calibration.empty() ? calibration_folder()
-                                  : std::filesystem::path{options.calibration});
-  auto& setup = question.query.setup;
-  setup.hardware = serving::hardware_of(*question.accelerator);
-  setup.model = &question.shape;
-  setup.format = question.shape.format(question.precision);
-  setup.kv_element_bytes = kv_element_bytes(options, question.precision);
-  setup.engine = serving::engine_of(options.engine, question.software_date);
-  setup.has_mtp = options.mtp;
-  setup.input_tokens = serving::kMeanOfNominal * options.isl_tokens;
-  setup.output_tokens = std::max(1.0, serving::kMeanOfNominal * options.osl_tokens);
-  setup.cached_input_ratio = options.cached_input;
-  setup.software_age_quarters = serving::software_age_quarters(question.software_date);
-  question.query.max_gpus = options.gpus;
-  if (!options.max_ttft.empty()) {
-    question.query.max_ttft =
-        parse_flag([&] { return parse_seconds(options.max_ttft, "--max-ttft"); });
-  }
-  if (!options.max_tpot.empty()) {
-    question.query.max_tpot =
-        parse_flag([&] { return parse_seconds(options.max_tpot, "--max-tpot"); });
-  }
-  question.query.power = power_setting(options, *question.accelerator);
-  question.query.tries_aggregated = options.serving != "disaggregated";
-  question.query.tries_disaggregated = options.serving != "aggregated";
-}
-
-/// Corrects the calibration by the rows of --anchor files that are of the question's deployment.
-void anchor(const ModelledFrontierOptions& options, Question& question) {
-  const auto table = read_measured_files(options.anchors, question.catalog);
-  if (!table.rejected.empty()) {
-    throw_bad_input(table.rejected.front().reason, table.rejected.front().where,
-                    "mend the row or leave it out");
-  }
-  serving::ShapeLibrary shapes{data_dir() / "models"};
-  const auto read = cases_of(table.points, question.catalog, shapes);
-  const auto asked = serving::traits_of(question.query.setup, question.precision, 1);
-  std::vector<const serving::MeasuredCase*> rows;
-  for (const auto* row : read.pointers()) {
-    const auto& traits = row->traits;
-    if (traits.accelerator == asked.accelerator && traits.architecture == asked.architecture &&
-        traits.precision == asked.precision && traits.engine == asked.engine &&
-        traits.spec_decode == asked.spec_decode) {
-      rows.push_back(row);
-    }
-  }
-  if (rows.empty()) {
-    const auto why = read.unpredicted.empty() ? std::string{}
-                                              : "; " + read.unpredicted.front().point->read_at +
-                                                    ": " + read.unpredicted.front().reason;
-    throw_bad_input("no row is of " + question.shape.name + " in " + asked.precision + " on " +
-                        asked.accelerator + " with " + asked.engine + " and spec_decode " +
-                        asked.spec_decode + why,
-                    options.anchors.front(),
-                    "anchor with rows of the deployment that is asked about, or ask about theirs");
-  }
-  question.anchors = rows.size();
-  question.calibration = serving::anchored_to(std::move(question.calibration), rows);
-}
 
 /// A found point with its intervals and what it draws at every boundary.
 struct Figures {
@@ -166,7 +29,7 @@ struct Figures {
   std::optional<Watts> facility;
 };
 
-Figures figures_of(const Question& question, const serving::Found& found) {
+Figures figures_of(const ModelledQuestion& question, const serving::Found& found) {
   Figures figures;
   figures.setup = question.query.setup;
   figures.setup.layout = found.layout;
@@ -196,9 +59,12 @@ std::string pool_text(const serving::Pool& pool) {
   const auto& instance = pool.instance;
   std::string text = std::to_string(pool.instances) + " x ";
   text += instance.attention_dp > 1 ? "DP" + std::to_string(instance.attention_dp)
-                                    : "TP" + std::to_string(instance.gpus);
+                                    : "TP" + std::to_string(instance.stage_gpus());
   if (instance.expert_parallel > 1) {
     text += " EP" + std::to_string(instance.expert_parallel);
+  }
+  if (instance.pipeline_stages > 1) {
+    text += " PP" + std::to_string(instance.pipeline_stages);
   }
   return text;
 }
@@ -222,10 +88,11 @@ Json pool_json(const serving::Pool& pool) {
           {"instances", pool.instances},
           {"gpus_per_instance", pool.instance.gpus},
           {"attention_dp", pool.instance.attention_dp},
-          {"ep", pool.instance.expert_parallel}};
+          {"ep", pool.instance.expert_parallel},
+          {"pp", pool.instance.pipeline_stages}};
 }
 
-Json found_json(const Question& question, const serving::Found& found) {
+Json found_json(const ModelledQuestion& question, const serving::Found& found) {
   const Figures figures = figures_of(question, found);
   const double rate = in_tokens_per_second(found.output_per_gpu);
   const double in_use = rate * question.query.max_gpus / found.gpus();
@@ -256,7 +123,7 @@ Json found_json(const Question& question, const serving::Found& found) {
   return json;
 }
 
-Json power_curve_json(const Question& question, const serving::Found& found) {
+Json power_curve_json(const ModelledQuestion& question, const serving::Found& found) {
   Json json = Json::array();
   for (const auto& point : serving::power_curve(question.query, found, question.calibration)) {
     json.push_back({{"clock_ratio", point.clock_ratio},
@@ -270,7 +137,7 @@ Json power_curve_json(const Question& question, const serving::Found& found) {
   return json;
 }
 
-void print_power_curve(const Question& question, const serving::Found& found) {
+void print_power_curve(const ModelledQuestion& question, const serving::Found& found) {
   TextTable table{{"clock", "output tok/s/GPU", "TPOT ms", "TTFT s", "GPU W", "J/output tok"}};
   for (const auto& point : serving::power_curve(question.query, found, question.calibration)) {
     table.add({significant(100 * point.clock_ratio, 3) + " %",
@@ -280,112 +147,6 @@ void print_power_curve(const Question& question, const serving::Found& found) {
                significant(in_joules_per_token(point.gpu_power / point.output_per_gpu), 3)});
   }
   fmt::print("\nThe best one at locked core clocks\n{}", table.text());
-}
-
-// ---- explain ----------------------------------------------------------------------------------
-
-struct Explained {
-  serving::ServingWork work;
-  serving::StepModel::Breakdown step;
-  double step_seconds = 0;
-  double prompt_seconds = 0;
-  double sequences = 0;
-  std::string limit;
-};
-
-/// What takes most of a step, in words of the hardware.
-std::string limit_of(const serving::StepModel::Breakdown& step) {
-  double memory = 0;
-  double compute = 0;
-  for (std::size_t i = 0; i < step.operators.size(); ++i) {
-    (step.memory[i] > step.compute[i] ? memory : compute) += step.operators[i];
-  }
-  const std::array<std::pair<double, const char*>, 5> parts{{{memory, "memory bandwidth"},
-                                                             {compute, "compute"},
-                                                             {step.layers, "kernel overheads"},
-                                                             {step.collectives, "links"},
-                                                             {step.host, "host"}}};
-  return std::max_element(parts.begin(), parts.end())->second;
-}
-
-Explained explain(const Question& question, const serving::Found& found) {
-  serving::Setup setup = question.query.setup;
-  setup.layout = found.layout;
-  Explained result;
-  result.work = serving::count_work(setup);
-  const auto coefficients =
-      question.calibration.coefficients.of(setup.hardware.accelerator, setup.hardware.vendor);
-  const serving::StepModel steps{setup, result.work, coefficients};
-  result.sequences = std::max(1.0, found.physical.sequences);
-  result.step = steps.explain_decode(result.sequences);
-  result.step_seconds = steps.decode(result.sequences).seconds;
-  result.prompt_seconds = steps.prefill().seconds();
-  result.limit = limit_of(result.step);
-  return result;
-}
-
-Json explain_json(const Explained& explained) {
-  Json operators = Json::array();
-  for (int i = 0; i < serving::kOperatorGroups; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    if (explained.step.operators[at] > 0) {
-      operators.push_back({{"operators", to_string(static_cast<serving::OperatorGroup>(i))},
-                           {"seconds", explained.step.operators[at]},
-                           {"compute_seconds", explained.step.compute[at]},
-                           {"memory_seconds", explained.step.memory[at]}});
-    }
-  }
-  return {{"decode_sequences", explained.sequences},
-          {"decode_step_seconds", explained.step_seconds},
-          {"operators", operators},
-          {"layer_overhead_seconds", explained.step.layers},
-          {"collectives_seconds", explained.step.collectives},
-          {"host_seconds", explained.step.host},
-          {"draft_seconds", explained.step.draft},
-          {"prompt_prefill_seconds", explained.prompt_seconds},
-          {"weight_memory_bytes_per_gpu", explained.work.decode.weight_memory_bytes},
-          {"kv_memory_bytes_per_gpu", explained.work.kv_memory_bytes},
-          {"kv_bytes_per_sequence_per_gpu", explained.work.cache_memory_bytes_per_sequence},
-          {"kv_transfer_bytes_per_prompt", explained.work.kv_transfer_bytes},
-          {"decode_limit", explained.limit}};
-}
-
-std::string milliseconds(double value) {
-  return significant(value * 1e3, 3);
-}
-
-void print_explained(const Explained& explained) {
-  constexpr double kGiga = 1e9;
-  fmt::print(
-      "\nA decode step of {} sequences takes {} ms before relatives correct it; {} decides\n",
-      significant(explained.sequences, 3), milliseconds(explained.step_seconds), explained.limit);
-  TextTable table{{"part", "ms", "compute alone", "memory alone"}};
-  for (int i = 0; i < serving::kOperatorGroups; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    if (explained.step.operators[at] > 0) {
-      table.add({std::string{to_string(static_cast<serving::OperatorGroup>(i))},
-                 milliseconds(explained.step.operators[at]),
-                 milliseconds(explained.step.compute[at]),
-                 milliseconds(explained.step.memory[at])});
-    }
-  }
-  const auto other = [&](const char* name, double value) {
-    if (value > 0) {
-      table.add({name, milliseconds(value), "-", "-"});
-    }
-  };
-  other("layer overheads", explained.step.layers);
-  other("collectives", explained.step.collectives);
-  other("host", explained.step.host);
-  other("draft tokens", explained.step.draft);
-  fmt::print("{}", table.text());
-  fmt::print(
-      "prefill of one prompt: {} ms\nmemory per GPU: {} GB weights, {} GB for caches of "
-      "{} GB a sequence\n",
-      milliseconds(explained.prompt_seconds),
-      significant(explained.work.decode.weight_memory_bytes / kGiga, 3),
-      significant(explained.work.kv_memory_bytes / kGiga, 3),
-      significant(explained.work.cache_memory_bytes_per_sequence / kGiga, 2));
 }
 
 // ---- answers ----------------------------------------------------------------------------------
@@ -401,7 +162,7 @@ std::string infeasible_reason(const serving::SearchResult& result) {
     const auto& fastest = result.frontier.front();
     return fmt::format(
         "no layout and load keeps the limits; the fastest has TPOT {} ms and TTFT {} s",
-        milliseconds(in_seconds(fastest.tpot)), significant(in_seconds(fastest.ttft), 3));
+        significant(in_seconds(fastest.tpot) * 1e3, 3), significant(in_seconds(fastest.ttft), 3));
   }
   std::string reasons;
   for (const auto& [reason, count] : result.refused) {
@@ -410,7 +171,7 @@ std::string infeasible_reason(const serving::SearchResult& result) {
   return "no layout runs: " + reasons;
 }
 
-void print_json(const ModelledFrontierOptions& options, const Question& question,
+void print_json(const ModelledFrontierOptions& options, const ModelledQuestion& question,
                 const serving::SearchResult& result) {
   const auto& query = question.query;
   const auto& best = best_of(result);
@@ -439,6 +200,9 @@ void print_json(const ModelledFrontierOptions& options, const Question& question
   json["best"] = or_null(best);
   if (best) {
     json["best"]["power_curve"] = power_curve_json(question, *best);
+    if (question.open_load) {
+      json["best"]["arrivals"] = arrivals_json(question, *best);
+    }
   }
   json["aggregated"] = or_null(result.best_aggregated);
   json["disaggregated"] = or_null(result.best_disaggregated);
@@ -453,7 +217,7 @@ void print_json(const ModelledFrontierOptions& options, const Question& question
     json["frontier"].push_back(found_json(question, found));
   }
   if (options.explain && best) {
-    json["explain"] = explain_json(explain(question, *best));
+    json["explain"] = explained_json(question, *best);
   }
   fmt::print("{}\n", json.dump(2));
 }
@@ -463,7 +227,7 @@ std::string band_text(const serving::Banded& value, double scale = 1) {
                      significant(value.low * scale, 2), significant(value.high * scale, 2));
 }
 
-void add_row(TextTable& table, const Question& question, const char* name,
+void add_row(TextTable& table, const ModelledQuestion& question, const char* name,
              const serving::Found& found) {
   const Figures figures = figures_of(question, found);
   const double in_use =
@@ -474,7 +238,7 @@ void add_row(TextTable& table, const Question& question, const char* name,
              figures.facility ? significant(in_use / in_megawatts(*figures.facility), 4) : "-"});
 }
 
-void print_text(const ModelledFrontierOptions& options, const Question& question,
+void print_text(const ModelledFrontierOptions& options, const ModelledQuestion& question,
                 const serving::SearchResult& result) {
   const auto& query = question.query;
   fmt::print(
@@ -502,9 +266,12 @@ void print_text(const ModelledFrontierOptions& options, const Question& question
     }
     fmt::print("Best within the limits\n{}", table.text());
     if (options.explain) {
-      print_explained(explain(question, *best));
+      print_explained(question, *best);
     }
     print_power_curve(question, *best);
+    if (question.open_load) {
+      print_arrivals(question, *best);
+    }
   }
   if (result.frontier.empty()) {
     return;
@@ -522,63 +289,9 @@ void print_text(const ModelledFrontierOptions& options, const Question& question
 
 }  // namespace
 
-void add_modelled_frontier_options(CLI::App& verb, ModelledFrontierOptions& o) {
-  auto* group = verb.add_option_group(
-      "The serving model instead of measured rows (with --accelerator; --model may be the path of "
-      "a config.json)");
-  group->add_option("--accelerator", o.accelerator, "Accelerator of the catalog");
-  group->add_option("--gpus", o.gpus, "GPUs to fill with copies of the best deployment: 8")
-      ->check(CLI::Range(1, 4096));
-  group->add_option("--max-tpot", o.max_tpot, "Largest time per output token: 20ms");
-  group
-      ->add_option("--serving", o.serving,
-                   "Prefill and decode on the same GPUs, apart, or the better")
-      ->check(CLI::IsMember({"best", "aggregated", "disaggregated"}));
-  group
-      ->add_option("--precision", o.precision,
-                   "Of the weights: bf16, fp8, fp4, mxfp4; as the model is released by default")
-      ->check(CLI::IsMember({"bf16", "fp8", "fp4", "mxfp4"}));
-  group->add_option("--engine", o.engine, "trtllm, sglang, vllm or atom")
-      ->check(CLI::IsMember({"trtllm", "sglang", "vllm", "atom"}));
-  group->add_flag("--mtp", o.mtp, "Multi-token prediction, or another draft of a few tokens");
-  group
-      ->add_option("--kv-cache", o.kv_cache,
-                   "Of the cache: bf16 or fp8; fp8 with quantised weights")
-      ->check(CLI::IsMember({"bf16", "fp8"}));
-  group->add_option("--cached-input", o.cached_input, "Share of the input found in a prefix cache")
-      ->check(CLI::Range(0.0, 0.99));
-  group->add_option("--software-date", o.software_date,
-                    "Date the software stands for, YYYY-MM-DD; 2026-07-01 by default");
-  group
-      ->add_option("--gpu-cap", o.gpu_cap,
-                   "Power limit of every board: 600W; the board's own by default")
-      ->type_name("POWER");
-  group
-      ->add_option("--clock-ratio", o.clock_ratio,
-                   "Locked core clock over the highest; only where the board's limit allows it")
-      ->check(CLI::Range(serving::kLowestClockRatio, 1.0));
-  group->add_option("--calibration", o.calibration, "Folder that 'perwatt calibrate' wrote")
-      ->type_name("DIR");
-  group
-      ->add_option("--anchor", o.anchors,
-                   "CSV of measured points of this deployment, one or more: they correct level and "
-                   "slope over load; may be repeated")
-      ->type_name("FILE.csv")
-      ->allow_extra_args(false);
-  group->add_flag("--explain", o.explain, "Where the time and the memory of the best one go");
-}
-
 void run_modelled_frontier(const ModelledFrontierOptions& options, const DataOptions& data) {
-  if (!options.software_date.empty() &&
-      (!is_iso_date(options.software_date) || options.software_date.size() != 10)) {
-    throw Error{ErrorCode::usage, "'" + printable(options.software_date) + "' is no date",
-                "--software-date", "write YYYY-MM-DD"};
-  }
-  Question question;
+  ModelledQuestion question;
   set_question(options, data, question);
-  if (!options.anchors.empty()) {
-    anchor(options, question);
-  }
   const auto result = serving::search(question.query, question.calibration);
   if (options.json) {
     print_json(options, question, result);

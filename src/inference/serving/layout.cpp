@@ -75,14 +75,23 @@ ServingLayout tensor_parallel_layout(int gpus) {
 
 std::string layout_problem(const Instance& instance, const ModelShape& model,
                            const Hardware& hardware) {
-  if (instance.gpus < 1 || instance.attention_dp < 1 || instance.expert_parallel < 1) {
+  if (instance.gpus < 1 || instance.attention_dp < 1 || instance.expert_parallel < 1 ||
+      instance.pipeline_stages < 1) {
     return "a degree below 1";
   }
-  if (instance.gpus % instance.attention_dp != 0) {
-    return not_divided("GPUs", instance.gpus, "attention data parallelism", instance.attention_dp);
+  if (instance.gpus % instance.pipeline_stages != 0) {
+    return not_divided("GPUs", instance.gpus, "pipeline stages", instance.pipeline_stages);
   }
-  if (instance.gpus % instance.expert_parallel != 0) {
-    return not_divided("GPUs", instance.gpus, "expert parallelism", instance.expert_parallel);
+  if (instance.pipeline_stages > model.layer_count()) {
+    return std::to_string(instance.pipeline_stages) + " pipeline stages for " +
+           std::to_string(model.layer_count()) + " layers";
+  }
+  const int stage = instance.stage_gpus();
+  if (stage % instance.attention_dp != 0) {
+    return not_divided("GPUs", stage, "attention data parallelism", instance.attention_dp);
+  }
+  if (stage % instance.expert_parallel != 0) {
+    return not_divided("GPUs", stage, "expert parallelism", instance.expert_parallel);
   }
   if (instance.gpus > hardware.scale_up_gpus && !(hardware.scale_out_bytes_per_second > 0)) {
     return "an instance of " + std::to_string(instance.gpus) + " GPUs reaches beyond the " +

@@ -79,7 +79,9 @@ double ServingModel::tpot(double step_seconds, double sequences) const {
   if (setup_->layout.mode == Serving::disaggregated) {
     return decoding;
   }
-  const double stall = sequences / setup_->output_tokens * steps_.prefill().seconds();
+  // Of the others: a request's own prompt is done before it decodes.
+  const double stall =
+      std::max(0.0, sequences - 1) / setup_->output_tokens * steps_.prefill().seconds();
   return decoding + stall * (setup_->tpot_kind == TpotKind::median_gap
                                  ? coefficients_->speed[SpeedTerm::gap_stall]
                                  : 1.0);
@@ -166,8 +168,9 @@ Seconds ServingModel::first_token(const Prediction& result, double concurrency) 
                                              setup_->output_tokens * in_seconds(result.tpot));
     const double turns = terms[T::pools_prefill] + terms[T::pools_queue] * queue +
                          terms[T::pools_burst] * std::pow(share, terms[T::pools_burst_exponent]);
-    return seconds(factor *
-                   (terms[T::pools_seconds] + prompt * turns + terms[T::pools_waiting] * waiting));
+    return seconds(
+        factor * (terms[T::pools_seconds] + prompt * turns + terms[T::pools_waiting] * waiting) +
+        steps_.prefill().pipeline_fill + work_->kv_transfer_seconds);
   }
   double factor = is_amd ? terms[T::amd] : 1.0;
   factor *= work_->decode.instance.attention_dp > 1 ? terms[T::attention_dp] : 1.0;
@@ -189,9 +192,10 @@ Seconds ServingModel::first_token(const Prediction& result, double concurrency) 
   const double beyond_memory = std::max(0.0, concurrency - most_sequences_);
   const double turns = terms[T::prefill] + terms[T::queue] * queue +
                        terms[T::burst] * std::pow(concurrency, terms[T::burst_exponent]);
-  return seconds(factor *
-                 (terms[T::seconds] + prompt * turns + terms[T::step] * in_seconds(result.step) +
-                  terms[T::waiting] * beyond_memory / result.requests_per_second));
+  return seconds(factor * (terms[T::seconds] + prompt * turns +
+                           terms[T::step] * in_seconds(result.step) +
+                           terms[T::waiting] * beyond_memory / result.requests_per_second) +
+                 steps_.prefill().pipeline_fill);
 }
 
 DeploymentUse ServingModel::use(const Prediction& prediction, double requests_per_second) const {
@@ -218,14 +222,18 @@ Utilisation ServingModel::use_of_gpu(const Prediction& prediction, double steps,
   const Hardware& hardware = setup_->hardware;
   const double sequences = std::max(1.0, prediction.sequences);
   const double tokens = sequences * steps_.verified_tokens();
-  const double touched = decode.experts > 0
-                             ? touched_experts(decode.experts, decode.experts_per_token, tokens, 1,
-                                               coefficients_->speed[SpeedTerm::routing_skew], 0) /
-                                   decode.experts
-                             : 0.0;
-  const double expert_bytes = decode.routed_expert_bytes * touched + decode.shared_expert_bytes;
-  const double step_bytes = decode.projection_bytes + sequences * work_->core_bytes_per_sequence +
-                            decode.dense_bytes + expert_bytes + decode.head_bytes;
+  // A stage reads its weights for each of the batches that are in the pipeline one after the other.
+  const double reads = decode.stages;
+  const double touched =
+      decode.experts > 0 ? touched_experts(decode.experts, decode.experts_per_token, tokens / reads,
+                                           1, coefficients_->speed[SpeedTerm::routing_skew], 0) /
+                               decode.experts
+                         : 0.0;
+  const double expert_bytes =
+      reads * (decode.routed_expert_bytes * touched + decode.shared_expert_bytes);
+  const double step_bytes =
+      reads * (decode.projection_bytes + decode.dense_bytes + decode.head_bytes) + expert_bytes +
+      sequences * work_->core_bytes_per_sequence;
   const double weights = prompt.projection_bytes + prompt.dense_bytes + prompt.shared_expert_bytes +
                          prompt.routed_expert_bytes;
   const double chunks = std::max(1.0, work_->prompt_tokens / kPrefillChunkTokens);

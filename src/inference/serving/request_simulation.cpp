@@ -182,16 +182,16 @@ class Simulation {
         prompts_.pop_front();
       }
       const double chunks = std::max(1.0, tokens / kPrefillChunkTokens);
-      const double seconds =
-          tokens * own_seconds_per_token() + chunks * shared_seconds_per_chunk();
+      const double seconds = tokens * own_seconds_per_token() + chunks * shared_seconds_per_chunk();
       schedule(now_ + seconds, Event::Kind::prefilled, i);
     }
   }
 
   void end_prefill(std::size_t prefiller) {
     for (const std::size_t index : prefillers_[prefiller].prompts) {
-      const double transfer = model_.work().kv_transfer_seconds * requests_[index].prompt_tokens /
-                              model_.work().prompt_tokens;
+      const double transfer = steps_.prefill().pipeline_fill + model_.work().kv_transfer_seconds *
+                                                                   requests_[index].prompt_tokens /
+                                                                   model_.work().prompt_tokens;
       schedule(now_ + transfer, Event::Kind::received, index);
     }
     prefillers_[prefiller].prompts.clear();
@@ -220,9 +220,9 @@ class Simulation {
 
   /// To the instance with the fewest sequences.
   void give(std::size_t index, double prompt_left) {
-    const auto least = std::min_element(
-        decoders_.begin(), decoders_.end(),
-        [](const Decoder& a, const Decoder& b) { return a.load() < b.load(); });
+    const auto least =
+        std::min_element(decoders_.begin(), decoders_.end(),
+                         [](const Decoder& a, const Decoder& b) { return a.load() < b.load(); });
     least->waiting.push_back({index, prompt_left});
     const auto instance = static_cast<std::size_t>(least - decoders_.begin());
     if (!least->is_busy) {
@@ -239,8 +239,8 @@ class Simulation {
     const double steps = std::clamp(done, 1.0, decoder.steps);
     if (steps < decoder.steps) {
       decoder.steps = steps;
-      schedule(decoder.block_start + steps * decoder.step_seconds, Event::Kind::block_end,
-               instance, ++decoder.block);
+      schedule(decoder.block_start + steps * decoder.step_seconds, Event::Kind::block_end, instance,
+               ++decoder.block);
     }
   }
 
@@ -304,7 +304,7 @@ class Simulation {
       decoder.running.pop();
     }
     for (const std::size_t index : decoder.computed) {
-      requests_[index].first_token = now_;
+      requests_[index].first_token = now_ + steps_.prefill().pipeline_fill;
       if (requests_[index].output_tokens <= 1) {
         finish(index);
       } else {
@@ -332,8 +332,8 @@ class Simulation {
   static Quantiles quantiles(std::vector<double>& values) {
     std::sort(values.begin(), values.end());
     const auto at = [&](double share) {
-      const auto rank = static_cast<std::size_t>(
-          std::ceil(share * static_cast<double>(values.size())));
+      const auto rank =
+          static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
       return seconds(values.empty() ? 0 : values[std::max<std::size_t>(rank, 1) - 1]);
     };
     return {at(0.5), at(0.9), at(0.99)};

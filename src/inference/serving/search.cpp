@@ -66,6 +66,13 @@ std::vector<Instance> instances_of(const SearchQuery& query, SearchResult& resul
       candidates.push_back({gpus, 1, gpus});
       candidates.push_back({gpus, gpus, gpus});
     }
+    const int domain = query.setup.hardware.scale_up_gpus;
+    if (gpus > domain && gpus % domain == 0) {
+      candidates.push_back({gpus, 1, 1, gpus / domain});
+      if (model.has_experts()) {
+        candidates.push_back({gpus, 1, domain, gpus / domain});
+      }
+    }
   }
   std::vector<Instance> possible;
   for (const auto& instance : candidates) {

@@ -8,7 +8,7 @@ namespace perwatt::inference::serving {
 namespace {
 
 constexpr double kOverheadScale = 1.5;  // layer counts are weighted so that a MoE layer is 1.8
-constexpr double kDraftLayers = 1.05;    // of a draft token, in layers of the model
+constexpr double kDraftLayers = 1.05;   // of a draft token, in layers of the model
 
 constexpr std::size_t kProjections = static_cast<std::size_t>(OperatorGroup::projections);
 constexpr std::size_t kCore = static_cast<std::size_t>(OperatorGroup::attention_core);
@@ -132,6 +132,11 @@ StepModel::StepModel(const Setup& setup, const ServingWork& work,
   };
   collectives_seconds_ = latency(work.decode);
   link_bytes_per_second_ = link(work.decode);
+  const bool has_near_stages = work.decode.instance.gpus <= hardware.scale_up_gpus;
+  hop_latency_ = own[AcceleratorTerm::collective] *
+                 (has_near_stages ? 1.0 : speed[SpeedTerm::scale_out_collective]);
+  hop_bytes_per_second_ = kLinkEfficiency * (has_near_stages ? hardware.scale_up_bytes_per_second
+                                                             : hardware.scale_out_bytes_per_second);
 
   const InstanceWork& prompt = work.prefill;
   const double tokens = work.prompt_tokens;
@@ -139,18 +144,19 @@ StepModel::StepModel(const Setup& setup, const ServingWork& work,
       tokens * (prompt.projection_flops / projection_flops_rate_ +
                 prompt.dense_flops / dense_flops_rate_ + prompt.expert_flops / experts_rate) +
       work.prompt_core_flops / bf16_rate;
-  const double exchange =
-      tokens * prompt.exchange_bytes_per_token * (1 - 1.0 / prompt.instance.gpus) / link(prompt);
+  const double exchange = tokens * prompt.exchange_bytes_per_token *
+                          (1 - 1.0 / prompt.instance.stage_gpus()) / (prompt.stages * link(prompt));
   const double weights = prompt.projection_bytes + prompt.dense_bytes + prompt.shared_expert_bytes +
                          prompt.routed_expert_bytes;
   const double chunks = std::max(1.0, tokens / kPrefillChunkTokens);
   prefill_.own =
       age_factor_ *
       (speed[SpeedTerm::prefill] * engine_factor_ * operations / setup.clocks.prefill + exchange);
-  prefill_.shared = age_factor_ * chunks * speed[SpeedTerm::prefill_chunk] *
-                    (layers_seconds_ + slower_layers(setup.clocks.prefill) +
-                     weights / (rates_.bytes * bandwidth_ratio(setup.clocks.prefill)) +
-                     latency(prompt) + host_seconds_);
+  prefill_.shared =
+      age_factor_ * chunks * speed[SpeedTerm::prefill_chunk] *
+      ((layers_seconds_ + slower_layers(setup.clocks.prefill) + latency(prompt)) / prompt.stages +
+       weights / (rates_.bytes * bandwidth_ratio(setup.clocks.prefill)) + host_seconds_);
+  prefill_.pipeline_fill = (prompt.stages - 1) / chunks * prefill_.seconds();
   layers_seconds_ += slower_layers(setup.clocks.decode);
   set_decode_clock(setup.clocks.decode);
 }
@@ -166,6 +172,7 @@ void StepModel::set_decode_clock(double clock) {
 
 StepModel::Operators StepModel::operators(double sequences) const {
   const InstanceWork& work = work_->decode;
+  sequences = in_flight(sequences);
   const double tokens = sequences * verified_;
   Operators result;
   auto& [compute, memory, seconds] = result;
@@ -186,13 +193,29 @@ StepModel::Operators StepModel::operators(double sequences) const {
   compute[kHead] = tokens * work.head_flops / rates_.flops[static_cast<int>(MathUnit::bf16)];
   memory[kHead] = work.head_bytes / rates_.bytes;
   for (std::size_t i = 0; i < seconds.size(); ++i) {
+    compute[i] *= work.stages;
+    memory[i] *= work.stages;
     seconds[i] = overlapped(compute[i], memory[i]);
   }
   return result;
 }
 
+/// Sequences that a stage decodes at once: each is in one stage at a time.
+double StepModel::in_flight(double sequences) const {
+  const double stages = work_->decode.stages;
+  return stages == 1 ? sequences : std::max(std::min(1.0, sequences), sequences / stages);
+}
+
 double StepModel::exchange_seconds(double tokens) const {
   return tokens * work_->decode.exchange_bytes_per_token / link_bytes_per_second_;
+}
+
+/// From each stage to the next, and the chosen token back to the first.
+double StepModel::hop_seconds(double tokens) const {
+  const InstanceWork& work = work_->decode;
+  return work.stages == 1 ? 0.0
+                          : work.stages * (hop_latency_ + tokens * work.stage_bytes_per_token /
+                                                              hop_bytes_per_second_);
 }
 
 StepModel::Step StepModel::decode(double sequences) const {
@@ -204,9 +227,10 @@ StepModel::Step StepModel::decode(double sequences) const {
   operators *= attention_dp_factor_;
   Step step;
   step.operator_seconds = operators;
-  step.seconds = age_factor_ *
-                 (operators * engine_factor_ * (1 + draft_) + layers_seconds_ +
-                  collectives_seconds_ + exchange_seconds(sequences * verified_) + host_seconds_);
+  const double tokens = in_flight(sequences) * verified_;
+  step.seconds = age_factor_ * (operators * engine_factor_ * (1 + draft_) + layers_seconds_ +
+                                collectives_seconds_ + exchange_seconds(tokens) +
+                                hop_seconds(tokens) + host_seconds_);
   return step;
 }
 
@@ -221,8 +245,9 @@ StepModel::Breakdown StepModel::explain_decode(double sequences) const {
     result.draft += draft_ * result.operators[i];
   }
   result.layers = age_factor_ * layers_seconds_;
+  const double tokens = in_flight(sequences) * verified_;
   result.collectives =
-      age_factor_ * (collectives_seconds_ + exchange_seconds(sequences * verified_));
+      age_factor_ * (collectives_seconds_ + exchange_seconds(tokens) + hop_seconds(tokens));
   result.host = age_factor_ * host_seconds_;
   return result;
 }

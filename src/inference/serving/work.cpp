@@ -62,7 +62,8 @@ InstanceWork count_instance(const Setup& setup, const Instance& instance,
     convolutions += group.count * convolution_parameters(group.attention);
   }
   const double gpus = instance.gpus;
-  const double attention_gpus = instance.attention_tp();
+  const double stages = instance.pipeline_stages;
+  const double attention_gpus = instance.attention_tp() * stages;
   InstanceWork work;
   work.instance = instance;
   set_experts(work, model);
@@ -84,7 +85,10 @@ InstanceWork count_instance(const Setup& setup, const Instance& instance,
       work.projection_bytes + work.dense_bytes + work.shared_expert_bytes +
       work.routed_expert_bytes +
       (bytes[ModelPart::embedding] + bytes[ModelPart::lm_head] + bytes[ModelPart::small]) / gpus;
-  if (instance.gpus > 1) {
+  work.stages = stages;
+  work.stage_bytes_per_token = model.hidden_size * kActivationBytes;
+  const int stage_gpus = instance.stage_gpus();
+  if (stage_gpus > 1) {
     work.collectives =
         layers.attention + layers.linear + layers.mamba + layers.dense_ffn + layers.experts;
     // Data-parallel attention sends a token to its experts and back instead of summing parts.
@@ -92,7 +96,7 @@ InstanceWork count_instance(const Setup& setup, const Instance& instance,
                              ? std::max(1.0, work.experts_per_token) / instance.attention_dp
                              : 1.0;
     work.exchange_bytes_per_token = work.collectives * model.hidden_size * kActivationBytes * share;
-    work.is_within_scale_up = instance.gpus <= setup.hardware.scale_up_gpus ||
+    work.is_within_scale_up = stage_gpus <= setup.hardware.scale_up_gpus ||
                               !(setup.hardware.scale_out_bytes_per_second > 0);
   }
   return work;
@@ -116,8 +120,8 @@ double kv_memory(const Setup& setup, double weight_bytes) {
 double transfer_rate(const Setup& setup) {
   const Hardware& hardware = setup.hardware;
   const auto& layout = setup.layout;
-  const bool is_within_scale_up = layout.num_gpus <= hardware.scale_up_gpus ||
-                                  !(hardware.scale_out_bytes_per_second > 0);
+  const bool is_within_scale_up =
+      layout.num_gpus <= hardware.scale_up_gpus || !(hardware.scale_out_bytes_per_second > 0);
   return kLinkEfficiency *
          (is_within_scale_up ? hardware.scale_up_bytes_per_second
                              : hardware.scale_out_bytes_per_second) *
@@ -168,8 +172,8 @@ ServingWork count_work(const Setup& setup) {
   const Instance& prefill = setup.layout.prefill.instance;
   for (const auto& group : model.distinct_layers()) {
     const auto& attention = group.attention;
-    const double shards =
-        static_cast<double>(decode.attention_dp) * cache_shards(attention, decode.attention_tp());
+    const double shards = static_cast<double>(decode.pipeline_stages) * decode.attention_dp *
+                          cache_shards(attention, decode.attention_tp());
     work.has_latent_attention = work.has_latent_attention ||
                                 std::holds_alternative<LatentAttention>(attention) ||
                                 std::holds_alternative<CompressedAttention>(attention);

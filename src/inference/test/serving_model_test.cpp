@@ -2,74 +2,16 @@
 #include <cmath>
 #include <numeric>
 
-#include "serving_setup.hpp"
+#include "serving_modelled.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include "perwatt/inference/serving/calibration_file.hpp"
 #include "perwatt/inference/serving/model.hpp"
+#include "perwatt/inference/serving/search.hpp"
 
 namespace perwatt::inference::serving {
 namespace {
-
-const Calibration& shipped() {
-  static const auto kCalibration = load_calibration(PERWATT_TEST_DATA_DIR "/serving");
-  return kCalibration;
-}
-
-CoefficientsOfOne coefficients_of(const Setup& setup) {
-  return shipped().coefficients.of(setup.hardware.accelerator, setup.hardware.vendor);
-}
-
-/// A deployment with what the model needs for it.
-struct Modelled {
-  explicit Modelled(Setup with)
-      : setup{std::move(with)},
-        work{count_work(setup)},
-        coefficients{coefficients_of(setup)},
-        model{setup, work, coefficients},
-        board{setup.hardware, coefficients.accelerator_power, coefficients.power} {}
-
-  Modelled(const Modelled&) = delete;
-  Modelled& operator=(const Modelled&) = delete;
-
-  Setup setup;
-  ServingWork work;
-  CoefficientsOfOne coefficients;
-  ServingModel model;
-  BoardPower board;
-};
-
-struct Choice {
-  const char* model;
-  const char* precision;
-};
-
-constexpr std::array<Choice, 8> kModels{{{"llama-3.1-8b", "bf16"},
-                                         {"llama-3.1-70b", "fp8"},
-                                         {"gpt-oss-120b", "mxfp4"},
-                                         {"deepseek-r1", "fp8"},
-                                         {"deepseek-r1", "fp4"},
-                                         {"qwen3.5-397b-a17b", "fp8"},
-                                         {"nemotron-nano-9b-v2", "bf16"},
-                                         {"gemma-3-27b", "bf16"}}};
-constexpr std::array<const char*, 5> kAccelerators{"h100", "h200", "b200", "gb200", "mi355x"};
-
-rc::Gen<Setup> any_setup() {
-  return rc::gen::exec([] {
-    const auto choice = kModels[*rc::gen::inRange<std::size_t>(0, kModels.size())];
-    const auto* accelerator =
-        kAccelerators[*rc::gen::inRange<std::size_t>(0, kAccelerators.size())];
-    const int gpus = 1 << *rc::gen::inRange(0, 4);
-    Setup setup = setup_of(choice.model, choice.precision, accelerator, gpus);
-    setup.input_tokens = *rc::gen::inRange(1, 30000);
-    setup.output_tokens = *rc::gen::inRange(1, 8000);
-    setup.has_mtp = *rc::gen::arbitrary<bool>();
-    setup.engine.family =
-        *rc::gen::element(EngineFamily::tensorrt_llm, EngineFamily::sglang, EngineFamily::vllm);
-    return setup;
-  });
-}
 
 TEST(ServingWork, OfLlamaIsCountedByHand) {
   const auto setup = setup_of("llama-3.1-70b", "bf16", "h200", 4);
@@ -165,6 +107,58 @@ TEST(ServingStep, BeyondTheScaleUpDomainCollectivesTakeLonger) {
   const Modelled beyond{setup_of("llama-3.1-405b", "fp8", "h200", 16)};
   EXPECT_GT(beyond.model.steps().explain_decode(64).collectives,
             5 * inside.model.steps().explain_decode(64).collectives);
+}
+
+Setup pipelined(const char* model, int gpus, int stages) {
+  auto setup = setup_of(model, "fp8", "h200", gpus);
+  setup.layout.decode.instance.pipeline_stages = stages;
+  setup.layout.prefill = setup.layout.decode;
+  return setup;
+}
+
+TEST(Pipeline, SplitsWeightsAndCachesLikeTensorParallelism) {
+  const Modelled tensor{setup_of("llama-3.1-405b", "fp8", "h200", 16)};
+  const Modelled pipeline{pipelined("llama-3.1-405b", 16, 2)};
+  EXPECT_DOUBLE_EQ(pipeline.work.decode.weight_memory_bytes,
+                   tensor.work.decode.weight_memory_bytes);
+  // 8 key-value heads cannot be split over 16 GPUs, but over 8 GPUs of two stages each.
+  EXPECT_NEAR(pipeline.work.cache_memory_bytes_per_sequence,
+              tensor.work.cache_memory_bytes_per_sequence / 2, 1e-3);
+  EXPECT_TRUE(pipeline.work.decode.is_within_scale_up);
+  EXPECT_FALSE(tensor.work.decode.is_within_scale_up);
+}
+
+TEST(Pipeline, AStageReadsItsWeightsForEachBatchUnderWay) {
+  const Modelled one{setup_of("llama-3.1-70b", "fp8", "h200", 4)};
+  const Modelled two{pipelined("llama-3.1-70b", 8, 2)};
+  const auto alone = one.model.steps().explain_decode(32);
+  const auto staged = two.model.steps().explain_decode(64);
+  // Two stages of four GPUs, each with 32 sequences: the time of one stage of four with all layers.
+  for (std::size_t i = 0; i < alone.operators.size(); ++i) {
+    EXPECT_NEAR(staged.operators[i], alone.operators[i], 1e-12 + 1e-9 * alone.operators[i]);
+  }
+  EXPECT_GT(staged.collectives, alone.collectives);  // from stage to stage
+  EXPECT_GT(two.model.steps().prefill().pipeline_fill, 0);
+  EXPECT_EQ(one.model.steps().prefill().pipeline_fill, 0);
+}
+
+TEST(Pipeline, NamesWhatDoesNotDivide) {
+  const auto setup = pipelined("llama-3.1-70b", 8, 3);
+  EXPECT_NE(layout_problem(setup.layout.decode.instance, *setup.model, setup.hardware), "");
+  const auto deep = pipelined("llama-3.1-70b", 128, 128);
+  EXPECT_NE(layout_problem(deep.layout.decode.instance, *deep.model, deep.hardware)
+                .find("128 pipeline stages for 80 layers"),
+            std::string::npos);
+}
+
+TEST(Pipeline, ServesWhatOneDomainCannotHold) {
+  SearchQuery query;
+  query.setup = setup_of("kimi-k2", "fp8", "h100", 8);
+  query.max_gpus = 16;
+  query.tries_disaggregated = false;
+  const auto result = search(query, shipped());
+  ASSERT_TRUE(result.best_aggregated);
+  EXPECT_EQ(result.best_aggregated->layout.num_gpus, 16);
 }
 
 RC_GTEST_PROP(ClosedLoop, KeepsItsRequestsAndItsMemory, ()) {

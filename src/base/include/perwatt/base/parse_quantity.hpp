@@ -17,6 +17,9 @@ namespace perwatt {
 /// us, ms, s, min, h. Throws Error(bad_input) for anything else or a negative number.
 [[nodiscard]] Seconds parse_seconds(std::string_view text, std::string_view where);
 
+/// "10" or "10req/s", above 0: requests are counted, so that the bare number has one meaning.
+[[nodiscard]] double parse_request_rate(std::string_view text, std::string_view where);
+
 /// tok/s, ktok/s, Mtok/s, Gtok/s. Throws Error(bad_input) for anything else or a negative number.
 [[nodiscard]] TokensPerSecond parse_tokens_per_second(std::string_view text,
                                                       std::string_view where);

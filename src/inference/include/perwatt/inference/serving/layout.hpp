@@ -18,9 +18,12 @@ struct Instance {
   int gpus = 1;
   int attention_dp = 1;  // copies of the attention layers, each with its own sequences
   int expert_parallel =
-      1;  // GPUs the routed experts are spread over; the rest of `gpus` splits each
+      1;  // GPUs the routed experts are spread over; the rest of a stage splits each
+  int pipeline_stages = 1;  // groups of layers one after the other, on equal shares of `gpus`
 
-  [[nodiscard]] int attention_tp() const { return gpus / attention_dp; }
+  [[nodiscard]] int stage_gpus() const { return gpus / pipeline_stages; }
+
+  [[nodiscard]] int attention_tp() const { return stage_gpus() / attention_dp; }
 
   bool operator==(const Instance&) const = default;
 };

@@ -44,6 +44,7 @@ class StepModel {
   struct Prefill {
     double own = 0;
     double shared = 0;
+    double pipeline_fill = 0;  // to the first token, besides what the instance is occupied for
 
     [[nodiscard]] double seconds() const { return own + shared; }
   };
@@ -71,6 +72,8 @@ class StepModel {
   void set_decode_clock(double clock);
   [[nodiscard]] Operators operators(double sequences) const;
   [[nodiscard]] double exchange_seconds(double tokens) const;
+  [[nodiscard]] double hop_seconds(double tokens) const;
+  [[nodiscard]] double in_flight(double sequences) const;
 
   const ServingWork* work_;
   Rates rates_;
@@ -91,6 +94,8 @@ class StepModel {
   double layers_seconds_ = 0;
   double collectives_seconds_ = 0;
   double link_bytes_per_second_ = 1;
+  double hop_latency_ = 0;  // between stages of a pipeline
+  double hop_bytes_per_second_ = 1;
   double host_seconds_ = 0;
   Prefill prefill_;
 };

@@ -46,8 +46,11 @@ struct InstanceWork {
 
   // Bytes sent by a GPU for one token in all collectives of a step.
   double exchange_bytes_per_token = 0;
-  double collectives = 0;  // of a step; 0 on one GPU
-  bool is_within_scale_up = true;
+  double collectives = 0;          // of a step; 0 on one GPU a stage
+  bool is_within_scale_up = true;  // a stage
+
+  double stages = 1;                 // of its pipeline
+  double stage_bytes_per_token = 0;  // passed from stage to stage
 
   double weight_memory_bytes = 0;  // held by one GPU
 };
@@ -74,7 +77,7 @@ struct ServingWork {
   double cache_memory_bytes_per_sequence = 0;
   double kv_transfer_bytes = 0;    // of one prompt, over all GPUs of an instance
   double kv_transfer_seconds = 0;  // of one prompt between pools; 0 without them
-  double kv_memory_bytes = 0;    // left for caches on a GPU of the decode instance; may be <= 0
+  double kv_memory_bytes = 0;      // left for caches on a GPU of the decode instance; may be <= 0
 };
 
 /// Share of a link's data-sheet rate that large messages reach.
