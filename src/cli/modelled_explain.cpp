@@ -8,6 +8,9 @@
 #include "table.hpp"
 #include <fmt/format.h>
 
+#include "perwatt/base/file.hpp"
+#include "perwatt/inference/serving/kernel_times.hpp"
+
 namespace perwatt::cli {
 
 namespace {
@@ -22,6 +25,7 @@ struct Explained {
   double prompt_seconds = 0;
   double sequences = 0;
   std::string limit;
+  serving::StepKernels kernels;
 };
 
 /// What takes most of a step, in words of the hardware.
@@ -56,7 +60,43 @@ Explained explain(const ModelledQuestion& question, const serving::Found& found)
   result.step_seconds = steps.decode(result.sequences).seconds;
   result.prompt_seconds = steps.prefill().seconds();
   result.limit = limit_of(result.step);
+  const auto tables = data_dir() / "ops";
+  result.kernels =
+      serving::kernels_of_step(setup, result.sequences, steps.verified_tokens(),
+                               inference::OperatorTable::load(tables, question.catalog),
+                               inference::CollectiveTable::load(tables, question.catalog));
   return result;
+}
+
+Json kernels_json(const serving::KernelTimes& times) {
+  if (times.kernels == 0) {
+    return {{"seconds", nullptr}, {"misses", times.misses}};
+  }
+  return {{"seconds", in_seconds(times.total)},
+          {"relative_half_width", times.relative_half_width},
+          {"weakest_relation", to_string(times.weakest)},
+          {"count", times.kernels},
+          {"misses", times.misses}};
+}
+
+std::string kernels_text(const serving::KernelTimes& times) {
+  if (times.kernels == 0) {
+    return "-";
+  }
+  return fmt::format("{} +-{} %, {}{}", milliseconds(in_seconds(times.total)),
+                     significant(100 * times.relative_half_width, 2), to_string(times.weakest),
+                     times.misses.empty() ? "" : ", in part");
+}
+
+void print_misses(const serving::StepKernels& kernels) {
+  for (const auto& group : kernels.groups) {
+    for (const auto& miss : group.misses) {
+      fmt::print("not measured: {}\n", miss);
+    }
+  }
+  for (const auto& miss : kernels.collectives.misses) {
+    fmt::print("not measured: {}\n", miss);
+  }
 }
 
 }  // namespace
@@ -71,7 +111,8 @@ nlohmann::ordered_json explained_json(const ModelledQuestion& question,
       operators.push_back({{"operators", to_string(static_cast<serving::OperatorGroup>(i))},
                            {"seconds", explained.step.operators[at]},
                            {"compute_seconds", explained.step.compute[at]},
-                           {"memory_seconds", explained.step.memory[at]}});
+                           {"memory_seconds", explained.step.memory[at]},
+                           {"kernels", kernels_json(explained.kernels.groups[at])}});
     }
   }
   return {{"decode_sequences", explained.sequences},
@@ -79,6 +120,7 @@ nlohmann::ordered_json explained_json(const ModelledQuestion& question,
           {"operators", operators},
           {"layer_overhead_seconds", explained.step.layers},
           {"collectives_seconds", explained.step.collectives},
+          {"collective_kernels", kernels_json(explained.kernels.collectives)},
           {"host_seconds", explained.step.host},
           {"draft_seconds", explained.step.draft},
           {"prompt_prefill_seconds", explained.prompt_seconds},
@@ -95,26 +137,27 @@ void print_explained(const ModelledQuestion& question, const serving::Found& fou
   fmt::print(
       "\nA decode step of {} sequences takes {} ms before relatives correct it; {} decides\n",
       significant(explained.sequences, 3), milliseconds(explained.step_seconds), explained.limit);
-  TextTable table{{"part", "ms", "compute alone", "memory alone"}};
+  TextTable table{{"part", "ms", "compute alone", "memory alone", "its kernels in a loop"}, {0, 4}};
   for (int i = 0; i < serving::kOperatorGroups; ++i) {
     const auto at = static_cast<std::size_t>(i);
     if (explained.step.operators[at] > 0) {
       table.add({std::string{to_string(static_cast<serving::OperatorGroup>(i))},
                  milliseconds(explained.step.operators[at]),
-                 milliseconds(explained.step.compute[at]),
-                 milliseconds(explained.step.memory[at])});
+                 milliseconds(explained.step.compute[at]), milliseconds(explained.step.memory[at]),
+                 kernels_text(explained.kernels.groups[at])});
     }
   }
-  const auto other = [&](const char* name, double value) {
+  const auto other = [&](const char* name, double value, const std::string& kernels = "") {
     if (value > 0) {
-      table.add({name, milliseconds(value), "-", "-"});
+      table.add({name, milliseconds(value), "-", "-", kernels});
     }
   };
   other("layer overheads", explained.step.layers);
-  other("collectives", explained.step.collectives);
+  other("collectives", explained.step.collectives, kernels_text(explained.kernels.collectives));
   other("host", explained.step.host);
   other("draft tokens", explained.step.draft);
   fmt::print("{}", table.text());
+  print_misses(explained.kernels);
   fmt::print(
       "prefill of one prompt: {} ms\nmemory per GPU: {} GB weights, {} GB for caches of "
       "{} GB a sequence\n",
