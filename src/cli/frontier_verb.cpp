@@ -488,7 +488,11 @@ void add_frontier_verb(CLI::App& app) {
       "  perwatt frontier --model qwen3-32b --accelerator h200 --gpus 8 --isl 4000 --osl 1000 "
       "--serving aggregated --json\n"
       "  perwatt frontier --model llama-3.1-70b --accelerator h200 --precision fp8 --isl 4000 "
-      "--osl 500 --max-tpot 40ms --gpu-cap 400W");
+      "--osl 500 --max-tpot 40ms --gpu-cap 400W\n"
+      "  perwatt frontier --model llama-3.1-70b --accelerator h200 --precision fp8 --isl 4000 "
+      "--osl 500 --max-ttft 2s --max-tpot 40ms --arrival-pattern poisson --request-rate 4req/s\n"
+      "  perwatt frontier --model qwen3-32b --accelerator own-accelerator --catalog "
+      "examples/catalog --isl 4000 --osl 1000 --max-tpot 30ms");
   verb->callback([options] {
     auto& modelled = options->modelled;
     if (modelled.accelerator.empty()) {

@@ -465,15 +465,34 @@ Regime regime_of(const Traits& traits) {
   return traits.is_disaggregated ? Regime::disaggregated : Regime::aggregated;
 }
 
+namespace {
+
+/// Standard deviation of ln(predicted) that coefficients of other accelerators add to a prediction:
+/// what accelerators left out needed beyond families left out.
+double spread_of_other_coefficients(Metric metric, std::string_view accelerator,
+                                    const Coefficients& coefficients) {
+  constexpr double kTimes = 0.1;
+  constexpr double kPower = 0.17;
+  const auto own = coefficients.accelerators.find(accelerator);
+  if (metric == Metric::power) {
+    return own == coefficients.accelerators.end() || !own->second.power ? kPower : 0.0;
+  }
+  return own == coefficients.accelerators.end() || !own->second.times ? kTimes : 0.0;
+}
+
+}  // namespace
+
 Banded banded(double value, Metric metric, const Traits& traits, const Calibration& calibration) {
   const auto& borrowing = calibration.of(metric);
   const Borrowed borrowed = borrowing.borrow(traits);
   const double row = borrowing.widths().noise + borrowing.widths().noise_of_row;
   Banded result;
   result.value = value;
+  const double model = std::hypot(
+      borrowed.spread,
+      spread_of_other_coefficients(metric, traits.accelerator, calibration.coefficients));
   result.log_spread = std::hypot(
-      borrowed.spread *
-          calibration.anchors[static_cast<std::size_t>(metric)].remaining_spread_ratio(traits),
+      model * calibration.anchors[static_cast<std::size_t>(metric)].remaining_spread_ratio(traits),
       row);
   const double band =
       calibration

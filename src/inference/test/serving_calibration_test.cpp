@@ -137,6 +137,26 @@ TEST(Calibration, FindsTheCoefficientsBehindItsOwnPredictions) {
   }
 }
 
+TEST(Calibration, TheOrderOfRowsOfGpusAndAcceleratorsChangesNothing) {
+  const auto cases = some_cases();
+  auto rows = pointers(cases);
+  CalibrationSettings settings;
+  settings.borrows = false;
+  const auto straight = calibrate(rows, nullptr, settings).coefficients;
+  std::reverse(rows.begin(), rows.end());
+  const auto reversed = calibrate(rows, nullptr, settings).coefficients;
+  for (std::size_t i = 0; i < straight.speed.all().size(); ++i) {
+    EXPECT_NEAR(straight.speed.all()[i] / reversed.speed.all()[i], 1, 1e-6) << i;
+  }
+  for (const auto& row : cases) {
+    const auto& hardware = row.setup.hardware;
+    const auto one = predict(row, straight.of(hardware.accelerator, hardware.vendor));
+    const auto other = predict(row, reversed.of(hardware.accelerator, hardware.vendor));
+    ASSERT_NEAR(one.tpot / other.tpot, 1, 1e-6);
+    ASSERT_NEAR(one.ttft / other.ttft, 1, 1e-5);
+  }
+}
+
 TEST(Calibration, OfNothingIsTheStartingValues) {
   const auto calibration = calibrate({}, nullptr, {});
   const auto start_values = starting_coefficients().speed;

@@ -7,6 +7,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "perwatt/inference/serving/calibration_file.hpp"
+#include "perwatt/inference/serving/measured_case.hpp"
 #include "perwatt/inference/serving/model.hpp"
 #include "perwatt/inference/serving/search.hpp"
 
@@ -219,6 +220,47 @@ TEST(ServingModel, APrefixCacheSavesPrefillOnly) {
 TEST(ServingModel, SaysWhatDoesNotFit) {
   EXPECT_FALSE(Modelled{setup_of("llama-3.1-70b", "bf16", "h100", 1)}.model.fits());
   EXPECT_TRUE(Modelled{setup_of("llama-3.1-70b", "fp8", "h200", 1)}.model.fits());
+}
+
+// Figures of examples/catalog: no measured row knows it.
+TEST(OwnAccelerator, IsPredictedWithAWiderIntervalThanAMeasuredOne) {
+  const auto own = catalog::Catalog::load(
+      {PERWATT_TEST_DATA_DIR "/catalog", PERWATT_SOURCE_DIR "/examples/catalog"});
+  SearchQuery query;
+  query.setup = setup_of("qwen3-32b", "fp8", "h200", 1);
+  const auto known = search(query, shipped());
+  query.setup.hardware = hardware_of(own.accelerator("own-accelerator", "test"));
+  const auto unknown = search(query, shipped());
+  ASSERT_TRUE(known.best_aggregated && unknown.best_aggregated);
+  const auto spread = [&](const char* accelerator, const Found& found) {
+    auto setup = query.setup;
+    setup.hardware.accelerator = accelerator;
+    setup.layout = found.layout;
+    const auto traits = traits_of(setup, "fp8", found.concurrency);
+    return banded(1, Metric::throughput, traits, shipped()).log_spread;
+  };
+  EXPECT_GT(spread("own-accelerator", *unknown.best_aggregated),
+            1.02 * spread("h200", *known.best_aggregated));
+  // 0.83 of the bandwidth of an H200, 0.91 of its fp8 rate.
+  const double ratio =
+      unknown.best_aggregated->output_per_gpu / known.best_aggregated->output_per_gpu;
+  EXPECT_GT(ratio, 0.5);
+  EXPECT_LT(ratio, 1.2);
+}
+
+// Instances are alike, so that which of them is named first changes nothing; neither does a copy.
+TEST(Search, GpusAreInterchangeable) {
+  SearchQuery query;
+  query.setup = setup_of("qwen3-32b", "fp8", "h200", 1);
+  query.max_gpus = 8;
+  const auto eight = search(query, shipped());
+  query.max_gpus = 16;
+  query.setup.hardware.scale_up_gpus = 8;
+  const auto sixteen = search(query, shipped());
+  ASSERT_TRUE(eight.best_aggregated && sixteen.best_aggregated);
+  // Twice the GPUs hold at least two copies of what eight hold.
+  EXPECT_GE(sixteen.best_aggregated->output_per_gpu,
+            eight.best_aggregated->output_per_gpu * (1 - 1e-12));
 }
 
 RC_GTEST_PROP(GpuPower, RisesWithUseAndStaysBelowTheBoardLimit, ()) {

@@ -8,6 +8,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "perwatt/inference/point_table.hpp"
+#include "perwatt/inference/serving/kernel_times.hpp"
 #include "perwatt/inference/serving/open_load.hpp"
 #include "perwatt/inference/serving/request_simulation.hpp"
 
@@ -197,6 +198,53 @@ TEST(RequestSimulation, SpreadsTpotAsMeasuredClientsSawIt) {
   std::sort(errors.begin(), errors.end());
   EXPECT_LT(errors[errors.size() / 2], 0.04);
   EXPECT_LT(errors[errors.size() * 9 / 10], 0.25);
+}
+
+TEST(KernelTimes, OfADenseModelSumItsMeasuredKernels) {
+  const auto setup = setup_of("llama-3.1-70b", "bf16", "h200", 8);
+  const auto operators = OperatorTable::load(PERWATT_TEST_DATA_DIR "/ops", shipped_catalog());
+  const auto collectives = CollectiveTable::load(PERWATT_TEST_DATA_DIR "/ops", shipped_catalog());
+  const auto step = kernels_of_step(setup, 64, 1, operators, collectives);
+  const auto& dense = step.groups[static_cast<std::size_t>(OperatorGroup::dense_ffn)];
+  // Two GEMMs a layer: gate and up together, then down.
+  const auto gemm = [&](double n, double k) {
+    return operators
+        .estimate("h200", "vllm", Operator::gemm, {"bf16", "", 0, ""}, GemmShape{64, n, k})
+        .value()
+        .latency;
+  };
+  EXPECT_EQ(dense.kernels, 160);
+  EXPECT_NEAR(dense.total / ((gemm(2 * 28672.0 / 8, 8192) + gemm(8192, 28672.0 / 8)) * 80), 1,
+              1e-12);
+  EXPECT_TRUE(dense.misses.empty());
+  EXPECT_EQ(step.collectives.kernels, 160);
+  // Of the order of the calibrated step.
+  const Modelled one{setup};
+  const auto calibrated = one.model.steps().explain_decode(64);
+  for (const auto group : {OperatorGroup::projections, OperatorGroup::attention_core,
+                           OperatorGroup::dense_ffn, OperatorGroup::lm_head}) {
+    const auto at = static_cast<std::size_t>(group);
+    EXPECT_GT(in_seconds(step.groups[at].total), 0.5 * calibrated.operators[at]);
+    EXPECT_LT(in_seconds(step.groups[at].total), 3 * calibrated.operators[at]);
+  }
+}
+
+TEST(KernelTimes, NameWhatWasNotMeasured) {
+  const auto operators = OperatorTable::load(PERWATT_TEST_DATA_DIR "/ops", shipped_catalog());
+  const auto collectives = CollectiveTable::load(PERWATT_TEST_DATA_DIR "/ops", shipped_catalog());
+  const auto none =
+      kernels_of_step(setup_of("llama-3.1-70b", "fp8", "mi355x", 8), 64, 1, operators, collectives);
+  for (const auto group : {OperatorGroup::projections, OperatorGroup::attention_core}) {
+    const auto& times = none.groups[static_cast<std::size_t>(group)];
+    EXPECT_EQ(times.kernels, 0);
+    ASSERT_EQ(times.misses.size(), 1U);
+    EXPECT_NE(times.misses.front().find("mi355x"), std::string::npos);
+  }
+  const auto hybrid =
+      kernels_of_step(setup_of("gpt-oss-120b", "mxfp4", "b200", 2), 64, 1, operators, collectives);
+  const auto& core = hybrid.groups[static_cast<std::size_t>(OperatorGroup::attention_core)].misses;
+  ASSERT_EQ(core.size(), 1U);
+  EXPECT_EQ(core.front(), "sliding window attention: only full attention was measured");
 }
 
 struct OpenCase {
