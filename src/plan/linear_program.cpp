@@ -5,19 +5,15 @@
 #include <string>
 #include <utility>
 
-#include <CbcModel.hpp>
+#include "branch_and_bound.hpp"
 #include <ClpSimplex.hpp>
 #include <CoinPackedMatrix.hpp>
-#include <OsiClpSolverInterface.hpp>
 
 #include "perwatt/base/error.hpp"
 
 namespace perwatt::plan {
 
 namespace {
-
-constexpr double kIntegerGapRatio = 1e-5;  // the search may stop this near to its bound
-constexpr int kMostNodes = 20'000;         // a count, not a time, so that results repeat
 
 /// Adds the time of its scope to the solver's account.
 class Timed {
@@ -92,6 +88,7 @@ struct LinearProgram::Impl {
   std::vector<int> rows;
   std::vector<double> values;
   std::vector<int> integers;
+  std::vector<double> whole_guess;  // of the last whole answer, where the next search starts
 };
 
 LinearProgram::LinearProgram(SolverUse& use) : impl_{std::make_unique<Impl>(use)} {}
@@ -180,26 +177,15 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
 std::optional<LinearProgram::Solution> LinearProgram::solve_integer() {
   const Timed timed{impl_->use};
   impl_->load();
-  OsiClpSolverInterface solver{&impl_->simplex};
-  solver.setHintParam(OsiDoReducePrint, true, OsiHintTry);
-  solver.messageHandler()->setLogLevel(0);
-  for (const int column : impl_->integers) {
-    solver.setInteger(column);
-  }
-  CbcModel search{solver};
-  search.setLogLevel(0);
-  search.setAllowableFractionGap(kIntegerGapRatio);
-  search.setMaximumNodes(kMostNodes);
-  search.initialSolve();
-  search.branchAndBound();
-  if (search.bestSolution() == nullptr) {
+  const auto answer = solve_whole(impl_->simplex, impl_->integers, impl_->whole_guess);
+  if (!answer) {
     return std::nullopt;
   }
-  Solution solution;
-  solution.objective = search.getObjValue();
-  solution.bound = search.getBestPossibleObjValue();
-  solution.columns.assign(search.bestSolution(), search.bestSolution() + impl_->objective.size());
-  return solution;
+  impl_->whole_guess.clear();
+  for (const int column : impl_->integers) {
+    impl_->whole_guess.push_back(answer->columns[static_cast<std::size_t>(column)]);
+  }
+  return Solution{answer->objective, answer->columns, {}, answer->bound};
 }
 
 }  // namespace perwatt::plan

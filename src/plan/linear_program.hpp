@@ -1,4 +1,4 @@
-// A thin layer over Clp and Cbc: the only place of this module that knows the solver.
+// A thin layer over Clp; with branch_and_bound.hpp the only place that knows the solver.
 #pragma once
 
 #include <memory>
