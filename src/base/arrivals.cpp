@@ -78,6 +78,22 @@ double gap(const ArrivalPlan& plan, std::mt19937_64& generator) {
 
 }  // namespace
 
+std::string_view to_string(ArrivalPattern pattern) {
+  switch (pattern) {
+    case ArrivalPattern::constant:
+      return "constant";
+    case ArrivalPattern::poisson:
+      return "poisson";
+    case ArrivalPattern::gamma:
+      return "gamma";
+    case ArrivalPattern::bursts:
+      return "bursts";
+    case ArrivalPattern::closed_loop:
+      break;
+  }
+  return "closed loop";
+}
+
 ArrivalProcess::ArrivalProcess(const ArrivalPlan& plan) : plan_{plan}, generator_{plan.seed} {
   check(plan_);
 }

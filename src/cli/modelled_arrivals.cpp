@@ -19,21 +19,6 @@ serving::OpenLoadAnswer answer_of(const ModelledQuestion& question, const servin
   return serving::under_open_load(question.query, found, question.calibration, *question.open_load);
 }
 
-std::string_view name_of(ArrivalPattern pattern) {
-  switch (pattern) {
-    case ArrivalPattern::constant:
-      return "constant";
-    case ArrivalPattern::gamma:
-      return "gamma";
-    case ArrivalPattern::bursts:
-      return "bursts";
-    case ArrivalPattern::poisson:
-    case ArrivalPattern::closed_loop:
-      break;
-  }
-  return "poisson";
-}
-
 std::string_view name_of(serving::Percentile percentile) {
   switch (percentile) {
     case serving::Percentile::p50:
@@ -85,7 +70,7 @@ Json arrivals_json(const ModelledQuestion& question, const serving::Found& found
   for (const auto& point : answer.points) {
     points.push_back(point_json(point));
   }
-  return {{"pattern", name_of(question.open_load->pattern)},
+  return {{"pattern", to_string(question.open_load->pattern)},
           {"tag", "modelled"},
           {"capacity_requests_per_s", answer.capacity_requests_per_second},
           {"outside_engine_seconds", in_seconds(answer.outside_engine)},
@@ -111,7 +96,7 @@ void print_arrivals(const ModelledQuestion& question, const serving::Found& foun
     add_row(table, "asked", *answer.asked);
   }
   fmt::print("\nThe best one under {} arrivals, simulated; it keeps up with {} req/s\n{}",
-             name_of(load.pattern), significant(answer.capacity_requests_per_second, 3),
+             to_string(load.pattern), significant(answer.capacity_requests_per_second, 3),
              table.text());
   if (!answer.most) {
     fmt::print("no rate keeps the limits at {}\n", name_of(load.limited));

@@ -1,6 +1,7 @@
 #include "modelled_question.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -20,6 +21,10 @@ namespace perwatt::cli {
 namespace {
 
 namespace serving = inference::serving;
+
+constexpr double kLeastBurstiness = 0.01;
+constexpr double kMostBurstiness = 1e6;
+constexpr double kLeastRequestRate = 1e-5;  // per second; times of a simulation keep their digits
 
 inference::ModelShape shape_of(const ModelledFrontierOptions& options,
                                const catalog::Catalog& catalog) {
@@ -91,16 +96,20 @@ std::optional<serving::OpenLoad> open_load_of(const ModelledFrontierOptions& opt
   const std::string& pattern = options.arrival_pattern;
   unused(pattern.empty() && !options.request_rate.empty(), "--request-rate", "poisson");
   unused(pattern.empty() && !options.lengths.empty(), "--lengths", "poisson");
+  unused(pattern.empty() && !options.percentile.empty(), "--percentile", "poisson");
   unused(pattern != "gamma" && options.burstiness != 1, "--burstiness", "gamma");
-  unused(pattern != "bursts" && options.burst_size != 1, "--burst-size", "bursts");
+  unused(pattern != "burst" && options.burst_size != 1, "--burst-size", "burst");
   if (pattern.empty()) {
     return std::nullopt;
   }
   serving::OpenLoad load;
   load.pattern = pattern == "constant" ? ArrivalPattern::constant
                  : pattern == "gamma"  ? ArrivalPattern::gamma
-                 : pattern == "bursts" ? ArrivalPattern::bursts
+                 : pattern == "burst"  ? ArrivalPattern::bursts
                                        : ArrivalPattern::poisson;
+  if (std::isnan(options.burstiness)) {  // which no range of CLI11 refuses
+    throw Error{ErrorCode::usage, "'nan' is no shape", "--burstiness", "give a number, as 0.5"};
+  }
   load.burstiness = options.burstiness;
   load.burst_size = options.burst_size;
   load.lengths = lengths_of(options.lengths);
@@ -110,6 +119,10 @@ std::optional<serving::OpenLoad> open_load_of(const ModelledFrontierOptions& opt
   if (!options.request_rate.empty()) {
     load.requests_per_second =
         parse_flag([&] { return parse_request_rate(options.request_rate, "--request-rate"); });
+    if (*load.requests_per_second < kLeastRequestRate) {
+      throw Error{ErrorCode::usage, "'" + printable(options.request_rate) + "' is too seldom",
+                  "--request-rate", "give 0.00001 requests per second or more"};
+    }
   }
   return load;
 }
@@ -153,7 +166,8 @@ void add_modelled_frontier_options(CLI::App& verb, ModelledFrontierOptions& o) {
   auto* group = verb.add_option_group(
       "The serving model instead of measured rows (with --accelerator; --model may be the path of "
       "a config.json)");
-  group->add_option("--accelerator", o.accelerator, "Accelerator of the catalog");
+  auto* accelerator =
+      group->add_option("--accelerator", o.accelerator, "Accelerator of the catalog");
   group->add_option("--gpus", o.gpus, "GPUs to fill with copies of the best deployment: 8")
       ->check(CLI::Range(1, 4096));
   group->add_option("--max-tpot", o.max_tpot, "Largest time per output token: 20ms");
@@ -195,11 +209,11 @@ void add_modelled_frontier_options(CLI::App& verb, ModelledFrontierOptions& o) {
   group
       ->add_option("--arrival-pattern", o.arrival_pattern,
                    "Latencies of the best one when requests arrive by themselves at each copy")
-      ->check(CLI::IsMember({"poisson", "constant", "gamma", "bursts"}));
+      ->check(CLI::IsMember({"poisson", "constant", "gamma", "burst"}));
   group
       ->add_option("--burstiness", o.burstiness,
                    "Shape of gamma arrivals: 1 is Poisson, less is burstier")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(kLeastBurstiness, kMostBurstiness));
   group->add_option("--burst-size", o.burst_size, "Requests of a burst")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10000}));
   group->add_option("--request-rate", o.request_rate,
@@ -212,6 +226,11 @@ void add_modelled_frontier_options(CLI::App& verb, ModelledFrontierOptions& o) {
                    "That the limits hold for under --arrival-pattern: p99 by default")
       ->check(CLI::IsMember({"p50", "p90", "p99"}));
   group->add_flag("--explain", o.explain, "Where the time and the memory of the best one go");
+  for (auto* option : group->get_options()) {
+    if (option != accelerator) {
+      option->needs(accelerator);
+    }
+  }
 }
 
 void set_question(const ModelledFrontierOptions& options, const DataOptions& data,

@@ -41,7 +41,7 @@ struct ModelledFrontierOptions {
   std::int64_t burst_size = 1;
   std::string request_rate;
   std::string lengths;
-  std::string percentile = "p99";
+  std::string percentile;
   bool explain = false;
   bool json = false;
 };

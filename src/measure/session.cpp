@@ -31,22 +31,6 @@ void wait_until(Instant until, const std::atomic<bool>& stop) {
   }
 }
 
-const char* name_of(ArrivalPattern pattern) {
-  switch (pattern) {
-    case ArrivalPattern::constant:
-      return "constant";
-    case ArrivalPattern::poisson:
-      return "poisson";
-    case ArrivalPattern::gamma:
-      return "gamma";
-    case ArrivalPattern::bursts:
-      return "bursts";
-    case ArrivalPattern::closed_loop:
-      return "closed loop";
-  }
-  return "";
-}
-
 }  // namespace
 
 Session::Session(MeasureSpec spec, const std::atomic<bool>& stop)
@@ -258,7 +242,7 @@ std::string load_text(const MeasureSpec& spec, const LoadLevel& level) {
     return fmt::format("closed loop, {} at a time", concurrency.value_or(1));
   }
   const double rate = level.request_rate_per_second.value_or(spec.arrivals.rate_per_second);
-  return fmt::format("{} {} req/s{}", name_of(spec.arrivals.pattern), shortest(rate),
+  return fmt::format("{} {} req/s{}", to_string(spec.arrivals.pattern), shortest(rate),
                      concurrency ? fmt::format(", cap {}", *concurrency) : "");
 }
 

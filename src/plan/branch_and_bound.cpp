@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include <ClpSimplex.hpp>
+#include "clp_answer.hpp"
 
 #include "perwatt/base/error.hpp"
 
@@ -60,14 +60,20 @@ class Search {
           break;  // and so is none of the others
         }
       }
-      if (nodes_ == kMostNodes) {
+      if (nodes_ >= kMostNodes) {
         open.push(std::move(*dive));
         break;
       }
       dive = expand(*std::exchange(dive, std::nullopt), open);
     }
     if (!best_) {
-      return std::nullopt;
+      if (open.empty()) {
+        return std::nullopt;
+      }
+      throw Error{ErrorCode::internal_error,
+                  "the search for whole racks found none in " + std::to_string(kMostNodes) +
+                      " relaxations and did not prove that there is none",
+                  "", "report this with the site file"};
     }
     best_->bound = std::max({best_->objective, cut_off_, open.empty() ? -kInf : open.top().bound});
     return std::move(best_);
@@ -91,10 +97,18 @@ class Search {
       return std::nullopt;
     }
     const auto values = whole_values();
-    const auto at = most_fractional(values);
+    auto at = most_fractional(values, kWhole);
     if (!at) {
       try_whole(values);
-      return std::nullopt;
+      if (!is_promising(*objective)) {
+        return std::nullopt;
+      }
+      // Whole to the eye, but not with that value: split it all the same.
+      at = most_fractional(values, 0);
+      if (!at) {
+        cut_off_ = std::max(cut_off_, *objective);
+        return std::nullopt;
+      }
     }
     if (nodes_ % kRoundingPeriod == 1) {
       try_rounded(values, node.bounds);
@@ -117,25 +131,8 @@ class Search {
       }
       simplex_.setColumnBounds(integers_[i], bounds[i].lower, bounds[i].upper);
     }
-    const auto is_answered = [&] {
-      return simplex_.isProvenOptimal() || simplex_.isProvenPrimalInfeasible();
-    };
     simplex_.dual();
-    if (!is_answered()) {  // numerical trouble on the way: from scratch
-      simplex_.allSlackBasis(true);
-      simplex_.dual();
-    }
-    if (!is_answered()) {
-      simplex_.allSlackBasis(true);
-      simplex_.initialSolve();
-    }
-    if (!is_answered()) {
-      throw Error{ErrorCode::internal_error,
-                  "the search for whole racks ended with solver status " +
-                      std::to_string(simplex_.status()),
-                  "", "report this with the site file"};
-    }
-    return simplex_.isProvenOptimal() ? std::optional{simplex_.getObjValue()} : std::nullopt;
+    return ends_optimal(simplex_) ? std::optional{simplex_.getObjValue()} : std::nullopt;
   }
 
   [[nodiscard]] std::vector<double> whole_values() const {
@@ -147,9 +144,11 @@ class Search {
     return values;
   }
 
-  static std::optional<std::size_t> most_fractional(const std::vector<double>& values) {
+  /// The column farthest from a whole number, farther than `least`.
+  static std::optional<std::size_t> most_fractional(const std::vector<double>& values,
+                                                    double least) {
     std::optional<std::size_t> most;
-    double farthest = kWhole;
+    double farthest = least;
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double off = std::abs(values[i] - std::round(values[i]));
       if (off > farthest) {

@@ -6,10 +6,8 @@
 #include <utility>
 
 #include "branch_and_bound.hpp"
-#include <ClpSimplex.hpp>
+#include "clp_answer.hpp"
 #include <CoinPackedMatrix.hpp>
-
-#include "perwatt/base/error.hpp"
 
 namespace perwatt::plan {
 
@@ -146,24 +144,8 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
     simplex.primal();
     impl_->has_basis = true;
   }
-  const auto is_answered = [&] {
-    return simplex.isProvenOptimal() || simplex.isProvenPrimalInfeasible();
-  };
-  if (!is_answered()) {  // numerical trouble on the way: from scratch, then with presolve
-    simplex.allSlackBasis(true);
-    simplex.dual();
-  }
-  if (!is_answered()) {
-    simplex.allSlackBasis(true);
-    simplex.initialSolve();
-  }
-  if (simplex.isProvenPrimalInfeasible()) {
+  if (!ends_optimal(simplex)) {
     return std::nullopt;
-  }
-  if (!simplex.isProvenOptimal()) {
-    throw Error{ErrorCode::internal_error,
-                "the linear program ended with solver status " + std::to_string(simplex.status()),
-                "", "report this with the site file"};
   }
   Solution solution;
   solution.objective = simplex.getObjValue();

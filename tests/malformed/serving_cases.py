@@ -8,6 +8,7 @@ COEFFICIENTS = (ROOT / "data/serving/coefficients.json").read_text()
 RELATIVES = (ROOT / "data/serving/relatives.csv").read_text().splitlines(keepends=True)
 LATENCIES = (ROOT / "data/serving/serving_latency.csv").read_text().splitlines(keepends=True)
 CONFIG = json.loads((ROOT / "data/models/llama-3.1-8b.json").read_text())
+OWN_ACCELERATOR = (ROOT / "examples/catalog/own-accelerator.toml").read_text()
 FRONTIER = ["frontier", "--model", "llama-3.1-8b", "--accelerator", "h200", "--isl", "1000", "--osl", "100"]
 
 
@@ -114,12 +115,22 @@ def all_cases(shared):
         frontier("rate-without-pattern", ["--request-rate", "3"], "--request-rate", "--arrival-pattern", exit=2),
         frontier("lengths-without-pattern", ["--lengths", "fixed"], "--lengths", "--arrival-pattern", exit=2),
         frontier("burstiness-without-gamma", ["--arrival-pattern", "poisson", "--burstiness", "0.5"], "--burstiness", "gamma", exit=2),
-        frontier("burst-size-without-bursts", ["--arrival-pattern", "poisson", "--burst-size", "5"], "--burst-size", "bursts", exit=2),
+        frontier("burst-size-without-bursts", ["--arrival-pattern", "poisson", "--burst-size", "5"], "--burst-size", "burst", exit=2),
         frontier("burstiness-zero", ["--arrival-pattern", "gamma", "--burstiness", "0"], "--burstiness", exit=2),
         frontier("rate-zero", ["--arrival-pattern", "poisson", "--request-rate", "0"], "--request-rate", "0", exit=2),
         frontier("rate-no-number", ["--arrival-pattern", "poisson", "--request-rate", "fast"], "--request-rate", "fast", exit=2),
         frontier("lengths-unknown", ["--arrival-pattern", "poisson", "--lengths", "zipf"], "--lengths", "zipf", exit=2),
         frontier("lengths-negative", ["--arrival-pattern", "poisson", "--lengths", "lognormal:-1"], "--lengths", "lognormal:-1", exit=2),
+        frontier("burstiness-nan", ["--arrival-pattern", "gamma", "--burstiness", "nan"], "--burstiness", exit=2),
+        frontier("burstiness-tiny", ["--arrival-pattern", "gamma", "--burstiness", "1e-6"], "--burstiness", exit=2),
+        frontier("rate-tiny", ["--arrival-pattern", "poisson", "--request-rate", "1e-15"], "--request-rate", "1e-15", exit=2),
+        frontier("percentile-without-pattern", ["--percentile", "p50"], "--percentile", "--arrival-pattern", exit=2),
+        Case("serving/frontier-pattern-without-accelerator", ["frontier", "--model", "deepseek-r1", "--isl", "8192", "--osl", "1024",
+             "--arrival-pattern", "poisson"], {}, ["--arrival-pattern", "--accelerator"], 2),
+        Case("serving/frontier-half-a-domain", ["frontier", "--model", "llama-3.1-8b", "--accelerator", "own-accelerator", "--isl", "1000",
+             "--osl", "100", "--catalog", "own"], {"own/own.toml": OWN_ACCELERATOR.replace("scale_up_size_gpus = { value = 8,",
+                                                                                          "scale_up_size_gpus = { value = 0.5,")},
+             ["scale_up_size_gpus", "0.5", "own.toml"], 3),
         frontier("percentile-unknown", ["--arrival-pattern", "poisson", "--percentile", "p100"], "--percentile", "p100", exit=2),
         frontier("anchor-missing", ["--anchor", "none.csv"], "none.csv"),
         frontier("anchor-of-another-model", ["--anchor", "p.csv"], "p.csv", "llama",

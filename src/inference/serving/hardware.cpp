@@ -1,8 +1,10 @@
 #include "perwatt/inference/serving/hardware.hpp"
 
+#include <cmath>
 #include <string>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
 
 namespace perwatt::inference::serving {
 
@@ -10,6 +12,7 @@ namespace {
 
 constexpr double kGiga = 1e9;
 constexpr double kBitsPerByte = 8;
+constexpr double kMostDomainGpus = 1e6;
 
 /// The share of TDP that GB300 boards draw idle in the 1 Hz traces (222 W of 1400 W).
 constexpr double kIdleShareOfTdp = 0.16;
@@ -45,7 +48,13 @@ Hardware hardware_of(const catalog::Accelerator& accelerator) {
   hardware.fp4_flops = accelerator.dense_fp4_flops.value_or(0);
   hardware.memory_bytes_per_second = *accelerator.memory_bytes_per_second;
   hardware.memory_bytes = figure(accelerator, "memory_gb") * kGiga;
-  hardware.scale_up_gpus = static_cast<int>(figure(accelerator, "scale_up_size_gpus"));
+  const double domain = figure(accelerator, "scale_up_size_gpus");
+  if (domain != std::floor(domain) || domain > kMostDomainGpus) {
+    throw_bad_input("scale_up_size_gpus = " + shortest(domain) + " of accelerator '" +
+                        accelerator.id + "' is no number of GPUs",
+                    accelerator.defined_at, "give a whole number from 1 to 1,000,000");
+  }
+  hardware.scale_up_gpus = static_cast<int>(domain);
   hardware.scale_up_bytes_per_second = figure(accelerator, "scale_up_bandwidth_gb_per_s") * kGiga;
   if (const auto* scale_out = accelerator.find("scale_out_gbit_per_s")) {
     hardware.scale_out_bytes_per_second = scale_out->value * kGiga / kBitsPerByte;

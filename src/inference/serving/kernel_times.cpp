@@ -11,8 +11,6 @@ namespace perwatt::inference::serving {
 
 namespace {
 
-constexpr double kActivationBytes = 2;  // of an element passed between GPUs
-
 /// Names that tables give a number format, the likeliest first.
 std::vector<std::string> dtypes_of(NumberType type) {
   switch (type) {
@@ -138,7 +136,7 @@ class KernelCount {
     }
     kernel(layers, OperatorGroup::attention_core, Operator::generation_attention,
            {{"bf16", kv_dtype(), attention.head_dim, ""}, {"bf16", "bf16", attention.head_dim, ""}},
-           AttentionKernelShape{tokens, context_, heads, kv_heads},
+           AttentionKernelShape{batch_ / instance_.attention_dp, context_, heads, kv_heads},
            "attention of heads of " + std::to_string(attention.head_dim));
   }
 
@@ -161,7 +159,7 @@ class KernelCount {
       }
     }
     kernel(layers, OperatorGroup::attention_core, Operator::mla_generation_module, formats,
-           MlaShape{tokens_ / instance_.attention_dp, context_,
+           MlaShape{batch_ / instance_.attention_dp, context_,
                     1.0 * attention.q_heads / instance_.attention_tp()},
            "latent attention with its projections");
   }

@@ -74,17 +74,21 @@ bool ServingModel::fits() const {
   return work_->kv_memory_bytes >= work_->cache_memory_bytes_per_sequence;
 }
 
-double ServingModel::tpot(double step_seconds, double sequences) const {
+/// Seconds of an instance for each output token of all its sequences, prefills included: per token
+/// of one sequence, `prompts` prefills stand between its first token and its last.
+double ServingModel::per_token(double step_seconds, double prompts) const {
   const double decoding = step_seconds / steps_.accepted_tokens();
   if (setup_->layout.mode == Serving::disaggregated) {
     return decoding;
   }
-  // Of the others: a request's own prompt is done before it decodes.
-  const double stall =
-      std::max(0.0, sequences - 1) / setup_->output_tokens * steps_.prefill().seconds();
+  const double stall = prompts / setup_->output_tokens * steps_.prefill().seconds();
   return decoding + stall * (setup_->tpot_kind == TpotKind::median_gap
                                  ? coefficients_->speed[SpeedTerm::gap_stall]
                                  : 1.0);
+}
+
+double ServingModel::requests_per_second(double step_seconds, double sequences) const {
+  return sequences / (setup_->output_tokens * per_token(step_seconds, sequences));
 }
 
 Prediction ServingModel::closed_loop(double concurrency) const {
@@ -93,7 +97,7 @@ Prediction ServingModel::closed_loop(double concurrency) const {
   const bool has_pools = setup_->layout.mode == Serving::disaggregated;
   const auto surplus = [&](double sequences) {
     const double step = steps_.decode(sequences).seconds;
-    const double rate = sequences / (setup_->output_tokens * tpot(step, sequences));
+    const double rate = requests_per_second(step, sequences);
     const double waits =
         has_pools ? kPromptTurnsInPool * prompt : kPromptTurns * prompt + kStepsWaited * step;
     return sequences + rate * waits - share;
@@ -138,10 +142,10 @@ Prediction ServingModel::steady_state(double sequences) const {
   result.step = seconds(step.seconds);
   result.operators = seconds(step.operator_seconds);
   result.prompt = seconds(steps_.prefill().seconds());
-  const double per_token = tpot(step.seconds, sequences);
-  result.tpot = seconds(per_token);
+  // A request waits for the prompts of the others; its own is done before it decodes.
+  result.tpot = seconds(per_token(step.seconds, std::max(0.0, sequences - 1)));
   result.requests_per_second =
-      sequences / (setup_->output_tokens * per_token) * setup_->layout.decode.instances;
+      requests_per_second(step.seconds, sequences) * setup_->layout.decode.instances;
   return result;
 }
 
@@ -223,7 +227,7 @@ Utilisation ServingModel::use_of_gpu(const Prediction& prediction, double steps,
   const double sequences = std::max(1.0, prediction.sequences);
   const double tokens = sequences * steps_.verified_tokens();
   // A stage reads its weights for each of the batches that are in the pipeline one after the other.
-  const double reads = decode.stages;
+  const double reads = std::min(decode.stages, sequences);
   const double touched =
       decode.experts > 0 ? touched_experts(decode.experts, decode.experts_per_token, tokens / reads,
                                            1, coefficients_->speed[SpeedTerm::routing_skew], 0) /

@@ -12,7 +12,6 @@ namespace {
 constexpr std::array<double, 10> kLoadRatios{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95};
 constexpr int kRequests = 20000;  // a simulation
 constexpr int kHalvings = 7;      // of the last share of the capacity, in the search for the most
-constexpr double kMostBatch = 16384;
 
 /// One copy, its clocks those of the found point, its times as relatives correct them.
 class OpenCopy {
@@ -25,12 +24,12 @@ class OpenCopy {
         coefficients_{
             calibration.coefficients.of(setup_.hardware.accelerator, setup_.hardware.vendor)},
         slow_{found.tpot / found.physical.tpot} {
-    const OperatedDeployment deployment{setup_, work_, coefficients_};
-    setup_.clocks = deployment.at(ClosedLoop{found.concurrency}, query.power).clocks;
+    setup_.clocks = found.clocks;
     model_.emplace(setup_, work_, coefficients_);
     auto traits = traits_of(setup_, setup_.format.precision(setup_.model->has_experts()),
                             setup_.layout.decode.instances);
-    const double prompt = model_->steps().prefill().seconds() + work_.kv_transfer_seconds;
+    const auto& prefill = model_->steps().prefill();
+    const double prompt = prefill.seconds() + prefill.pipeline_fill + work_.kv_transfer_seconds;
     const Seconds alone = model_->closed_loop(setup_.layout.decode.instances).ttft *
                           std::exp(-calibration.shift(Metric::ttft, traits));
     outside_engine_ = std::max(Seconds{}, alone - seconds(slow_ * prompt));
@@ -39,14 +38,9 @@ class OpenCopy {
   OpenCopy(const OpenCopy&) = delete;
   OpenCopy& operator=(const OpenCopy&) = delete;
 
-  /// Requests/s of all copies that decoding and prefilling can just keep up with.
+  /// Requests/s of all copies.
   [[nodiscard]] double capacity() const {
-    const double batch = std::min(kMostBatch, model_->most_sequences());
-    double one = model_->at_batch(batch).requests_per_second;
-    if (setup_.layout.mode == Serving::disaggregated) {
-      one = std::min(one, setup_.layout.prefill.instances / model_->steps().prefill().seconds());
-    }
-    return one * found_.copies / slow_;
+    return sustained_requests_per_second(setup_, *model_) * found_.copies / slow_;
   }
 
   [[nodiscard]] Seconds outside_engine() const { return outside_engine_; }

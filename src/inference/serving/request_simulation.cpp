@@ -20,9 +20,10 @@ constexpr double kWarmUpShare = 0.1;  // of an open loop's requests, not counted
 struct Request {
   double arrived = 0;  // seconds since the start, as all times here
   double prompt_tokens = 0;
-  double output_tokens = 0;
+  double output_tokens = 0;  // whole
   double first_token = 0;
   double finished = 0;
+  bool is_finished = false;
 };
 
 double draw_length(const LengthLaw& law, double mean, std::mt19937_64& generator) {
@@ -33,7 +34,7 @@ double draw_length(const LengthLaw& law, double mean, std::mt19937_64& generator
     const double variance = std::log1p(law.spread * law.spread);
     factor = std::exp(std::sqrt(variance) * standard_normal(generator) - variance / 2);
   }
-  return std::max(1.0, mean * factor);
+  return mean * factor;
 }
 
 /// A request on an instance, with what is left of its prompt; 0 where another pool computed it.
@@ -70,7 +71,9 @@ struct Decoder {
   double steps = 0;         // of the block
   std::uint64_t block = 0;  // its number: ends of blocks that were cut short are stale
 
-  [[nodiscard]] std::size_t load() const { return waiting.size() + running.size(); }
+  [[nodiscard]] std::size_t load() const {
+    return waiting.size() + running.size() + computed.size();
+  }
 };
 
 /// An instance of a prefill pool.
@@ -141,7 +144,8 @@ class Simulation {
     while (const auto arrival = process.next()) {
       Request request;
       request.prompt_tokens = draw_length(traffic_.input, model_.work().prompt_tokens, generator);
-      request.output_tokens = draw_length(traffic_.output, setup_.output_tokens, generator);
+      const double output = draw_length(traffic_.output, setup_.output_tokens, generator);
+      request.output_tokens = std::max(1.0, std::round(output));
       if (arrival->offset) {
         schedule(in_seconds(*arrival->offset), Event::Kind::arrival, requests_.size());
       }
@@ -268,6 +272,7 @@ class Simulation {
       }
       waiting.pop_front();
     }
+    peak_sequences_ = std::max(peak_sequences_, decoder.running.size() + decoder.computed.size());
     decoder.has_prefill = prefill_tokens > 0;
     decoder.is_busy = decoder.has_prefill || decoder.decoding > 0;
     if (!decoder.is_busy) {
@@ -304,11 +309,15 @@ class Simulation {
       decoder.running.pop();
     }
     for (const std::size_t index : decoder.computed) {
-      requests_[index].first_token = now_ + steps_.prefill().pipeline_fill;
-      if (requests_[index].output_tokens <= 1) {
-        finish(index);
+      if (steps_.prefill().pipeline_fill > 0) {
+        schedule(now_ + steps_.prefill().pipeline_fill, Event::Kind::received, index);
       } else {
-        run(decoder, index);
+        requests_[index].first_token = now_;
+        if (requests_[index].output_tokens <= 1) {
+          finish(index);
+        } else {
+          run(decoder, index);
+        }
       }
     }
     decoder.computed.clear();
@@ -322,6 +331,7 @@ class Simulation {
 
   void finish(std::size_t index) {
     requests_[index].finished = now_;
+    requests_[index].is_finished = true;
     if (traffic_.arrivals.pattern == ArrivalPattern::closed_loop && started_ < requests_.size()) {
       schedule(now_, Event::Kind::arrival, started_++);
     }
@@ -350,7 +360,7 @@ class Simulation {
     for (std::size_t i = 0; i < requests_.size(); ++i) {
       const Request& one = requests_[i];
       end = std::max(end, one.finished);
-      if (i < skipped) {
+      if (i < skipped || !one.is_finished) {
         continue;
       }
       ttft.push_back(one.first_token - one.arrived);
@@ -361,6 +371,7 @@ class Simulation {
     }
     TrafficResult result;
     result.requests = ttft.size();
+    result.peak_sequences = peak_sequences_;
     result.ttft = quantiles(ttft);
     result.tpot = quantiles(tpot);
     result.request = quantiles(whole);
@@ -386,9 +397,28 @@ class Simulation {
   double now_ = 0;
   double decode_seconds_ = 0;
   double sequence_seconds_ = 0;
+  std::size_t peak_sequences_ = 0;
 };
 
 }  // namespace
+
+double sustained_requests_per_second(const Setup& setup, const ServingModel& model) {
+  const auto& steps = model.steps();
+  const auto& prefill = steps.prefill();
+  constexpr double kMostBatch = 16384;
+  const double batch = std::floor(std::min(kMostBatch, model.most_sequences()));
+  const double decoding =
+      (setup.output_tokens - 1) * steps.decode(batch).seconds / steps.accepted_tokens();
+  if (setup.layout.mode == Serving::aggregated) {
+    return batch / (decoding + batch * prefill.seconds());
+  }
+  const double prompts =
+      std::max(1.0, std::floor(kPrefillChunkTokens / model.work().prompt_tokens));
+  const double prefilled =
+      setup.layout.prefill.instances * prompts / (prompts * prefill.own + prefill.shared);
+  return decoding > 0 ? std::min(prefilled, setup.layout.decode.instances * batch / decoding)
+                      : prefilled;
+}
 
 TrafficResult simulate_requests(const Setup& setup, const ServingModel& model,
                                 const Traffic& traffic) {

@@ -138,7 +138,7 @@ class Searcher {
     if (setup.layout.num_gpus > query_.max_gpus) {
       return;
     }
-    const ServingWork work = count_work(setup);
+    ServingWork work = count_work(setup);  // of all sizes of the pools, but for the transfer
     const ServingModel one{setup, work, coefficients_};
     if (!fits(one)) {
       return;
@@ -161,6 +161,7 @@ class Searcher {
             continue;
           }
           ++result_.layouts;
+          work.kv_transfer_seconds = kv_transfer_seconds(setup, work.kv_transfer_bytes);
           const ServingModel model{setup, work, coefficients_};
           take(setup, model, load * decodes);
         }
@@ -243,6 +244,7 @@ class Searcher {
         return;
       }
       one.physical = operation.prediction;
+      one.clocks = operation.clocks;
     }
     one.tpot = one.physical.tpot * std::exp(-corrections.tpot.at(log2_load));
     one.ttft = one.physical.ttft * std::exp(-corrections.ttft.at(log2_load));

@@ -8,8 +8,6 @@ namespace perwatt::inference::serving {
 
 namespace {
 
-constexpr double kActivationBytes = 2;  // of an element passed between GPUs
-
 // Memory that is neither weights nor cache: activations, graphs, communication buffers.
 constexpr double kReservedBytes = 4e9;
 
@@ -115,19 +113,6 @@ double kv_memory(const Setup& setup, double weight_bytes) {
   return std::max(by_default, kLeastShareOfFree * free);
 }
 
-/// Bytes/s between a prefill and a decode instance: every GPU of the smaller one sends or receives
-/// its share, inside the scale-up domain where the whole deployment fits it.
-double transfer_rate(const Setup& setup) {
-  const Hardware& hardware = setup.hardware;
-  const auto& layout = setup.layout;
-  const bool is_within_scale_up =
-      layout.num_gpus <= hardware.scale_up_gpus || !(hardware.scale_out_bytes_per_second > 0);
-  return kLinkEfficiency *
-         (is_within_scale_up ? hardware.scale_up_bytes_per_second
-                             : hardware.scale_out_bytes_per_second) *
-         std::min(layout.prefill.instance.gpus, layout.decode.instance.gpus);
-}
-
 }  // namespace
 
 std::string_view to_string(OperatorGroup group) {
@@ -192,9 +177,23 @@ ServingWork count_work(const Setup& setup) {
   }
   work.kv_memory_bytes = kv_memory(setup, work.decode.weight_memory_bytes);
   if (setup.layout.mode == Serving::disaggregated) {
-    work.kv_transfer_seconds = work.kv_transfer_bytes / transfer_rate(setup);
+    work.kv_transfer_seconds = kv_transfer_seconds(setup, work.kv_transfer_bytes);
   }
   return work;
+}
+
+// Every GPU of the smaller instance sends or receives its share, inside the scale-up domain where
+// the whole deployment fits it.
+double kv_transfer_seconds(const Setup& setup, double bytes) {
+  const Hardware& hardware = setup.hardware;
+  const auto& layout = setup.layout;
+  const bool is_within_scale_up =
+      layout.num_gpus <= hardware.scale_up_gpus || !(hardware.scale_out_bytes_per_second > 0);
+  const double rate = kLinkEfficiency *
+                      (is_within_scale_up ? hardware.scale_up_bytes_per_second
+                                          : hardware.scale_out_bytes_per_second) *
+                      std::min(layout.prefill.instance.gpus, layout.decode.instance.gpus);
+  return bytes / rate;
 }
 
 double touched_experts(double experts, double experts_per_token, double tokens, int expert_parallel,

@@ -160,6 +160,9 @@ TEST(Pipeline, ServesWhatOneDomainCannotHold) {
   const auto result = search(query, shipped());
   ASSERT_TRUE(result.best_aggregated);
   EXPECT_EQ(result.best_aggregated->layout.num_gpus, 16);
+  EXPECT_TRUE(std::any_of(result.frontier.begin(), result.frontier.end(), [](const Found& found) {
+    return found.layout.decode.instance.pipeline_stages == 2;
+  }));
 }
 
 RC_GTEST_PROP(ClosedLoop, KeepsItsRequestsAndItsMemory, ()) {
@@ -171,7 +174,8 @@ RC_GTEST_PROP(ClosedLoop, KeepsItsRequestsAndItsMemory, ()) {
   RC_ASSERT(prediction.sequences <= concurrency * (1 + 1e-9));
   RC_ASSERT(in_seconds(prediction.tpot) > 0);
   RC_ASSERT(in_seconds(prediction.ttft) > 0);
-  // No more tokens than its sequences can make.
+  // No more prompts than it has time for, no more tokens than its sequences can make.
+  RC_ASSERT(prediction.requests_per_second * in_seconds(prediction.prompt) <= 1 + 1e-9);
   RC_ASSERT(in_tokens_per_second(prediction.output_per_gpu) * one.setup.layout.num_gpus <=
             prediction.sequences / in_seconds(prediction.tpot) * (1 + 1e-9));
 }

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <string_view>
 
 #include "perwatt/base/units.hpp"
 
@@ -33,6 +34,8 @@ enum class ArrivalPattern {
   bursts,
   closed_loop  // no schedule: a request is meant for the moment a slot of the concurrency is free
 };
+
+[[nodiscard]] std::string_view to_string(ArrivalPattern pattern);
 
 struct RateRamp {
   enum class Shape { linear, exponential };

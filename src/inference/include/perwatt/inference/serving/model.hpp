@@ -53,7 +53,8 @@ class ServingModel {
   [[nodiscard]] const StepModel& steps() const { return steps_; }
 
  private:
-  [[nodiscard]] double tpot(double step_seconds, double sequences) const;
+  [[nodiscard]] double per_token(double step_seconds, double prompts) const;
+  [[nodiscard]] double requests_per_second(double step_seconds, double sequences) const;
   [[nodiscard]] Prediction steady_state(double sequences) const;
   [[nodiscard]] Utilisation use_of_gpu(const Prediction& prediction, double steps,
                                        double prompts) const;

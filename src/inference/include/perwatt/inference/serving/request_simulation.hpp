@@ -45,8 +45,12 @@ struct TrafficResult {
   Quantiles request;               // from arrival to the last token
   double requests_per_second = 0;  // finished, from the first arrival to the last end
   double mean_sequences = 0;       // decoded at once on an instance while it decodes
-  std::size_t requests = 0;        // counted: of an open loop without the first tenth
+  std::size_t peak_sequences = 0;  // decoded at once on an instance, or with a prompt computed
+  std::size_t requests = 0;        // finished and counted: of an open loop without the first tenth
 };
+
+/// Requests/s of mean length beyond which a queue grows without end. REQUIRES: model.fits().
+[[nodiscard]] double sustained_requests_per_second(const Setup& setup, const ServingModel& model);
 
 /// Deterministic. Throws as ArrivalProcess for arrivals that are none.
 /// REQUIRES: model.fits(), a count above 0, concurrency above 0 for a closed loop.

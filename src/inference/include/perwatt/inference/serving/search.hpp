@@ -35,6 +35,7 @@ struct Found {
   Seconds ttft;
   Watts gpu_power;  // mean of the GPUs in use
   Prediction physical;
+  CoreClocks clocks;  // over those at which the boards run unlimited
 
   [[nodiscard]] int gpus() const { return copies * layout.num_gpus; }
 };

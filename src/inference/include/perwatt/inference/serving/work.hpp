@@ -80,11 +80,18 @@ struct ServingWork {
   double kv_memory_bytes = 0;      // left for caches on a GPU of the decode instance; may be <= 0
 };
 
+/// Bytes of an element that GPUs pass to each other.
+inline constexpr double kActivationBytes = 2;
+
 /// Share of a link's data-sheet rate that large messages reach.
 inline constexpr double kLinkEfficiency = 0.7;
 
 /// REQUIRES: layout_problem() is empty for both instances.
 [[nodiscard]] ServingWork count_work(const Setup& setup);
+
+/// Seconds that the cache of one prompt, `bytes` over all GPUs of an instance, travels between the
+/// pools of `setup`.
+[[nodiscard]] double kv_transfer_seconds(const Setup& setup, double bytes);
 
 /// Routed experts that `tokens` touch in one layer on the busiest of `expert_parallel` GPUs, times
 /// their number: what a step must read, in experts. `skew` below 1 makes tokens choose alike;
