@@ -118,8 +118,9 @@ class Search {
     down.bounds[*at].upper = std::floor(values[*at]);
     up.bounds[*at].lower = std::ceil(values[*at]);
     const bool is_down_nearer = values[*at] - std::floor(values[*at]) < 0.5;
-    open.push(is_down_nearer ? std::move(up) : std::move(down));
-    return is_down_nearer ? std::move(down) : std::move(up);
+    Node& nearer = is_down_nearer ? down : up;
+    open.push(is_down_nearer ? up : down);
+    return std::move(nearer);
   }
 
   /// The relaxation's optimum inside `bounds`; nothing when there is none.
@@ -162,6 +163,7 @@ class Search {
   void try_rounded(const std::vector<double>& values, const std::vector<Bounds>& bounds) {
     const auto attempt = [&](double (*rounded)(double)) {
       std::vector<double> whole;
+      whole.reserve(values.size());
       for (std::size_t i = 0; i < values.size(); ++i) {
         whole.push_back(std::clamp(rounded(values[i]), bounds[i].lower, bounds[i].upper));
       }
@@ -175,6 +177,7 @@ class Search {
   /// The optimum with the whole columns at the whole numbers next to `values`.
   void try_whole(const std::vector<double>& values) {
     std::vector<Bounds> fixed;
+    fixed.reserve(values.size());
     for (const double value : values) {
       fixed.push_back({std::round(value), std::round(value)});
     }
