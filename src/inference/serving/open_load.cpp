@@ -26,22 +26,21 @@ class OpenCopy {
         slow_{found.tpot / found.physical.tpot} {
     setup_.clocks = found.clocks;
     model_.emplace(setup_, work_, coefficients_);
-    auto traits = traits_of(setup_, setup_.format.precision(setup_.model->has_experts()),
-                            setup_.layout.decode.instances);
+    const auto traits = traits_of(setup_, setup_.format.precision(setup_.model->has_experts()),
+                                  setup_.layout.decode.instances);
     const auto& prefill = model_->steps().prefill();
     const double prompt = prefill.seconds() + prefill.pipeline_fill + work_.kv_transfer_seconds;
     const Seconds alone = model_->closed_loop(setup_.layout.decode.instances).ttft *
                           std::exp(-calibration.shift(Metric::ttft, traits));
     outside_engine_ = std::max(Seconds{}, alone - seconds(slow_ * prompt));
+    capacity_ = sustained_requests_per_second(setup_, *model_) * found_.copies / slow_;
   }
 
   OpenCopy(const OpenCopy&) = delete;
   OpenCopy& operator=(const OpenCopy&) = delete;
 
   /// Requests/s of all copies.
-  [[nodiscard]] double capacity() const {
-    return sustained_requests_per_second(setup_, *model_) * found_.copies / slow_;
-  }
+  [[nodiscard]] double capacity() const { return capacity_; }
 
   [[nodiscard]] Seconds outside_engine() const { return outside_engine_; }
 
@@ -63,7 +62,7 @@ class OpenCopy {
     };
     OpenLoadPoint point;
     point.requests_per_second = requests_per_second;
-    point.load_ratio = requests_per_second / capacity();
+    point.load_ratio = requests_per_second / capacity_;
     point.output_per_gpu =
         tokens_per_second(requests_per_second * setup_.output_tokens / query_.max_gpus);
     point.ttft = corrected(result.ttft, outside_engine_);
@@ -86,6 +85,7 @@ class OpenCopy {
   double slow_;
   std::optional<ServingModel> model_;
   Seconds outside_engine_;
+  double capacity_ = 0;
 };
 
 }  // namespace

@@ -8,14 +8,13 @@
 #include <vector>
 
 #include "points.hpp"
-#include "serving_setup.hpp"
+#include "serving_modelled.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include "perwatt/base/csv.hpp"
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
-#include "perwatt/inference/serving/calibration_file.hpp"
 #include "perwatt/inference/serving/measured_case.hpp"
 #include "perwatt/inference/serving/operation.hpp"
 
@@ -210,17 +209,12 @@ TEST_P(ClockLawOnProfiles, ReproducesTimeAndEnergyAfterFittingFiveCoefficients) 
 INSTANTIATE_TEST_SUITE_P(Boards, ClockLawOnProfiles,
                          testing::Values(Case{"a100_sxm", 1410, 500}, Case{"a40", 1740, 298}));
 
-const Calibration& shipped() {
-  static const auto kCalibration = load_calibration(PERWATT_TEST_DATA_DIR "/serving");
-  return kCalibration;
-}
-
 /// A deployment that can be run under settings.
 struct Operable {
   explicit Operable(Setup with)
       : setup{std::move(with)},
         work{count_work(setup)},
-        coefficients{shipped().coefficients.of(setup.hardware.accelerator, setup.hardware.vendor)},
+        coefficients{coefficients_of(setup)},
         deployment{setup, work, coefficients} {}
 
   Operable(const Operable&) = delete;
