@@ -30,6 +30,11 @@ void refuse_unknown_verb(const CLI::App& app, int argc, char** argv) {
         chosen = verb;
       }
     }
+    if (chosen == nullptr &&
+        !level->get_options([](const CLI::Option* option) { return option->get_positional(); })
+             .empty()) {
+      return;  // a file, not a verb
+    }
     if (chosen == nullptr) {
       throw perwatt::Error{
           perwatt::ErrorCode::usage,
@@ -60,6 +65,7 @@ int main(int argc, char** argv) {
     perwatt::cli::add_frontier_verb(app);
     perwatt::cli::add_validate_verb(app);
     perwatt::cli::add_calibrate_verb(app);
+    perwatt::cli::add_train_verb(app);
     perwatt::cli::add_measure_verb(app);
     perwatt::cli::add_catalog_verb(app);
     perwatt::cli::add_import_verb(app);

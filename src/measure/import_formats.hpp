@@ -7,8 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "json_node.hpp"
-
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/measure/import_results.hpp"
 #include "perwatt/measure/load_runner.hpp"
 

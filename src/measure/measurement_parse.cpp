@@ -1,5 +1,5 @@
-#include "json_node.hpp"
 
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/measurement_file.hpp"
 

@@ -1,4 +1,4 @@
-#include "json_node.hpp"
+#include "perwatt/base/json_node.hpp"
 
 #include <cmath>
 #include <limits>
@@ -6,7 +6,7 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
-namespace perwatt::measure {
+namespace perwatt {
 
 namespace {
 
@@ -197,4 +197,4 @@ void JsonNode::fail(const std::string& key, const std::string& wanted) const {
                   printable(place(key), 200), remedy_);
 }
 
-}  // namespace perwatt::measure
+}  // namespace perwatt

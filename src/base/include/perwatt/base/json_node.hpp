@@ -1,5 +1,5 @@
-// Private to measure's readers of JSON: an object and the place it stands, so that every complaint
-// names file and key.
+// For readers of JSON files: an object and the place it stands, so that every complaint names file
+// and key.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 #include "perwatt/base/units.hpp"
 
-namespace perwatt::measure {
+namespace perwatt {
 
 using Json = nlohmann::ordered_json;
 
@@ -66,4 +66,4 @@ class JsonNode {
   const char* remedy_;
 };
 
-}  // namespace perwatt::measure
+}  // namespace perwatt

@@ -1,0 +1,119 @@
+#include "perwatt/training/frequency_plan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "rounding.hpp"
+#include "switch_budget.hpp"
+
+namespace perwatt::training {
+
+namespace {
+
+/// Around the time of least energy, whose plan may be beaten by that of a time nearby.
+constexpr std::array<double, 5> kNearby = {0.99, 0.995, 1.0, 1.005, 1.01};
+
+/// Times are this near the same: far above the picoseconds of scaled_work.hpp, far below a
+/// measurement.
+constexpr double kTolerance = 1e-9;
+
+/// A plan under a power cap is found by steps of its time, each at least this much longer.
+constexpr double kLeastStep = 1e-6;
+constexpr int kMostSteps = 12;
+
+}  // namespace
+
+Planner::Planner(const Pipeline& pipeline)
+    : pipeline_{pipeline},
+      topological_{topological_order(pipeline, "pipeline")},
+      frontier_{TimeEnergyFrontier::of(pipeline)} {}
+
+FrequencyPlan Planner::score(std::vector<const Option*> chosen) const {
+  const auto result = replay(pipeline_, chosen);
+  FrequencyPlan plan;
+  plan.switches = switches_of(pipeline_, chosen);
+  plan.chosen = std::move(chosen);
+  plan.busy = result.time;
+  plan.time = result.time;
+  plan.energy = result.energy;
+  plan.effective_energy = result.effective_energy;
+  plan.lower_bound = frontier_.energy(plan.time);
+  return plan;
+}
+
+FrequencyPlan Planner::held_until(FrequencyPlan plan, Seconds time) const {
+  plan.time = std::max(plan.busy, time);
+  plan.energy = plan.effective_energy + frontier_.blocking() * plan.time;
+  plan.lower_bound = frontier_.energy(plan.time);
+  return plan;
+}
+
+std::optional<FrequencyPlan> Planner::at(Seconds time) const {
+  if (time < frontier_.fastest() * (1 - kTolerance)) {
+    return std::nullopt;
+  }
+  const auto works = scale(pipeline_);
+  const DiscretePipeline discrete{pipeline_, topological_};
+  const auto choice =
+      round_at(pipeline_, works, discrete, topological_, to_picoseconds(time - pipeline_.tail));
+  std::vector<const Option*> chosen(pipeline_.operations.size());
+  for (std::size_t rank = 0; rank < chosen.size(); ++rank) {
+    const auto operation = discrete.operation(rank);
+    chosen[operation] = &pipeline_.work_of(operation).options[choice[rank]];
+  }
+  return score(std::move(chosen));
+}
+
+std::optional<FrequencyPlan> Planner::at(Seconds time, int most_switches) const {
+  auto free = at(time);
+  if (!free || free->switches <= most_switches) {
+    return free;
+  }
+  auto chosen = choose_with_switches(pipeline_, topological_, time, most_switches);
+  return chosen ? std::optional{score(std::move(*chosen))} : std::nullopt;
+}
+
+FrequencyPlan Planner::least_energy() const {
+  const auto ideal = frontier_.least_energy_time();
+  std::optional<FrequencyPlan> best;
+  for (const double share : kNearby) {
+    auto plan = at(std::max(frontier_.fastest(), ideal * share));
+    if (plan && (!best || plan->energy < best->energy)) {
+      best = std::move(plan);
+    }
+  }
+  best->lower_bound = frontier_.energy(ideal);
+  return *std::move(best);
+}
+
+std::optional<FrequencyPlan> Planner::under_power(Watts cap) const {
+  const auto ideal = frontier_.time_under_power(cap);
+  if (!ideal) {
+    return std::nullopt;
+  }
+  // A rounded plan draws a little more than the frontier: it waits, or a longer plan waits less.
+  std::optional<FrequencyPlan> best;
+  auto time = *ideal;
+  for (int step = 0; step < kMostSteps; ++step) {
+    auto plan = *at(time);
+    const auto longest = plan.effective_energy / (cap - frontier_.blocking());
+    plan = held_until(std::move(plan), longest);
+    if (!best || plan.time < best->time) {
+      best = std::move(plan);
+    }
+    const auto next = time + (longest - time) * 0.5;
+    if (best->time <= time || longest <= time || next <= time * (1 + kLeastStep)) {
+      break;
+    }
+    time = next;
+  }
+  return best;
+}
+
+std::optional<FrequencyPlan> Planner::with_straggler(Seconds time) const {
+  auto plan = at(std::min(time, frontier_.slowest()));
+  return plan ? std::optional{held_until(*std::move(plan), time)} : std::nullopt;
+}
+
+}  // namespace perwatt::training

@@ -1,0 +1,21 @@
+// Any iteration as a graph of operations, from JSON (docs/reference/training-dag.md):
+//   {"operations": [{"name": "f0", "stage": 0, "instruction": "forward",
+//                    "options": [{"frequency_mhz": 1410, "time_seconds": 0.05,
+//                                 "energy_joules": 23.8}]}],
+//    "dependencies": [{"before": "f0", "after": "b0", "delay_seconds": 0.001}]}
+// An operation without options takes those of its stage and instruction in the profile. Operations
+// of a stage stand in a plan in the order of the file; the graph must keep it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "perwatt/training/pipeline.hpp"
+
+namespace perwatt::training {
+
+/// Throws Error(bad_input) naming the key, the operation, or the circle.
+[[nodiscard]] Pipeline read_dag(std::string_view text, const std::string& name,
+                                const Profile& profile, Watts blocking_power);
+
+}  // namespace perwatt::training

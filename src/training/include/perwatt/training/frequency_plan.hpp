@@ -1,0 +1,75 @@
+// Frequency plans: a real setting for each operation, and how far the iteration is from the least
+// energy any plan could take.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "perwatt/training/frontier.hpp"
+#include "perwatt/training/pipeline.hpp"
+
+namespace perwatt::training {
+
+struct FrequencyPlan {
+  /// By operation, into the works of the pipeline, which must outlive the plan.
+  std::vector<const Option*> chosen;
+  Seconds busy;   // until the last operation and the tail have ended
+  Seconds time;   // of the iteration: busy, or longer when it waits
+  Joules energy;  // over `time`, blocking power of waiting GPUs included
+  Joules effective_energy;
+  /// No plan of this or a shorter time takes less: the frontier at `time`, or its least energy when
+  /// the plan was asked for without a time.
+  Joules lower_bound;
+  /// Changes of the setting from one operation of a stage to the next, and from the last to the
+  /// first of the next iteration, over all stages.
+  int switches = 0;
+
+  [[nodiscard]] double gap_ratio() const { return energy / lower_bound - 1; }
+
+  [[nodiscard]] Watts mean_power() const { return energy / time; }
+};
+
+/// Answers one question after another about one pipeline. Answers are the same for the same
+/// pipeline. Not safe for use by several threads at once.
+class Planner {
+ public:
+  /// Throws as TimeEnergyFrontier::of does.
+  explicit Planner(const Pipeline& pipeline);
+
+  Planner(Pipeline&&) = delete;
+
+  [[nodiscard]] const Pipeline& pipeline() const { return pipeline_; }
+
+  [[nodiscard]] const TimeEnergyFrontier& frontier() const { return frontier_; }
+
+  /// The cheapest plan found whose iteration takes at most `time`; nothing when none is that short.
+  [[nodiscard]] std::optional<FrequencyPlan> at(Seconds time) const;
+
+  /// The same with at most `most_switches` (FrequencyPlan::switches); nothing also when no plan
+  /// with so few was found in time. One setting per stage and instruction class may need one per
+  /// stage.
+  [[nodiscard]] std::optional<FrequencyPlan> at(Seconds time, int most_switches) const;
+
+  /// The plan of least energy, blocking power included.
+  [[nodiscard]] FrequencyPlan least_energy() const;
+
+  /// The shortest plan found whose mean power over the iteration is at most `cap`, waiting at its
+  /// end if need be; nothing when `cap` is not above the blocking power of all stages.
+  [[nodiscard]] std::optional<FrequencyPlan> under_power(Watts cap) const;
+
+  /// For a pipeline that waits for another one at the end of each iteration: as slow as `time`
+  /// allows without wasting energy, then waiting. Nothing when no plan is as short as `time`.
+  [[nodiscard]] std::optional<FrequencyPlan> with_straggler(Seconds time) const;
+
+  /// Scores any choice of settings: `chosen` by operation, into the works of the pipeline.
+  [[nodiscard]] FrequencyPlan score(std::vector<const Option*> chosen) const;
+
+ private:
+  [[nodiscard]] FrequencyPlan held_until(FrequencyPlan plan, Seconds time) const;
+
+  const Pipeline& pipeline_;
+  std::vector<std::uint32_t> topological_;
+  TimeEnergyFrontier frontier_;
+};
+
+}  // namespace perwatt::training

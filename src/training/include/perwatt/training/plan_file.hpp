@@ -1,0 +1,44 @@
+// Plans as files: which setting each operation of each stage gets, in order.
+//
+// Two forms are read: perwatt's JSON (docs/reference/training-plan.md) and the text of zeus and
+// lowtime, freqs_pipeline_*.py: a Python list with one list per stage of ("forward", 1410), or of
+// bare frequencies. The text is parsed, never evaluated.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "perwatt/training/frequency_plan.hpp"
+
+namespace perwatt::training {
+
+struct PlanEntry {
+  std::string instruction;  // empty in lists of bare frequencies
+  Knob knob;                // without `others` in the Python form
+};
+
+/// Entries of each stage in the order of execution.
+struct PlanTable {
+  std::string name;  // the file, for messages
+  std::vector<std::vector<PlanEntry>> stages;
+};
+
+/// Throws Error(bad_input) naming the line or key of what is no plan.
+[[nodiscard]] PlanTable read_plan(std::string_view text, const std::string& name);
+
+/// The options that `table` gives the operations of `pipeline`. Operations with one option may be
+/// missing from the table. Throws Error(bad_input) naming stage and place of an entry that does not
+/// fit the pipeline, or whose setting the profile does not know.
+[[nodiscard]] std::vector<const Option*> match(const PlanTable& table, const Pipeline& pipeline);
+
+/// The JSON form. `other_knobs` as in Profile.
+[[nodiscard]] std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline,
+                                    const std::vector<std::string>& other_knobs);
+
+/// The Python form; knobs other than the frequency are left out, as its readers know none.
+/// Operations without a frequency are left out too. zeus calls what a plan holds forward and
+/// backward only.
+[[nodiscard]] std::string plan_python(const FrequencyPlan& plan, const Pipeline& pipeline);
+
+}  // namespace perwatt::training
