@@ -1,5 +1,5 @@
 // perwatt train: the exact time-energy frontier of a training pipeline, and a plan on it.
-#include <cmath>
+#include <algorithm>
 #include <utility>
 
 #include "table.hpp"
@@ -205,8 +205,8 @@ void print_plan(const Planner& planner, const std::string& question, const Frequ
   fmt::print(
       "  {:.2f} % less energy than full clocks over that time; {:.3f} % above the lower bound; "
       "{} switches\n",
-      (1 - plan.energy / all_max_until(planner, plan.time)) * 100, plan.gap_ratio() * 100,
-      plan.switches);
+      (1 - plan.energy / all_max_until(planner, plan.time)) * 100,
+      std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
 }
 
 void check(const TrainOptions& options) {
@@ -285,8 +285,8 @@ void add_replay(CLI::App& train) {
   add_pipeline_options(*verb, options->pipeline);
   verb->add_flag("--json", options->json, "Print JSON");
   verb->footer(
-      "Example:\n"
-      "  perwatt train replay tests/data/training/freqs_pipeline_lowtime.py --profile "
+      "Examples:\n"
+      "  perwatt train replay tests/data/training/freqs_pipeline_3.1s.py --profile "
       "tests/data/training/gpt3-175b+a100_sxm_bf16.csv --stages 8 --microbatches 12 "
       "--blocking-power 83.64W");
   verb->callback([options] { run_replay(*options); });

@@ -15,7 +15,7 @@ namespace perwatt::training {
 
 namespace {
 
-constexpr const char* kRemedy = "write the graph as docs/reference/training-dag.md has it";
+constexpr const char* kRemedy = "write the graph as docs/reference/training-profile.md has it";
 constexpr int kMostStages = 4096;
 
 double positive(const JsonNode& node, const char* key) {

@@ -1,4 +1,4 @@
-// Any iteration as a graph of operations, from JSON (docs/reference/training-dag.md):
+// Any iteration as a graph of operations, from JSON (docs/reference/training-profile.md):
 //   {"operations": [{"name": "f0", "stage": 0, "instruction": "forward",
 //                    "options": [{"frequency_mhz": 1410, "time_seconds": 0.05,
 //                                 "energy_joules": 23.8}]}],

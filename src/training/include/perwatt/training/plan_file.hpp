@@ -1,6 +1,6 @@
 // Plans as files: which setting each operation of each stage gets, in order.
 //
-// Two forms are read: perwatt's JSON (docs/reference/training-plan.md) and the text of zeus and
+// Two forms are read: perwatt's JSON (docs/reference/training-profile.md) and the text of zeus and
 // lowtime, freqs_pipeline_*.py: a Python list with one list per stage of ("forward", 1410), or of
 // bare frequencies. The text is parsed, never evaluated.
 #pragma once
