@@ -23,8 +23,10 @@ training::PipelineShape shape_of(const PipelineOptions& options) {
   training::PipelineShape shape;
   shape.stages = options.stages;
   shape.microbatches = options.microbatches;
-  shape.schedule =
-      parse_flag([&] { return training::parse_schedule(options.schedule, "--schedule"); });
+  shape.schedule = parse_flag([&] {
+    return training::parse_schedule(options.schedule.empty() ? "1f1b" : options.schedule,
+                                    "--schedule");
+  });
   const auto duration = [](const std::string& text, const char* flag) {
     return text.empty() ? Seconds{} : parse_flag([&] { return parse_seconds(text, flag); });
   };
@@ -40,9 +42,13 @@ training::PipelineShape shape_of(const PipelineOptions& options) {
 void check(const PipelineOptions& options) {
   const bool has_schedule = options.stages > 0 || options.microbatches > 0;
   if (!options.dag.empty() && (has_schedule || !options.transfer.empty() || !options.tail.empty() ||
-                               !options.iterations.empty())) {
+                               !options.iterations.empty() || !options.schedule.empty())) {
     throw Error{ErrorCode::usage, "a graph of operations has no schedule", "--dag",
-                "leave out --stages, --microbatches, --transfer, --tail and --fit-iterations"};
+                "leave out --stages, --microbatches, --schedule, --transfer, --tail and "
+                "--fit-iterations"};
+  }
+  if (options.profile.empty() && options.dag.empty()) {
+    throw Error{ErrorCode::usage, "no profile", "train", "give PROFILE.csv, or --dag"};
   }
   if (options.dag.empty() && (options.stages == 0 || options.microbatches == 0)) {
     throw Error{ErrorCode::usage, "the schedule has no size", "train",
@@ -82,7 +88,9 @@ AskedPipeline read_pipeline(const PipelineOptions& options) {
   const auto blocking_power =
       parse_flag([&] { return parse_watts(options.blocking_power, "--blocking-power"); });
   AskedPipeline asked;
-  asked.profile = training::read_profile(read_file(options.profile), options.profile);
+  if (!options.profile.empty()) {
+    asked.profile = training::read_profile(read_file(options.profile), options.profile);
+  }
   if (!options.dag.empty()) {
     asked.pipeline =
         training::read_dag(read_file(options.dag), options.dag, asked.profile, blocking_power);

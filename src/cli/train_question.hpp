@@ -21,7 +21,7 @@ struct PipelineOptions {
   std::string profile;
   int stages = 0;
   int microbatches = 0;
-  std::string schedule = "1f1b";
+  std::string schedule;  // 1f1b when empty
   std::string blocking_power;
   std::string transfer;
   std::string tail;

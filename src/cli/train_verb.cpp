@@ -76,7 +76,7 @@ Answer plan_at(const Planner& planner, Seconds time, int most_switches, std::str
 Answer answer_to(const TrainOptions& options, const Planner& planner) {
   if (!options.at.empty()) {
     const auto time = parse_flag([&] { return parse_seconds(options.at, "--at"); });
-    return plan_at(planner, time, options.most_switches, "at most " + seconds_text(time));
+    return plan_at(planner, time, options.most_switches, "within " + seconds_text(time));
   }
   if (options.least_energy) {
     return {"least energy", planner.least_energy(), ""};
@@ -85,7 +85,8 @@ Answer answer_to(const TrainOptions& options, const Planner& planner) {
     const auto cap = parse_flag([&] { return parse_watts(options.power_cap, "--power-cap"); });
     Answer answer{"mean power at most " + power_text(cap), planner.under_power(cap), ""};
     if (!answer.plan) {
-      answer.reason = "waiting GPUs alone draw " + power_text(planner.frontier().blocking());
+      answer.reason = "no plan draws so little; waiting GPUs alone draw " +
+                      power_text(planner.frontier().blocking());
     }
     return answer;
   }
@@ -108,6 +109,12 @@ Joules all_max_until(const Planner& planner, Seconds time) {
   return all_max.effective_energy + planner.frontier().blocking() * std::max(all_max.time, time);
 }
 
+/// Of the energy of full clocks over the same time; 0 where they take none.
+double saved_ratio(const Planner& planner, const FrequencyPlan& plan) {
+  const auto all_max = all_max_until(planner, plan.time);
+  return all_max > Joules{} ? 1 - plan.energy / all_max : 0;
+}
+
 void write_frontier(const training::TimeEnergyFrontier& frontier, const std::string& path) {
   auto text = csv_line({"time_seconds", "energy_joules", "effective_energy_joules", "slope_watts"});
   for (const auto& point : frontier.points()) {
@@ -128,7 +135,7 @@ ordered_json plan_summary_json(const Planner& planner, const FrequencyPlan& plan
           {"effective_energy_joules", plan.effective_energy.in_base()},
           {"mean_power_watts", plan.mean_power().in_base()},
           {"switches", plan.switches},
-          {"saved_ratio", 1 - plan.energy / all_max_until(planner, plan.time)},
+          {"saved_ratio", saved_ratio(planner, plan)},
           {"slowdown_ratio", plan.time / all_max.time - 1},
           {"tag", "derived"}};
 }
@@ -205,8 +212,7 @@ void print_plan(const Planner& planner, const std::string& question, const Frequ
   fmt::print(
       "  {:.2f} % less energy than full clocks over that time; {:.3f} % above the lower bound; "
       "{} switches\n",
-      (1 - plan.energy / all_max_until(planner, plan.time)) * 100,
-      std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
+      saved_ratio(planner, plan) * 100, std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
 }
 
 void check(const TrainOptions& options) {
@@ -231,8 +237,7 @@ void run_train(const TrainOptions& options) {
   }
   const auto answer = answer_to(options, planner);
   if (answer.plan && !options.plan.empty()) {
-    write_file(options.plan,
-               training::plan_json(*answer.plan, asked.pipeline, asked.profile.other_knobs));
+    write_file(options.plan, training::plan_json(*answer.plan, asked.pipeline));
   }
   if (answer.plan && !options.frequencies.empty()) {
     write_file(options.frequencies, training::plan_python(*answer.plan, asked.pipeline));
@@ -252,8 +257,17 @@ void run_train(const TrainOptions& options) {
   print_pipeline(asked, planner);
   if (answer.plan) {
     print_plan(planner, answer.question, *answer.plan);
+    const auto least = planner.frontier().least_energy_time();
+    if (!options.at.empty() && answer.plan->time > least) {
+      fmt::print("  an iteration of {} takes less energy: --min-energy\n", seconds_text(least));
+    }
   } else {
     fmt::print("Plan, {}: infeasible, {}\n", answer.question, answer.reason);
+    for (const auto& path : {options.plan, options.frequencies}) {
+      if (!path.empty()) {
+        fmt::print("  {} was not written\n", path);
+      }
+    }
   }
 }
 
@@ -280,7 +294,6 @@ void add_replay(CLI::App& train) {
       ->required()
       ->type_name("PLAN");
   verb->add_option("--profile", options->pipeline.profile, "The profile to replay on")
-      ->required()
       ->type_name("PROFILE.csv");
   add_pipeline_options(*verb, options->pipeline);
   verb->add_flag("--json", options->json, "Print JSON");
@@ -289,7 +302,15 @@ void add_replay(CLI::App& train) {
       "  perwatt train replay tests/data/training/freqs_pipeline_3.1s.py --profile "
       "tests/data/training/gpt3-175b+a100_sxm_bf16.csv --stages 8 --microbatches 12 "
       "--blocking-power 83.64W");
-  verb->callback([options] { run_replay(*options); });
+  verb->callback([options, &train] {
+    for (const auto* option : train.get_options()) {
+      if (option->count() > 0) {
+        throw Error{ErrorCode::usage, "it stands before replay, which does not read it",
+                    option->get_name(), "give it after replay, or leave it out"};
+      }
+    }
+    run_replay(*options);
+  });
 }
 
 }  // namespace
@@ -337,9 +358,9 @@ void add_train_verb(CLI::App& app) {
     if (!verb->get_subcommands().empty()) {
       return;
     }
-    if (options->pipeline.profile.empty() || options->pipeline.blocking_power.empty()) {
-      throw Error{ErrorCode::usage, "no profile or no blocking power", "train",
-                  "give PROFILE.csv and --blocking-power"};
+    if (options->pipeline.blocking_power.empty()) {
+      throw Error{ErrorCode::usage, "no blocking power", "train",
+                  "give --blocking-power, what a GPU draws while it waits"};
     }
     run_train(*options);
   });

@@ -27,15 +27,16 @@ double positive(const JsonNode& node, const char* key) {
 }
 
 std::vector<ProfileRow> own_options(const JsonNode& operation, int stage,
-                                    const std::string& instruction) {
+                                    const std::string& instruction,
+                                    const std::vector<std::string>& other_knobs) {
   std::vector<ProfileRow> rows;
   for (const auto& option : operation.nodes("options")) {
     ProfileRow row;
     row.stage = stage;
     row.instruction = instruction;
     row.knob.frequency_mhz = option.optional_int("frequency_mhz");
-    if (option.has("knob")) {
-      row.knob.others.push_back(option.text("knob"));
+    for (const auto& knob : other_knobs) {
+      row.knob.others.push_back(option.text(knob.c_str()));
     }
     row.time = seconds(positive(option, "time_seconds"));
     row.energy = Joules::from_base(option.not_negative("energy_joules"));
@@ -68,6 +69,11 @@ class DagReader {
   }
 
   Pipeline read(const JsonNode& root) {
+    pipeline_.other_knobs =
+        root.has("other_knobs") ? root.texts("other_knobs") : profile_.other_knobs;
+    if (!profile_.rows.empty() && pipeline_.other_knobs != profile_.other_knobs) {
+      root.fail("other_knobs", "the list of the profile's knobs");
+    }
     for (const auto& node : root.nodes("operations")) {
       add_operation(node);
     }
@@ -80,6 +86,9 @@ class DagReader {
             {operation_at(node, "before"), operation_at(node, "after"),
              seconds(node.optional_not_negative("delay_seconds").value_or(0))});
       }
+    }
+    for (std::size_t stage = 0; stage < pipeline_.order.size(); ++stage) {
+      add_order(stage, root);
     }
     pipeline_.tail = seconds(root.optional_not_negative("tail_seconds").value_or(0));
     static_cast<void>(topological_order(pipeline_, root.where()));
@@ -106,13 +115,25 @@ class DagReader {
     pipeline_.order[static_cast<std::size_t>(*stage)].push_back(operation);
   }
 
+  void add_order(std::size_t stage, const JsonNode& root) {
+    const auto& order = pipeline_.order[stage];
+    if (order.empty()) {
+      throw_bad_input("no operation is on stage " + std::to_string(stage) + " of " +
+                          std::to_string(pipeline_.stages),
+                      root.place("operations"), "number the stages from 0 without a gap");
+    }
+    for (std::size_t i = 1; i < order.size(); ++i) {
+      pipeline_.dependencies.push_back({order[i - 1], order[i], Seconds{}});
+    }
+  }
+
   std::uint32_t work_of(const JsonNode& node, int stage, const std::string& instruction) {
     const auto add = [&](const std::vector<ProfileRow>& rows) {
       pipeline_.works.push_back(make_work(rows, pipeline_.blocking_power));
       return static_cast<std::uint32_t>(pipeline_.works.size() - 1);
     };
     if (node.has("options")) {
-      return add(own_options(node, stage, instruction));
+      return add(own_options(node, stage, instruction, pipeline_.other_knobs));
     }
     const auto key = std::pair{stage, instruction};
     const auto found = profiled_.find(key);

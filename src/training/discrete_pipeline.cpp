@@ -14,7 +14,7 @@ DiscretePipeline::DiscretePipeline(const Pipeline& pipeline,
     settings.reserve(work.options.size());
     for (const auto& option : work.options) {
       settings.push_back({to_picoseconds(option.time),
-                          std::llround(option.effective_energy.in_base() / kPicojoule)});
+                          std::llround(option.effective_energy.in_base() / kNanojoule)});
     }
   }
   const auto count = topological.size();
@@ -51,8 +51,8 @@ std::uint32_t DiscretePipeline::slowest_within(std::size_t rank, Picoseconds win
   return static_cast<std::uint32_t>(fits - settings.begin());
 }
 
-Picojoules DiscretePipeline::energy(const Choice& choice) const {
-  Picojoules sum = 0;
+Nanojoules DiscretePipeline::energy(const Choice& choice) const {
+  Nanojoules sum = 0;
   for (std::size_t rank = 0; rank < choice.size(); ++rank) {
     sum += chosen(choice, rank).energy;
   }

@@ -14,7 +14,7 @@ namespace perwatt::training {
 
 struct Setting {
   Picoseconds time;
-  Picojoules energy;  // effective
+  Nanojoules energy;  // effective
 };
 
 /// Index into the settings of each operation, by rank.
@@ -40,7 +40,7 @@ class DiscretePipeline {
   /// The cheapest setting that takes at most `window`, else the fastest.
   [[nodiscard]] std::uint32_t slowest_within(std::size_t rank, Picoseconds window) const;
 
-  [[nodiscard]] Picojoules energy(const Choice& choice) const;
+  [[nodiscard]] Nanojoules energy(const Choice& choice) const;
 
   /// Earliest begin of each operation; returns when the last one ends.
   Picoseconds begin_early(const Choice& choice, std::vector<Picoseconds>& begin) const;

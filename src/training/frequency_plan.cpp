@@ -19,18 +19,19 @@ constexpr std::array<double, 5> kNearby = {0.99, 0.995, 1.0, 1.005, 1.01};
 constexpr double kTolerance = 1e-9;
 
 /// A plan under a power cap is found by steps of its time, each at least this much longer.
-constexpr double kLeastStep = 1e-6;
-constexpr int kMostSteps = 12;
+constexpr double kLeastStep = 1e-4;
+constexpr int kMostSteps = 16;
 
 }  // namespace
 
 Planner::Planner(const Pipeline& pipeline)
     : pipeline_{pipeline},
       topological_{topological_order(pipeline, "pipeline")},
+      makespan_{pipeline, topological_},
       frontier_{TimeEnergyFrontier::of(pipeline)} {}
 
 FrequencyPlan Planner::score(std::vector<const Option*> chosen) const {
-  const auto result = replay(pipeline_, chosen);
+  const auto result = replay(pipeline_, makespan_, chosen);
   FrequencyPlan plan;
   plan.switches = switches_of(pipeline_, chosen);
   plan.chosen = std::move(chosen);
@@ -56,7 +57,8 @@ std::optional<FrequencyPlan> Planner::at(Seconds time) const {
   const auto works = scale(pipeline_);
   const DiscretePipeline discrete{pipeline_, topological_};
   const auto choice =
-      round_at(pipeline_, works, discrete, topological_, to_picoseconds(time - pipeline_.tail));
+      round_at(pipeline_, works, discrete, topological_,
+               to_picoseconds(std::min(time, frontier_.slowest()) - pipeline_.tail));
   std::vector<const Option*> chosen(pipeline_.operations.size());
   for (std::size_t rank = 0; rank < chosen.size(); ++rank) {
     const auto operation = discrete.operation(rank);
@@ -70,7 +72,8 @@ std::optional<FrequencyPlan> Planner::at(Seconds time, int most_switches) const 
   if (!free || free->switches <= most_switches) {
     return free;
   }
-  auto chosen = choose_with_switches(pipeline_, topological_, time, most_switches);
+  auto chosen =
+      choose_with_switches(pipeline_, topological_, makespan_, free->chosen, time, most_switches);
   return chosen ? std::optional{score(std::move(*chosen))} : std::nullopt;
 }
 
@@ -97,13 +100,16 @@ std::optional<FrequencyPlan> Planner::under_power(Watts cap) const {
   auto time = *ideal;
   for (int step = 0; step < kMostSteps; ++step) {
     auto plan = *at(time);
-    const auto longest = plan.effective_energy / (cap - frontier_.blocking());
-    plan = held_until(std::move(plan), longest);
-    if (!best || plan.time < best->time) {
+    auto longest = frontier_.slowest();
+    if (plan.mean_power() > cap && cap > frontier_.blocking()) {
+      longest = plan.effective_energy / (cap - frontier_.blocking());
+      plan = held_until(std::move(plan), longest);
+    }
+    if (plan.mean_power() <= cap * (1 + kTolerance) && (!best || plan.time < best->time)) {
       best = std::move(plan);
     }
-    const auto next = time + (longest - time) * 0.5;
-    if (best->time <= time || longest <= time || next <= time * (1 + kLeastStep)) {
+    const auto next = std::max(time + (longest - time) * 0.5, time * (1 + kLeastStep));
+    if ((best && best->time <= next) || time >= frontier_.slowest()) {
       break;
     }
     time = next;

@@ -33,7 +33,7 @@ TimeEnergyFrontier TimeEnergyFrontier::of(const Pipeline& pipeline) {
       return static_cast<double>(flows) * works.watts_per_flow;
     };
     frontier.points_.push_back({from_picoseconds(flow.time()) + pipeline.tail,
-                                Joules::from_base(static_cast<double>(slowest_energy) * kPicojoule +
+                                Joules::from_base(static_cast<double>(slowest_energy) * kNanojoule +
                                                   watts_of(paid) * kPicosecond),
                                 watts(watts_of(slope))});
     slope = flow.flow();
@@ -60,20 +60,20 @@ Seconds TimeEnergyFrontier::least_energy_time() const {
 }
 
 std::optional<Seconds> TimeEnergyFrontier::time_under_power(Watts cap) const {
-  // energy(T) / T falls with T, as effective_energy(T) does.
-  if (energy(fastest()) / fastest() <= cap) {
+  const auto keeps = [&](const FrontierPoint& point) {
+    return energy(point.time) <= cap * point.time;
+  };
+  // From the fastest on: where effective energy is negative, mean power rises again.
+  const auto first = std::find_if(points_.rbegin(), points_.rend(), keeps);
+  if (first == points_.rbegin()) {
     return fastest();
   }
-  if (cap <= blocking_) {
-    return std::nullopt;
+  if (first == points_.rend()) {
+    const auto& least = points_.front().effective_energy;
+    return cap > blocking_ && least > Joules{} ? std::optional{least / (cap - blocking_)}
+                                               : std::nullopt;
   }
-  if (energy(slowest()) / slowest() > cap) {
-    return points_.front().effective_energy / (cap - blocking_);
-  }
-  const auto too_strong = std::partition_point(
-      points_.begin(), points_.end(),
-      [&](const FrontierPoint& point) { return energy(point.time) / point.time <= cap; });
-  const auto& fast = *too_strong;
+  const auto& fast = *(first - 1);
   // On the segment: fast.effective - slope (T - fast.time) + blocking T = cap T.
   return (fast.effective_energy + fast.slope * fast.time) / (cap - blocking_ + fast.slope);
 }

@@ -12,6 +12,7 @@ namespace perwatt::training {
 namespace {
 
 constexpr int kHalvings = 60;
+constexpr int kGrid = 50;
 
 Seconds time_at(const CsvTable& table, const CsvRow& row, std::size_t column) {
   constexpr double kMostSeconds = 1e5;
@@ -40,9 +41,9 @@ Profile profile_of(const MeasuredIteration& iteration) {
   return profile;
 }
 
-class Makespan {
+class Iteration {
  public:
-  Makespan(const MeasuredIteration& iteration, PipelineShape shape) {
+  Iteration(const MeasuredIteration& iteration, PipelineShape shape) {
     // Any transfer marks the dependencies it is on.
     shape.transfer = seconds(1);
     shape.tail = Seconds{};
@@ -62,7 +63,7 @@ class Makespan {
     for (const auto i : between_stages_) {
       pipeline_.dependencies[i].delay = transfer;
     }
-    return timeline_of(pipeline_, topological_, times_).end;
+    return Makespan{pipeline_, topological_}(times_);
   }
 
  private:
@@ -99,7 +100,7 @@ std::vector<MeasuredIteration> read_iterations(std::string_view text, const std:
 
 IterationFit fit_iterations(const std::vector<MeasuredIteration>& iterations,
                             const PipelineShape& shape) {
-  std::vector<Makespan> makespans;
+  std::vector<Iteration> makespans;
   makespans.reserve(iterations.size());
   for (const auto& iteration : iterations) {
     makespans.emplace_back(iteration, shape);
@@ -124,6 +125,16 @@ IterationFit fit_iterations(const std::vector<MeasuredIteration>& iterations,
   for (std::size_t i = 0; i < iterations.size(); ++i) {
     high = std::max(high, iterations[i].time - makespans[i].with_transfer(Seconds{}));
   }
+  // Squares may have several valleys: the lowest of a grid is followed down.
+  const auto step = high / static_cast<double>(kGrid);
+  Seconds lowest;
+  for (int i = 1; i <= kGrid; ++i) {
+    if (fit_tail(step * i).second < fit_tail(lowest).second) {
+      lowest = step * i;
+    }
+  }
+  low = std::max(Seconds{}, lowest - step);
+  high = lowest + step;
   for (int i = 0; i < kHalvings; ++i) {
     const auto left = low + (high - low) / 3;
     const auto right = high - (high - low) / 3;
@@ -139,7 +150,7 @@ IterationFit fit_iterations(const std::vector<MeasuredIteration>& iterations,
 
 Seconds predicted_time(const MeasuredIteration& iteration, const PipelineShape& shape,
                        const IterationFit& fit) {
-  return Makespan{iteration, shape}.with_transfer(fit.transfer) + fit.tail;
+  return Iteration{iteration, shape}.with_transfer(fit.transfer) + fit.tail;
 }
 
 }  // namespace perwatt::training

@@ -250,19 +250,17 @@ void ParametricFlow::block() {
   while (true) {
     auto& pull = pulls_.back();
     if (pull.node == kBegin) {
-      pull.got = pull.want;
+      // Without an end of what may flow nothing shortens the path: the rest only unwinds.
+      is_fastest_ = pull.want == kInfiniteFlow;
+      pull.got = is_fastest_ ? 0 : pull.want;
     }
     auto& h = next_half_[pull.node];
-    const bool is_done = pull.got == pull.want || h == first_half_[pull.node + 1];
+    const bool is_done = is_fastest_ || pull.got == pull.want || h == first_half_[pull.node + 1];
     if (is_done) {
       const auto got = pull.got;
       pulls_.pop_back();
       if (pulls_.empty()) {
         flow_ += got;
-        return;
-      }
-      if (got == kInfiniteFlow) {
-        is_fastest_ = true;
         return;
       }
       auto& above = pulls_.back();
@@ -283,7 +281,9 @@ void ParametricFlow::block() {
     if (room == 0) {
       ++h;
     } else {
-      pulls_.push_back({half.other, std::min(room, pull.want - pull.got), 0});
+      pulls_.push_back({half.other,
+                        pull.want == kInfiniteFlow ? room : std::min(room, pull.want - pull.got),
+                        0});
     }
   }
 }

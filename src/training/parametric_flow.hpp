@@ -49,8 +49,6 @@ class ParametricFlow {
   /// What one second less of the operation costs (flow units), the price the plan pays for time.
   [[nodiscard]] Flow price(std::uint32_t operation) const { return arcs_[arc_of_[operation]].flow; }
 
-  [[nodiscard]] std::size_t arcs() const { return arcs_.size(); }
-
  private:
   static constexpr std::uint32_t kBegin = 0;
   static constexpr std::uint32_t kEnd = 1;

@@ -1,6 +1,7 @@
 #include "perwatt/training/pipeline.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "perwatt/base/error.hpp"
 
@@ -10,7 +11,7 @@ namespace {
 
 Option option_of(const ProfileRow& row, Watts blocking_power, double share) {
   const auto time = row.time * share;
-  const auto energy = row.energy * share;
+  const auto energy = (row.energy + blocking_power * row.waiting) * share;
   return {row.knob, time, energy, energy - blocking_power * time};
 }
 
@@ -86,27 +87,36 @@ std::vector<std::uint32_t> topological_order(const Pipeline& pipeline, const std
   return order;
 }
 
-Timeline timeline_of(const Pipeline& pipeline, std::span<const std::uint32_t> topological,
-                     std::span<const Seconds> times) {
-  Timeline timeline;
-  timeline.begin.assign(pipeline.operations.size(), Seconds{});
-  std::vector<std::vector<const Dependency*>> after(pipeline.operations.size());
+Makespan::Makespan(const Pipeline& pipeline, std::span<const std::uint32_t> topological)
+    : topological_(topological.begin(), topological.end()),
+      first_link_(pipeline.operations.size() + 1, 0),
+      links_(pipeline.dependencies.size()),
+      tail_{pipeline.tail} {
   for (const auto& dependency : pipeline.dependencies) {
-    after[dependency.before].push_back(&dependency);
+    ++first_link_[dependency.before + 1];
   }
-  for (const auto operation : topological) {
-    const auto end = timeline.begin[operation] + times[operation];
-    timeline.end = std::max(timeline.end, end);
-    for (const auto* dependency : after[operation]) {
-      auto& begin = timeline.begin[dependency->after];
-      begin = std::max(begin, end + dependency->delay);
-    }
+  std::partial_sum(first_link_.begin(), first_link_.end(), first_link_.begin());
+  auto next = first_link_;
+  for (const auto& dependency : pipeline.dependencies) {
+    links_[next[dependency.before]++] = {dependency.after, dependency.delay};
   }
-  timeline.end += pipeline.tail;
-  return timeline;
 }
 
-Replay replay(const Pipeline& pipeline, std::span<const Option* const> chosen) {
+Seconds Makespan::operator()(std::span<const Seconds> times) const {
+  std::vector<Seconds> begin(times.size());
+  Seconds last;
+  for (const auto operation : topological_) {
+    const auto end = begin[operation] + times[operation];
+    last = std::max(last, end);
+    for (auto i = first_link_[operation]; i < first_link_[operation + 1]; ++i) {
+      begin[links_[i].after] = std::max(begin[links_[i].after], end + links_[i].delay);
+    }
+  }
+  return last + tail_;
+}
+
+Replay replay(const Pipeline& pipeline, const Makespan& makespan,
+              std::span<const Option* const> chosen) {
   Replay result;
   std::vector<Seconds> times;
   times.reserve(chosen.size());
@@ -114,7 +124,7 @@ Replay replay(const Pipeline& pipeline, std::span<const Option* const> chosen) {
     times.push_back(option->time);
     result.effective_energy += option->effective_energy;
   }
-  result.time = timeline_of(pipeline, topological_order(pipeline, ""), times).end;
+  result.time = makespan(times);
   result.energy = result.effective_energy + pipeline.blocking_power * result.time * pipeline.stages;
   return result;
 }
@@ -125,7 +135,7 @@ Replay replay_all_max(const Pipeline& pipeline) {
   for (const auto& operation : pipeline.operations) {
     chosen.push_back(&pipeline.works[operation.work].all_max);
   }
-  return replay(pipeline, chosen);
+  return replay(pipeline, Makespan{pipeline, topological_order(pipeline, "pipeline")}, chosen);
 }
 
 }  // namespace perwatt::training

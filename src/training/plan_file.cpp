@@ -23,10 +23,17 @@ PlanTable read_json_plan(std::string_view text, const std::string& name) {
   PlanTable table;
   table.name = name;
   for (const auto& stage : root.nodes("stages")) {
+    if (stage.has("stage") &&
+        stage.count("stage") != static_cast<std::int64_t>(table.stages.size())) {
+      stage.fail("stage", "the next stage, " + std::to_string(table.stages.size()));
+    }
     auto& entries = table.stages.emplace_back();
     for (const auto& operation : stage.nodes("operations")) {
       PlanEntry entry;
       entry.instruction = operation.text("instruction");
+      if (operation.has("microbatch")) {
+        entry.microbatch = static_cast<int>(operation.number("microbatch"));
+      }
       entry.knob.frequency_mhz = operation.optional_int("frequency_mhz");
       for (const auto& knob : other_knobs) {
         entry.knob.others.push_back(operation.text(knob.c_str()));
@@ -42,8 +49,10 @@ bool fits(const PlanEntry& entry, const Option& option) {
          (entry.knob.others.empty() || entry.knob.others == option.knob.others);
 }
 
-bool names(const PlanEntry& entry, const Work& work) {
-  return entry.instruction.empty() || entry.instruction == work.instruction;
+bool names(const PlanEntry& entry, const Pipeline& pipeline, std::uint32_t operation) {
+  return (entry.instruction.empty() ||
+          entry.instruction == pipeline.work_of(operation).instruction) &&
+         (!entry.microbatch || *entry.microbatch == pipeline.operations[operation].microbatch);
 }
 
 }  // namespace
@@ -65,7 +74,7 @@ std::vector<const Option*> match(const PlanTable& table, const Pipeline& pipelin
     std::size_t next = 0;
     for (const auto operation : pipeline.order[stage]) {
       const auto& work = pipeline.work_of(operation);
-      const bool is_named = next < entries.size() && names(entries[next], work);
+      const bool is_named = next < entries.size() && names(entries[next], pipeline, operation);
       if (!is_named && work.all.size() == 1) {
         chosen[operation] = &work.all.front();
         continue;
@@ -86,6 +95,12 @@ std::vector<const Option*> match(const PlanTable& table, const Pipeline& pipelin
                             printable(to_string(entries[next].knob)),
                         where, "profile that setting, or plan with this profile");
       }
+      if (std::any_of(found + 1, work.all.end(),
+                      [&](const Option& option) { return fits(entries[next], option); })) {
+        throw_bad_input("the profile has several settings of " + work.instruction + " at " +
+                            printable(to_string(entries[next].knob)),
+                        where, "give the plan as JSON, with all its knobs");
+      }
       chosen[operation] = &*found;
       ++next;
     }
@@ -98,8 +113,7 @@ std::vector<const Option*> match(const PlanTable& table, const Pipeline& pipelin
   return chosen;
 }
 
-std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline,
-                      const std::vector<std::string>& other_knobs) {
+std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline) {
   Json json{{"time_seconds", plan.time.in_base()},
             {"busy_seconds", plan.busy.in_base()},
             {"energy_joules", plan.energy.in_base()},
@@ -107,6 +121,7 @@ std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline,
             {"lower_bound_joules", plan.lower_bound.in_base()},
             {"gap_ratio", plan.gap_ratio()},
             {"switches", plan.switches}};
+  const auto& other_knobs = pipeline.other_knobs;
   if (!other_knobs.empty()) {
     json["other_knobs"] = other_knobs;
   }
@@ -131,6 +146,11 @@ std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline,
 }
 
 std::string plan_python(const FrequencyPlan& plan, const Pipeline& pipeline) {
+  if (!pipeline.other_knobs.empty()) {
+    throw_bad_input("the profile has the knob " + printable(pipeline.other_knobs.front()) +
+                        ", which a list of frequencies cannot hold",
+                    "plan", "write the plan as JSON");
+  }
   std::string text = "[\n";
   for (const auto& order : pipeline.order) {
     text += "[";

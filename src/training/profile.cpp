@@ -14,7 +14,7 @@ namespace perwatt::training {
 
 namespace {
 
-constexpr std::int64_t kMostStages = 4096;
+constexpr std::int64_t kMostStage = 4095;
 constexpr std::int64_t kMostMegahertz = 100000;
 
 /// Sums of scaled times and energies stay within 64 bits (scaled_work.hpp).
@@ -87,7 +87,7 @@ ProfileRow read_row(const CsvTable& table, const Columns& columns, const CsvRow&
   ProfileRow result;
   result.line = row.line;
   result.stage =
-      static_cast<int>(whole(table, row, columns.stage, kMostStages, "stage of a pipeline"));
+      static_cast<int>(whole(table, row, columns.stage, kMostStage, "stage of a pipeline"));
   result.instruction = std::string{trimmed(row.fields[columns.instruction])};
   if (result.instruction.empty()) {
     throw_bad_input("the row names no instruction", table.where(row, columns.instruction),
@@ -161,14 +161,32 @@ Profile read_profile(std::string_view text, const std::string& name) {
     throw_bad_input("the profile has no rows", name,
                     "give one row per stage, instruction and knob");
   }
+  std::map<std::pair<int, std::string>, const Group*> first_of;
   for (auto& group : groups) {
-    Joules energy;
-    for (const auto& [rank, row] : group.of_rank) {
-      group.row.time = std::max(group.row.time, row.time);
-      energy += row.energy;
+    const auto& first =
+        *first_of.emplace(std::pair{group.row.stage, group.row.instruction}, &group).first->second;
+    if (first.of_rank.size() != group.of_rank.size()) {
+      throw_bad_input(
+          group.row.instruction + " of stage " + std::to_string(group.row.stage) + " at " +
+              printable(to_string(group.row.knob)) + " has rows of " +
+              std::to_string(group.of_rank.size()) + " ranks, at " +
+              printable(to_string(first.row.knob)) + " of " + std::to_string(first.of_rank.size()),
+          name + ":" + std::to_string(group.row.line), "profile every setting on the same ranks");
     }
-    group.row.energy = energy / static_cast<double>(group.of_rank.size());
-    profile.rows.push_back(std::move(group.row));
+  }
+  for (const auto& group : groups) {
+    auto row = group.row;
+    Joules energy;
+    Seconds time;
+    for (const auto& [rank, of_rank] : group.of_rank) {
+      row.time = std::max(row.time, of_rank.time);
+      energy += of_rank.energy;
+      time += of_rank.time;
+    }
+    const auto ranks = static_cast<double>(group.of_rank.size());
+    row.energy = energy / ranks;
+    row.waiting = row.time - time / ranks;
+    profile.rows.push_back(std::move(row));
   }
   std::stable_sort(profile.rows.begin(), profile.rows.end(),
                    [](const ProfileRow& a, const ProfileRow& b) {

@@ -174,7 +174,7 @@ class Rounding {
   std::vector<Picoseconds> begin_;  // of the windows, by rank, from 0
   std::vector<Picoseconds> ends_;
   Choice best_;  // empty before the first
-  Picojoules best_energy_ = 0;
+  Nanojoules best_energy_ = 0;
 };
 
 }  // namespace

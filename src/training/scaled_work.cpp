@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
 
 namespace perwatt::training {
 
@@ -12,13 +13,13 @@ namespace {
 __extension__ using Wide = __int128;
 
 constexpr double kMostSumSeconds = 40.0 * 86400.0;
-constexpr double kMostSumJoules = 4e6;
-constexpr double kMostFlow = 2305843009213693952.0;  // 2^61
+constexpr double kMostSumJoules = 4e9;
+constexpr double kMostFlow = 1152921504606846976.0;  // 2^60, half of kInfiniteFlow
 constexpr double kFinestFlow = 1e-9;                 // W
 
 struct Corner {
   Picoseconds time;
-  Picojoules energy;
+  Nanojoules energy;
 };
 
 /// True when `b` lies on or above the line from `a` to `c` (a slower than b slower than c).
@@ -31,7 +32,7 @@ std::vector<Corner> corners_of(const Work& work) {
   std::vector<Corner> corners;
   for (const auto& option : work.options) {
     const Corner next{to_picoseconds(option.time),
-                      std::llround(option.effective_energy.in_base() / kPicojoule)};
+                      std::llround(option.effective_energy.in_base() / kNanojoule)};
     if (!corners.empty() && corners.back().time == next.time) {
       continue;  // below the resolution of a picosecond: the cheaper stands
     }
@@ -43,9 +44,10 @@ std::vector<Corner> corners_of(const Work& work) {
   return corners;
 }
 
-double watts_between(const Corner& slow, const Corner& fast) {
-  return static_cast<double>(fast.energy - slow.energy) /
-         static_cast<double>(slow.time - fast.time);
+long double watts_between(const Corner& slow, const Corner& fast) {
+  constexpr long double kWatts = 1e3L;  // of a nanojoule per picosecond
+  return static_cast<long double>(fast.energy - slow.energy) /
+         static_cast<long double>(slow.time - fast.time) * kWatts;
 }
 
 void check_sums(const Pipeline& pipeline) {
@@ -60,9 +62,10 @@ void check_sums(const Pipeline& pipeline) {
   for (const auto& dependency : pipeline.dependencies) {
     time += dependency.delay.in_base();
   }
-  if (time > kMostSumSeconds || energy > kMostSumJoules * 2) {
-    throw_bad_input("the operations together take more than 40 days or 4 MJ", "pipeline",
-                    "give fewer microbatches, or scale times and energies down");
+  if (time > kMostSumSeconds || energy > kMostSumJoules) {
+    throw_bad_input("the operations take up to " + shortest(time) + " s and " + shortest(energy) +
+                        " J one after the other, more than 40 days or 4 GJ",
+                    "pipeline", "give fewer microbatches, or a smaller blocking power");
   }
 }
 
@@ -84,7 +87,8 @@ ScaledWorks scale(const Pipeline& pipeline) {
   for (const auto& work : pipeline.works) {
     corners.push_back(corners_of(work));
     const auto& own = corners.back();
-    steepest.push_back(own.size() < 2 ? 0.0 : watts_between(own[own.size() - 2], own.back()));
+    steepest.push_back(
+        own.size() < 2 ? 0.0 : static_cast<double>(watts_between(own[own.size() - 2], own.back())));
   }
   double sum = 0;
   for (const auto& operation : pipeline.operations) {
@@ -99,10 +103,7 @@ ScaledWorks scale(const Pipeline& pipeline) {
     for (std::size_t i = 0; i < own.size(); ++i) {
       hull.time.push_back(own[i].time);
       if (i + 1 < own.size()) {
-        const auto slope =
-            std::llround(static_cast<long double>(own[i + 1].energy - own[i].energy) /
-                         static_cast<long double>(own[i].time - own[i + 1].time) /
-                         static_cast<long double>(scaled.watts_per_flow));
+        const auto slope = std::llround(watts_between(own[i], own[i + 1]) / scaled.watts_per_flow);
         hull.slope.push_back(std::max<Flow>(slope, hull.slope.back() + 1));
       }
     }

@@ -1,8 +1,8 @@
 // Private: the options of a work as whole numbers, and their lower convex hull.
 //
-// Times are whole picoseconds and effective energies whole picojoules, so that a profile's decimals
+// Times are whole picoseconds and effective energies whole nanojoules, so that a profile's decimals
 // are kept and ties are ties. A slope of the hull (W) is a whole number of flow units; one flow
-// unit is 1 nW, or more where the slopes of a pipeline together would pass 2^61 of them.
+// unit is 1 nW, or more where the slopes of a pipeline together would pass 2^60 of them.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@
 namespace perwatt::training {
 
 using Picoseconds = std::int64_t;
-using Picojoules = std::int64_t;
+using Nanojoules = std::int64_t;
 using Flow = std::int64_t;
 
 inline constexpr Flow kInfiniteFlow = std::numeric_limits<Flow>::max() / 4;
 inline constexpr double kPicosecond = 1e-12;
-inline constexpr double kPicojoule = 1e-12;
+inline constexpr double kNanojoule = 1e-9;
 
 [[nodiscard]] Picoseconds to_picoseconds(Seconds time);
 [[nodiscard]] Seconds from_picoseconds(Picoseconds time);
@@ -30,7 +30,7 @@ inline constexpr double kPicojoule = 1e-12;
 struct Hull {
   std::vector<Picoseconds> time;  // falling
   std::vector<Flow> slope;        // rising; one more than times
-  Picojoules slowest_energy = 0;  // effective, at time[0]
+  Nanojoules slowest_energy = 0;  // effective, at time[0]
 };
 
 struct ScaledWorks {
@@ -38,7 +38,8 @@ struct ScaledWorks {
   double watts_per_flow = 1e-9;
 };
 
-/// Throws Error(bad_input) when all operations together take longer than 40 days or more than 4 MJ.
+/// Throws Error(bad_input) when all operations one after the other take longer than 40 days, or
+/// their effective energies together are beyond 4 GJ.
 [[nodiscard]] ScaledWorks scale(const Pipeline& pipeline);
 
 }  // namespace perwatt::training

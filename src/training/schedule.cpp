@@ -59,6 +59,7 @@ class Builder {
     pipeline_.stages = shape.stages;
     pipeline_.blocking_power = shape.blocking_power;
     pipeline_.tail = shape.tail;
+    pipeline_.other_knobs = profile.other_knobs;
   }
 
   Pipeline build() {
@@ -194,16 +195,17 @@ class Builder {
 
   /// Activations go up the virtual stages, gradients down.
   void link_stages() {
+    const auto transfer = shape_.stages == 1 ? Seconds{} : shape_.transfer;
     for (const auto& [place, ends] : forwards_) {
       if (const auto next = forwards_.find({place.first + 1, place.second});
           next != forwards_.end()) {
-        pipeline_.dependencies.push_back({ends.last, next->second.first, shape_.transfer});
+        pipeline_.dependencies.push_back({ends.last, next->second.first, transfer});
       }
     }
     for (const auto& [place, ends] : backwards_) {
       if (const auto next = backwards_.find({place.first - 1, place.second});
           next != backwards_.end()) {
-        pipeline_.dependencies.push_back({ends.last, next->second.first, shape_.transfer});
+        pipeline_.dependencies.push_back({ends.last, next->second.first, transfer});
       }
     }
   }

@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::demand_answer_or_error([&] {
     const auto table = training::read_plan(text, "plan");
     const auto plan = planner.score(training::match(table, pipeline));
-    const auto again = training::plan_json(plan, pipeline, {});
+    const auto again = training::plan_json(plan, pipeline);
     fuzz::demand(training::match(training::read_plan(again, "again"), pipeline) == plan.chosen,
                  "a plan changes when it is written and read");
   });

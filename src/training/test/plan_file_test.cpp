@@ -15,7 +15,7 @@ TEST(PlanFile, BothFormsReadBackAsTheSamePlan) {
   const Planner planner{pipeline};
   const auto plan = planner.at(seconds(3.1));
   ASSERT_TRUE(plan);
-  const auto of_json = match(read_plan(plan_json(*plan, pipeline, {}), "plan.json"), pipeline);
+  const auto of_json = match(read_plan(plan_json(*plan, pipeline), "plan.json"), pipeline);
   const auto of_python = match(read_plan(plan_python(*plan, pipeline), "plan.py"), pipeline);
   EXPECT_EQ(planner.score(of_json).energy, plan->energy);
   EXPECT_EQ(planner.score(of_python).energy, plan->energy);
@@ -29,11 +29,39 @@ TEST(PlanFile, OtherKnobsReadBack) {
   const auto pipeline = make_pipeline(profile, shape_of(1, 2, "1f1b", 1));
   const Planner planner{pipeline};
   const auto plan = *planner.at(planner.frontier().fastest());
-  const auto again =
-      match(read_plan(plan_json(plan, pipeline, profile.other_knobs), "p.json"), pipeline);
+  const auto again = match(read_plan(plan_json(plan, pipeline), "p.json"), pipeline);
   for (std::size_t i = 0; i < again.size(); ++i) {
     EXPECT_EQ(again[i]->knob, plan.chosen[i]->knob);
   }
+}
+
+TEST(PlanFile, FrequenciesAloneDoNotSayOtherKnobs) {
+  const auto profile = read_profile(
+      "stage,instruction,frequency,mlp,time,energy\n"
+      "0,forward,1410,a,1.0,4\n0,forward,1410,b,0.9,5\n0,backward,1410,a,2,5\n",
+      "p.csv");
+  const auto pipeline = make_pipeline(profile, shape_of(1, 1, "1f1b", 1));
+  EXPECT_THAT(
+      error_of([&] { static_cast<void>(match(read_plan("[[1410, 1410]]", "p"), pipeline)); }),
+      testing::HasSubstr("several settings"));
+  const Planner planner{pipeline};
+  const auto plan = *planner.at(planner.frontier().fastest());
+  EXPECT_THAT(error_of([&] { static_cast<void>(plan_python(plan, pipeline)); }),
+              testing::HasSubstr("knob mlp"));
+}
+
+TEST(PlanFile, MovedOperationsAreRefused) {
+  const auto pipeline = gpt3_a100(2);
+  const Planner planner{pipeline};
+  const auto text = plan_json(*planner.at(seconds(5)), pipeline);
+  auto moved = text;
+  moved.replace(moved.find("\"microbatch\": 0"), 15, "\"microbatch\": 1");
+  EXPECT_THAT(error_of([&] { static_cast<void>(match(read_plan(moved, "p"), pipeline)); }),
+              testing::HasSubstr("stage 0, entry 0"));
+  moved = text;
+  moved.replace(moved.find("\"stage\": 1"), 10, "\"stage\": 3");
+  EXPECT_THAT(error_of([&] { static_cast<void>(read_plan(moved, "p")); }),
+              testing::HasSubstr("the next stage, 1"));
 }
 
 TEST(PlanFile, BareFrequenciesAndCommentsAreRead) {
@@ -111,6 +139,8 @@ TEST(DagFile, BadGraphsAreRefused) {
               testing::HasSubstr("waits for itself"));
   EXPECT_THAT(complaint(R"({"operations": [{"name": "a", "stage": 9, "instruction": "forward"}]})"),
               testing::HasSubstr("no options"));
+  EXPECT_THAT(complaint(R"({"operations": [{"name": "a", "stage": 1, "instruction": "forward"}]})"),
+              testing::HasSubstr("no operation is on stage 0"));
   EXPECT_THAT(complaint("[1]"), testing::HasSubstr("d.json"));
 }
 

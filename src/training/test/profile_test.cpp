@@ -50,6 +50,17 @@ TEST(TrainingProfile, RanksOfAStageBecomeOneRow) {
   ASSERT_EQ(profile.rows.size(), 1u);
   EXPECT_DOUBLE_EQ(profile.rows[0].time.in_base(), 1.2);
   EXPECT_DOUBLE_EQ(profile.rows[0].energy.in_base(), 5);
+  EXPECT_NEAR(profile.rows[0].waiting.in_base(), 0.1, 1e-12);
+  // Waiting for the slower rank draws the blocking power.
+  EXPECT_DOUBLE_EQ(make_work(profile.rows, watts(10)).all[0].energy.in_base(), 6);
+  EXPECT_THAT(error_of([] {
+                static_cast<void>(
+                    read_profile("rank,stage,instruction,frequency,time,energy\n"
+                                 "0,0,forward,1410,1,4\n1,0,forward,1410,1,4\n"
+                                 "0,0,forward,1200,1,4\n",
+                                 "p.csv"));
+              }),
+              testing::HasSubstr("p.csv:4"));
 }
 
 TEST(TrainingProfile, OtherKnobsAreCarriedThrough) {

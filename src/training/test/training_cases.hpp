@@ -51,13 +51,15 @@ inline std::vector<ProfileRow> random_rows(Random& random, int stage,
                                            const std::string& instruction, int most) {
   std::vector<ProfileRow> rows;
   const int count = random_whole(random, 1, most);
+  const bool is_whole = random_whole(random, 0, 1) == 0;  // ties everywhere
   for (int i = 0; i < count; ++i) {
     ProfileRow row;
     row.stage = stage;
     row.instruction = instruction;
     row.knob.frequency_mhz = 1000 + 15 * i;
-    row.time = seconds(0.01 + 0.1 * random_share(random));
-    row.energy = Joules::from_base(1 / row.time.in_base() * (0.5 + random_share(random)));
+    row.time = seconds(is_whole ? random_whole(random, 1, 4) : 0.01 + 4 * random_share(random));
+    row.energy = Joules::from_base(is_whole ? random_whole(random, 1, 40)
+                                            : 40 / row.time.in_base() * random_share(random));
     rows.push_back(row);
   }
   return rows;
@@ -84,6 +86,30 @@ inline Pipeline random_graph(Random& random, int count, int most_options) {
       }
     }
   }
+  return pipeline;
+}
+
+/// Series and parallel compositions, taken apart at random.
+inline Pipeline random_series_parallel(Random& random, int count, int most_options) {
+  auto pipeline = random_graph(random, count, most_options);
+  pipeline.dependencies.clear();
+  const auto link = [&](auto&& self, int first, int last) -> void {
+    if (last - first < 2) {
+      return;
+    }
+    const int cut = random_whole(random, first + 1, last - 1);
+    self(self, first, cut);
+    self(self, cut, last);
+    if (random_whole(random, 0, 1) == 0) {
+      for (int before = first; before < cut; ++before) {
+        for (int after = cut; after < last; ++after) {
+          pipeline.dependencies.push_back(
+              {static_cast<std::uint32_t>(before), static_cast<std::uint32_t>(after), Seconds{}});
+        }
+      }
+    }
+  };
+  link(link, 0, count);
   return pipeline;
 }
 

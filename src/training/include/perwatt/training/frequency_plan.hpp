@@ -17,14 +17,18 @@ struct FrequencyPlan {
   Seconds time;   // of the iteration: busy, or longer when it waits
   Joules energy;  // over `time`, blocking power of waiting GPUs included
   Joules effective_energy;
-  /// No plan of this or a shorter time takes less: the frontier at `time`, or its least energy when
-  /// the plan was asked for without a time.
+  /// No plan whose iteration takes `time`, waiting included, takes less; of least_energy(): none at
+  /// all.
   Joules lower_bound;
-  /// Changes of the setting from one operation of a stage to the next, and from the last to the
-  /// first of the next iteration, over all stages.
+  /// Changes of the frequency (of the whole setting, where there is none) from one operation of a
+  /// stage to the next, and from the last to the first of the next iteration, over all stages.
+  /// Operations with one setting leave the device as it is.
   int switches = 0;
 
-  [[nodiscard]] double gap_ratio() const { return energy / lower_bound - 1; }
+  /// 0 where nothing takes energy.
+  [[nodiscard]] double gap_ratio() const {
+    return lower_bound > Joules{} ? energy / lower_bound - 1 : 0;
+  }
 
   [[nodiscard]] Watts mean_power() const { return energy / time; }
 };
@@ -42,19 +46,20 @@ class Planner {
 
   [[nodiscard]] const TimeEnergyFrontier& frontier() const { return frontier_; }
 
-  /// The cheapest plan found whose iteration takes at most `time`; nothing when none is that short.
+  /// The plan found of least effective energy whose operations end within `time`; nothing when no
+  /// iteration is that short (to a billionth). Beyond frontier().least_energy_time() it spends more
+  /// on blocking power than it saves: ask for least_energy() unless something else sets the time.
   [[nodiscard]] std::optional<FrequencyPlan> at(Seconds time) const;
 
   /// The same with at most `most_switches` (FrequencyPlan::switches); nothing also when no plan
-  /// with so few was found in time. One setting per stage and instruction class may need one per
-  /// stage.
+  /// with so few was found in time.
   [[nodiscard]] std::optional<FrequencyPlan> at(Seconds time, int most_switches) const;
 
   /// The plan of least energy, blocking power included.
   [[nodiscard]] FrequencyPlan least_energy() const;
 
   /// The shortest plan found whose mean power over the iteration is at most `cap`, waiting at its
-  /// end if need be; nothing when `cap` is not above the blocking power of all stages.
+  /// end if need be; nothing when none was found.
   [[nodiscard]] std::optional<FrequencyPlan> under_power(Watts cap) const;
 
   /// For a pipeline that waits for another one at the end of each iteration: as slow as `time`
@@ -69,6 +74,7 @@ class Planner {
 
   const Pipeline& pipeline_;
   std::vector<std::uint32_t> topological_;
+  Makespan makespan_;
   TimeEnergyFrontier frontier_;
 };
 

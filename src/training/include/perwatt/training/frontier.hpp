@@ -43,8 +43,8 @@ class TimeEnergyFrontier {
   /// The time of least energy(): where the slope passes the blocking power of all stages.
   [[nodiscard]] Seconds least_energy_time() const;
 
-  /// The shortest time whose mean power energy(T) / T is at most `cap`; nothing when `cap` is not
-  /// above the blocking power of all stages. fastest() when `cap` does not bind.
+  /// The shortest time whose mean power energy(T) / T is at most `cap`, waiting included; nothing
+  /// when there is none. fastest() when `cap` does not bind.
   [[nodiscard]] std::optional<Seconds> time_under_power(Watts cap) const;
 
   /// Blocking power of all stages.

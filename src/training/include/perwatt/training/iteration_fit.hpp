@@ -2,8 +2,8 @@
 // (optimizer step, loading) that no setting changes.
 //
 // Model: iteration = makespan of the schedule with the measured times of its passes and `transfer`
-// on every dependency between stages, plus `tail`. Both are fitted by least squares, from 0 up; the
-// makespan is convex and piecewise linear in the transfer, so the fit searches one number.
+// on every dependency between stages, plus `tail`. Both are fitted by least squares, from 0 up:
+// a grid of transfers, each with its best tail, and a search around the best of them.
 #pragma once
 
 #include <string>

@@ -41,8 +41,9 @@ struct Work {
   std::size_t dominated = 0;  // options left out
 };
 
-/// Makes the work of `rows` (one stage and instruction). `time_share` of each row's time and energy
-/// counts, for schedules that cut an instruction into parts.
+/// Makes the work of `rows` (one stage and instruction); ranks that wait for the slowest one of
+/// their group draw the blocking power. `time_share` of each row's time and energy counts, for
+/// schedules that cut an instruction into parts.
 [[nodiscard]] Work make_work(std::span<const ProfileRow> rows, Watts blocking_power,
                              double time_share = 1.0);
 
@@ -68,6 +69,8 @@ struct Pipeline {
   std::vector<std::vector<std::uint32_t>> order;
   /// Follows the last operation in every iteration and no setting changes it.
   Seconds tail;
+  /// Names of Knob::others, as Profile::other_knobs.
+  std::vector<std::string> other_knobs;
   /// What was assumed to make the pipeline of this profile, for people.
   std::vector<std::string> notes;
 
@@ -81,16 +84,26 @@ struct Pipeline {
 [[nodiscard]] std::vector<std::uint32_t> topological_order(const Pipeline& pipeline,
                                                            const std::string& where);
 
-/// When each operation begins and the iteration ends, each as early as it can.
-struct Timeline {
-  std::vector<Seconds> begin;  // by operation
-  Seconds end;                 // with the tail
-};
+/// How long an iteration takes when each operation begins as early as it can.
+class Makespan {
+ public:
+  /// REQUIRES: `topological` from topological_order().
+  Makespan(const Pipeline& pipeline, std::span<const std::uint32_t> topological);
 
-/// REQUIRES: one time per operation, `topological` from topological_order().
-[[nodiscard]] Timeline timeline_of(const Pipeline& pipeline,
-                                   std::span<const std::uint32_t> topological,
-                                   std::span<const Seconds> times);
+  /// With the tail. REQUIRES: one time per operation.
+  [[nodiscard]] Seconds operator()(std::span<const Seconds> times) const;
+
+ private:
+  struct Link {
+    std::uint32_t after;
+    Seconds delay;
+  };
+
+  std::vector<std::uint32_t> topological_;
+  std::vector<std::uint32_t> first_link_;  // by operation
+  std::vector<Link> links_;
+  Seconds tail_;
+};
 
 /// An iteration carried out.
 struct Replay {
@@ -99,8 +112,9 @@ struct Replay {
   Joules effective_energy;
 };
 
-/// Each operation with its `chosen` option.
-[[nodiscard]] Replay replay(const Pipeline& pipeline, std::span<const Option* const> chosen);
+/// Each operation with its `chosen` option. REQUIRES: `makespan` of the same pipeline.
+[[nodiscard]] Replay replay(const Pipeline& pipeline, const Makespan& makespan,
+                            std::span<const Option* const> chosen);
 
 /// Every operation at Work::all_max.
 [[nodiscard]] Replay replay_all_max(const Pipeline& pipeline);

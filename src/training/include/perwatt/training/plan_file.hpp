@@ -5,6 +5,7 @@
 // bare frequencies. The text is parsed, never evaluated.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@ namespace perwatt::training {
 struct PlanEntry {
   std::string instruction;  // empty in lists of bare frequencies
   Knob knob;                // without `others` in the Python form
+  std::optional<int> microbatch;
 };
 
 /// Entries of each stage in the order of execution.
@@ -32,13 +34,11 @@ struct PlanTable {
 /// fit the pipeline, or whose setting the profile does not know.
 [[nodiscard]] std::vector<const Option*> match(const PlanTable& table, const Pipeline& pipeline);
 
-/// The JSON form. `other_knobs` as in Profile.
-[[nodiscard]] std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline,
-                                    const std::vector<std::string>& other_knobs);
+/// The JSON form.
+[[nodiscard]] std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline);
 
-/// The Python form; knobs other than the frequency are left out, as its readers know none.
-/// Operations without a frequency are left out too. zeus calls what a plan holds forward and
-/// backward only.
+/// The Python form. Throws Error(bad_input) for a pipeline with knobs other than the frequency,
+/// which the form cannot hold. Operations with one setting and no frequency are left out.
 [[nodiscard]] std::string plan_python(const FrequencyPlan& plan, const Pipeline& pipeline);
 
 }  // namespace perwatt::training

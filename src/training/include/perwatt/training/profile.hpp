@@ -6,8 +6,8 @@
 // Further columns belong to the setting and are carried through unchanged; `frequency` may be
 // missing when there are others. zeus's leading columns rank, dp_rank, pp_rank and tp_rank are
 // understood: rows of the ranks of one stage that share instruction and setting become one, with
-// the slowest time (the group waits for it) and the mean energy. Joules are per GPU of a tensor
-// parallel group. Format: docs/reference/training-profile.md.
+// the slowest time, the mean energy, and how long the others wait for the slowest. Joules are per
+// GPU of a tensor parallel group. Format: docs/reference/training-profile.md.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,9 @@ struct ProfileRow {
   int stage = 0;
   std::string instruction;
   Knob knob;
-  Seconds time;   // above 0
-  Joules energy;  // from 0
+  Seconds time;     // above 0
+  Joules energy;    // from 0
+  Seconds waiting;  // until the slowest rank of the group has ended, mean over the ranks
   std::size_t line = 0;
 };
 
@@ -48,8 +49,8 @@ struct Profile {
 };
 
 /// Reads a profile. Throws Error(bad_input) with the line for a missing column, a value that is no
-/// finite number, a time of 0 or less, a negative energy, and a setting that appears twice with
-/// different figures.
+/// finite number, a time of 0 or less, a negative energy, a setting that appears twice with
+/// different figures, and one that a rank of its group lacks.
 [[nodiscard]] Profile read_profile(std::string_view text, const std::string& name);
 
 }  // namespace perwatt::training
