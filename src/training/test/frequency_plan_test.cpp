@@ -91,7 +91,7 @@ TEST_P(BesideLowtime, EveryPlanTakesNoMoreEnergyAtTheSameTime) {
   const auto table = CsvTable::parse(read_file(path), path);
   const auto pipeline = gpt3_a100(GetParam().microbatches);
   const Planner planner{pipeline};
-  const std::size_t step = GetParam().microbatches > 12 ? 4 : 1;
+  const std::size_t step = (GetParam().microbatches > 12 ? 4 : 1) * kThinning;
   double sum = 0;
   double most = 0;
   double most_of_lowtime = 0;
@@ -228,6 +228,9 @@ class PerseusTable6 : public testing::TestWithParam<Intrinsic> {};
 
 TEST_P(PerseusTable6, PublishedFrontiersGiveItAndOursSaveAtLeastAsMuch) {
   const auto& row = GetParam();
+  if (kThinning > 1 && row.microbatches > 24) {
+    GTEST_SKIP() << "minutes under a sanitizer";
+  }
   const auto path = kTrainingData + "published_fastest.csv";
   const auto table = CsvTable::parse(read_file(path), path);
   const auto pipeline = make_pipeline(measured_profile(row.model, row.gpu),

@@ -73,14 +73,15 @@ class LinearProgram {
   double tail_;
 };
 
-void expect_equal_to_linear_program(const Pipeline& pipeline, int times) {
+void expect_equal_to_linear_program(const Pipeline& pipeline) {
+  constexpr int kTimes = 100 / kThinning;
   const auto frontier = TimeEnergyFrontier::of(pipeline);
   LinearProgram program{pipeline};
   const double fastest = frontier.fastest().in_base();
   const double slowest = frontier.slowest().in_base();
-  for (int i = 0; i < times; ++i) {
+  for (int i = 0; i < kTimes; ++i) {
     // From just above the fastest, where Clp's tolerance decides, to beyond the slowest.
-    const double time = fastest + 1e-9 + (slowest * 1.1 - fastest) * i / times;
+    const double time = fastest + 1e-9 + (slowest * 1.1 - fastest) * i / kTimes;
     const double expected = program.effective_energy(time);
     EXPECT_NEAR(frontier.effective_energy(seconds(time)).in_base(), expected,
                 2e-9 * std::abs(expected) + 5e-8)
@@ -91,7 +92,7 @@ void expect_equal_to_linear_program(const Pipeline& pipeline, int times) {
 TEST(Frontier, EqualsALinearProgramOnRandomGraphs) {
   Random random{20261130};
   for (int i = 0; i < 70; ++i) {
-    expect_equal_to_linear_program(random_graph(random, random_whole(random, 1, 12), 6), 100);
+    expect_equal_to_linear_program(random_graph(random, random_whole(random, 1, 12), 6));
   }
 }
 
@@ -99,22 +100,21 @@ TEST(Frontier, EqualsALinearProgramOnRandomLayers) {
   Random random{7};
   for (int i = 0; i < 70; ++i) {
     expect_equal_to_linear_program(
-        random_layers(random, random_whole(random, 1, 4), random_whole(random, 1, 4), 6), 100);
+        random_layers(random, random_whole(random, 1, 4), random_whole(random, 1, 4), 6));
   }
 }
 
 TEST(Frontier, EqualsALinearProgramOnRandomSeriesParallelGraphs) {
   Random random{8};
   for (int i = 0; i < 70; ++i) {
-    expect_equal_to_linear_program(random_series_parallel(random, random_whole(random, 1, 12), 6),
-                                   100);
+    expect_equal_to_linear_program(random_series_parallel(random, random_whole(random, 1, 12), 6));
   }
 }
 
 TEST(Frontier, EqualsALinearProgramOnRandomSchedules) {
   Random random{42};
   for (int i = 0; i < 70; ++i) {
-    expect_equal_to_linear_program(random_schedule(random), 100);
+    expect_equal_to_linear_program(random_schedule(random));
   }
 }
 
@@ -217,7 +217,7 @@ TEST(Frontier, EndsWhereOnePathCannotBeShorter) {
       "1,backward,1400,1,32\n1,backward,1200,3,15\n1,backward,1100,4,13\n2,forward,1400,1,32\n"
       "2,backward,1400,1,30\n",
       "p.csv");
-  expect_equal_to_linear_program(make_pipeline(profile, shape_of(3, 2, "1f1b", 1)), 100);
+  expect_equal_to_linear_program(make_pipeline(profile, shape_of(3, 2, "1f1b", 1)));
 }
 
 TEST(Frontier, SlopesBeyondTheFlowUnitStayFinite) {

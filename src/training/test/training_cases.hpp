@@ -14,6 +14,13 @@ namespace perwatt::training {
 
 inline const std::string kTrainingData = std::string{PERWATT_SOURCE_DIR} + "/tests/data/training/";
 
+/// Of how many cases a sanitized build, some 40 times slower, tries one.
+#ifdef PERWATT_SANITIZED
+inline constexpr int kThinning = 10;
+#else
+inline constexpr int kThinning = 1;
+#endif
+
 inline constexpr double kA100BlockingWatts = 83.64;
 inline constexpr double kA40BlockingWatts = 70.38;
 
