@@ -1,6 +1,7 @@
 // A training profile, and the frontier of a small pipeline of it.
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "fuzz_check.hpp"
 
@@ -16,6 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     shape.stages = profile.rows.back().stage % 4 + 1;
     shape.microbatches = shape.stages * 2;
     shape.blocking_power = watts(80);
+    static constexpr const char* kSchedules[] = {"1f1b", "interleaved:2", "gpipe",
+                                                 "early-recompute", "zero-bubble"};
+    shape.schedule =
+        training::parse_schedule(kSchedules[profile.rows.size() % std::size(kSchedules)], "fuzz");
     const auto pipeline = training::make_pipeline(profile, shape);
     const training::Planner planner{pipeline};
     const auto& points = planner.frontier().points();
