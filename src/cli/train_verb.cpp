@@ -66,9 +66,9 @@ Answer plan_at(const Planner& planner, Seconds time, int most_switches, std::str
   }
   if (!answer.plan) {
     answer.reason =
-        time < planner.frontier().fastest()
-            ? "no iteration is shorter than " + seconds_text(planner.frontier().fastest())
-            : "no plan with so few switches was found in that time";
+        has_budget && planner.at(time)
+            ? "no plan with so few switches was found in that time"
+            : "no iteration is shorter than " + seconds_text(planner.frontier().fastest());
   }
   return answer;
 }
@@ -99,13 +99,13 @@ Answer answer_to(const TrainOptions& options, const Planner& planner) {
     }
     return answer;
   }
-  const auto all_max = training::replay_all_max(planner.pipeline());
-  return plan_at(planner, all_max.time, options.most_switches, "no slower than at full clocks");
+  return plan_at(planner, planner.all_max().time, options.most_switches,
+                 "no slower than at full clocks");
 }
 
 /// What the same iteration takes at full clocks when it has to last `time`.
 Joules all_max_until(const Planner& planner, Seconds time) {
-  const auto all_max = training::replay_all_max(planner.pipeline());
+  const auto& all_max = planner.all_max();
   return all_max.effective_energy + planner.frontier().blocking() * std::max(all_max.time, time);
 }
 
@@ -126,7 +126,6 @@ void write_frontier(const training::TimeEnergyFrontier& frontier, const std::str
 }
 
 ordered_json plan_summary_json(const Planner& planner, const FrequencyPlan& plan) {
-  const auto all_max = training::replay_all_max(planner.pipeline());
   return {{"time_seconds", plan.time.in_base()},
           {"energy_joules", plan.energy.in_base()},
           {"lower_bound_joules", plan.lower_bound.in_base()},
@@ -136,13 +135,13 @@ ordered_json plan_summary_json(const Planner& planner, const FrequencyPlan& plan
           {"mean_power_watts", plan.mean_power().in_base()},
           {"switches", plan.switches},
           {"saved_ratio", saved_ratio(planner, plan)},
-          {"slowdown_ratio", plan.time / all_max.time - 1},
+          {"slowdown_ratio", plan.time / planner.all_max().time - 1},
           {"tag", "derived"}};
 }
 
 ordered_json pipeline_json(const AskedPipeline& asked, const Planner& planner) {
   const auto& frontier = planner.frontier();
-  const auto all_max = training::replay_all_max(asked.pipeline);
+  const auto& all_max = planner.all_max();
   std::size_t dominated = 0;
   for (const auto& work : asked.pipeline.works) {
     dominated += work.dominated;
@@ -187,7 +186,7 @@ void print_pipeline(const AskedPipeline& asked, const Planner& planner) {
   for (const auto& note : asked.pipeline.notes) {
     fmt::print("Note: {}\n", note);
   }
-  const auto all_max = training::replay_all_max(asked.pipeline);
+  const auto& all_max = planner.all_max();
   TextTable table{{"", "iteration", "energy", "mean power", "saved"}};
   const auto add = [&](const char* name, Seconds time, Joules energy) {
     table.add({name, seconds_text(time), joules_text(energy), power_text(energy / time),

@@ -1,4 +1,3 @@
-
 #include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/measurement_file.hpp"

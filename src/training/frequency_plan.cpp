@@ -14,10 +14,6 @@ namespace {
 /// Around the time of least energy, whose plan may be beaten by that of a time nearby.
 constexpr std::array<double, 5> kNearby = {0.99, 0.995, 1.0, 1.005, 1.01};
 
-/// Times are this near the same: far above the picoseconds of scaled_work.hpp, far below a
-/// measurement.
-constexpr double kTolerance = 1e-9;
-
 /// A plan under a power cap is found by steps of its time, each at least this much longer.
 constexpr double kLeastStep = 1e-4;
 constexpr int kMostSteps = 16;
@@ -28,7 +24,8 @@ Planner::Planner(const Pipeline& pipeline)
     : pipeline_{pipeline},
       topological_{topological_order(pipeline, "pipeline")},
       makespan_{pipeline, topological_},
-      frontier_{TimeEnergyFrontier::of(pipeline)} {}
+      frontier_{TimeEnergyFrontier::of(pipeline)},
+      all_max_{replay_all_max(pipeline)} {}
 
 FrequencyPlan Planner::score(std::vector<const Option*> chosen) const {
   const auto result = replay(pipeline_, makespan_, chosen);
@@ -51,7 +48,7 @@ FrequencyPlan Planner::held_until(FrequencyPlan plan, Seconds time) const {
 }
 
 std::optional<FrequencyPlan> Planner::at(Seconds time) const {
-  if (time < frontier_.fastest() * (1 - kTolerance)) {
+  if (time < frontier_.fastest() * (1 - kTimeTolerance)) {
     return std::nullopt;
   }
   const auto works = scale(pipeline_);
@@ -105,7 +102,7 @@ std::optional<FrequencyPlan> Planner::under_power(Watts cap) const {
       longest = plan.effective_energy / (cap - frontier_.blocking());
       plan = held_until(std::move(plan), longest);
     }
-    if (plan.mean_power() <= cap * (1 + kTolerance) && (!best || plan.time < best->time)) {
+    if (plan.mean_power() <= cap * (1 + kTimeTolerance) && (!best || plan.time < best->time)) {
       best = std::move(plan);
     }
     const auto next = std::max(time + (longest - time) * 0.5, time * (1 + kLeastStep));

@@ -157,10 +157,7 @@ void ParametricFlow::search() {
       scan(node, nodes_[node].distance);
     }
     queue_.clear();
-    std::pop_heap(heap_.begin(), heap_.end(), is_farther);
-    const auto nearest = heap_.back().distance;
-    queue_.push_back(heap_.back().node);
-    heap_.pop_back();
+    const auto nearest = heap_.front().distance;
     while (!heap_.empty() && heap_.front().distance == nearest) {
       std::pop_heap(heap_.begin(), heap_.end(), is_farther);
       queue_.push_back(heap_.back().node);

@@ -20,6 +20,9 @@ using Flow = std::int64_t;
 
 inline constexpr Flow kInfiniteFlow = std::numeric_limits<Flow>::max() / 4;
 inline constexpr double kPicosecond = 1e-12;
+/// Times this near are the same: far above the picosecond, far below a measurement.
+inline constexpr double kTimeTolerance = 1e-9;
+
 inline constexpr double kNanojoule = 1e-9;
 
 [[nodiscard]] Picoseconds to_picoseconds(Seconds time);

@@ -20,9 +20,6 @@ constexpr int kPrices = 24;
 constexpr double kLeastPrice = 1e-3;
 constexpr double kPriceStep = 2.5;
 
-/// Times are this near the same.
-constexpr double kTolerance = 1e-9;
-
 /// Mergers whose time is looked at before those that need no look.
 constexpr std::size_t kMostLooks = 64;
 
@@ -278,7 +275,7 @@ class Search {
     for (const auto* option : chosen) {
       times.push_back(option->time);
     }
-    return makespan_(times) <= time_ * (1 + kTolerance);
+    return makespan_(times) <= time_ * (1 + kTimeTolerance);
   }
 
   void keep(Choices chosen) {

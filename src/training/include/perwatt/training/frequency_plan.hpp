@@ -46,6 +46,9 @@ class Planner {
 
   [[nodiscard]] const TimeEnergyFrontier& frontier() const { return frontier_; }
 
+  /// The iteration at full clocks, without a plan.
+  [[nodiscard]] const Replay& all_max() const { return all_max_; }
+
   /// The plan found of least effective energy whose operations end within `time`; nothing when no
   /// iteration is that short (to a billionth). Beyond frontier().least_energy_time() it spends more
   /// on blocking power than it saves: ask for least_energy() unless something else sets the time.
@@ -76,6 +79,7 @@ class Planner {
   std::vector<std::uint32_t> topological_;
   Makespan makespan_;
   TimeEnergyFrontier frontier_;
+  Replay all_max_;
 };
 
 }  // namespace perwatt::training
