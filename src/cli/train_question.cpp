@@ -13,12 +13,6 @@ namespace perwatt::cli {
 
 namespace {
 
-constexpr int kMostStages = 4096;
-constexpr int kMostMicrobatches = 1 << 20;
-
-/// Operations of a pipeline, at most: some hundred bytes each.
-constexpr double kMostOperations = 4e6;
-
 training::PipelineShape shape_of(const PipelineOptions& options) {
   training::PipelineShape shape;
   shape.stages = options.stages;
@@ -32,10 +26,10 @@ training::PipelineShape shape_of(const PipelineOptions& options) {
   };
   shape.transfer = duration(options.transfer, "--transfer");
   shape.tail = duration(options.tail, "--tail");
-  if (2.0 * options.stages * options.microbatches * shape.schedule.chunks > kMostOperations) {
-    throw Error{ErrorCode::usage, "more than 4 million operations", "--microbatches",
-                "give fewer stages or microbatches"};
-  }
+  parse_flag([&] {
+    training::check_size(shape, "--microbatches");
+    return 0;
+  });
   return shape;
 }
 
@@ -63,9 +57,10 @@ void check(const PipelineOptions& options) {
 }  // namespace
 
 void add_pipeline_options(CLI::App& verb, PipelineOptions& options) {
-  verb.add_option("--stages", options.stages, "Pipeline stages")->check(CLI::Range(1, kMostStages));
+  verb.add_option("--stages", options.stages, "Pipeline stages")
+      ->check(CLI::Range(1, training::kMostStages));
   verb.add_option("--microbatches", options.microbatches, "Microbatches per iteration")
-      ->check(CLI::Range(1, kMostMicrobatches));
+      ->check(CLI::Range(1, training::kMostMicrobatches));
   verb.add_option("--schedule", options.schedule,
                   "1f1b, interleaved:V, gpipe, early-recompute or zero-bubble; 1f1b by default");
   verb.add_option("--blocking-power", options.blocking_power,

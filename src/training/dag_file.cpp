@@ -10,13 +10,13 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/training/schedule.hpp"
 
 namespace perwatt::training {
 
 namespace {
 
 constexpr const char* kRemedy = "write the graph as docs/reference/training-profile.md has it";
-constexpr int kMostStages = 4096;
 
 double positive(const JsonNode& node, const char* key) {
   const double value = node.not_negative(key);

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::int64_t kMostChunks = 64;
 constexpr int kOncePerIteration = -1;
+constexpr double kMostOperations = 4e6;
 
 /// The instruction of each pass, and where its figures come from when the profile lacks it.
 struct Naming {
@@ -248,6 +249,12 @@ Schedule parse_schedule(std::string_view text, const std::string& where) {
   throw_bad_input("'" + printable(text) + "' is no schedule", where,
                   "give 1f1b, interleaved:V (V chunks per stage, to 64), gpipe, early-recompute or "
                   "zero-bubble");
+}
+
+void check_size(const PipelineShape& shape, const std::string& where) {
+  if (2.0 * shape.stages * shape.microbatches * shape.schedule.chunks > kMostOperations) {
+    throw_bad_input("more than 4 million operations", where, "give fewer stages or microbatches");
+  }
 }
 
 Pipeline make_pipeline(const Profile& profile, const PipelineShape& shape) {

@@ -46,14 +46,21 @@ struct Schedule {
 /// `where` for anything else.
 [[nodiscard]] Schedule parse_schedule(std::string_view text, const std::string& where);
 
+inline constexpr int kMostStages = 4096;
+inline constexpr int kMostMicrobatches = 1 << 20;
+
 struct PipelineShape {
-  int stages = 0;        // from 1
-  int microbatches = 0;  // from 1
+  int stages = 0;        // 1 to kMostStages
+  int microbatches = 0;  // 1 to kMostMicrobatches
   Schedule schedule;
   Watts blocking_power;
   Seconds transfer;  // of an activation or gradient to another stage
   Seconds tail;      // after the last operation: Pipeline::tail
 };
+
+/// Throws Error(bad_input) with `where` for a shape of more than four million operations, which
+/// take some hundred bytes each.
+void check_size(const PipelineShape& shape, const std::string& where);
 
 /// Throws Error(bad_input) naming the stage and instruction the profile lacks, and for a number of
 /// microbatches that an interleaved schedule cannot divide.
