@@ -1,0 +1,95 @@
+// An HTTP/1.1 server for few routes and many callers that may wait: an answer is given in the
+// handler or long after it, so that a caller can be kept waiting without a thread of its own.
+//
+// Thread rule: everything happens on the thread of run(): the handler is called there, and answers
+// are sent there. Only stop() may be called from others.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "perwatt/base/units.hpp"
+
+namespace perwatt::net {
+
+struct HttpServerOptions {
+  std::string address = "127.0.0.1";  // IPv4 or IPv6
+  std::uint16_t port = 0;             // 0: any that is free
+  /// Callers must send it as 'Authorization: Bearer TOKEN', or as the password of Basic
+  /// authentication. Empty: none is asked for.
+  std::string token;
+  std::string certificate_file;  // PEM chain: the server speaks TLS (1.2 or later) only
+  std::string key_file;          // PEM
+  std::string client_ca_file;    // PEM: callers must show a certificate of one of these roots
+  std::size_t most_body_bytes = 4 << 20;
+  std::size_t most_connections = 16384;
+  Seconds idle_timeout = seconds(60);  // to send a whole request, or to take an answer
+};
+
+struct HttpRequest {
+  std::string method;
+  std::string path;   // as sent, without the query: not yet decoded
+  std::string query;  // without the question mark
+  std::string body;
+};
+
+struct HttpAnswer {
+  int status = 200;
+  std::string body;  // JSON
+};
+
+/// The right to answer one request. Copies share it; when the last one goes without an answer, the
+/// caller gets status 500.
+class HttpReply {
+ public:
+  /// Called with true when the whole answer was handed to the system, with false when the caller
+  /// was gone.
+  using Done = std::function<void(bool)>;
+
+  class Answerer;
+
+  explicit HttpReply(std::shared_ptr<Answerer> answerer);
+
+  /// The first answer counts; later ones are dropped.
+  void send(HttpAnswer answer, Done done = {}) const;
+
+ private:
+  std::shared_ptr<Answerer> answerer_;
+};
+
+/// Bodies of the server's own refusals: {"detail": "…"}.
+[[nodiscard]] std::string detail_json(const std::string& reason);
+
+/// "a%20b" as "a b"; nothing decoded where the escape is none.
+[[nodiscard]] std::string percent_decoded(std::string_view text);
+
+class HttpServer {
+ public:
+  using Handler = std::function<void(const HttpRequest&, HttpReply)>;
+
+  /// Listens from now on. What the handler throws becomes status 500 with the reason. Throws
+  /// Error(usage) for an address other than a loopback one without a token or client_ca_file,
+  /// Error(bad_input) for an address or a PEM file that is none, and Error(peer_failed) when the
+  /// port is taken.
+  HttpServer(HttpServerOptions options, Handler handler);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// "http://127.0.0.1:7787"
+  [[nodiscard]] std::string url() const;
+
+  /// Serves until stop() or, with `until_signal`, until SIGINT or SIGTERM.
+  void run(bool until_signal = false);
+
+  void stop();
+
+ private:
+  struct Listener;
+  std::shared_ptr<Listener> listener_;
+};
+
+}  // namespace perwatt::net

@@ -1,0 +1,426 @@
+#include "perwatt/net/http_server.hpp"
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "raw_server.hpp"
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "perwatt/base/error.hpp"
+#include "perwatt/net/fetch.hpp"
+
+namespace perwatt::net {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// A server on a thread of its own.
+class RunningServer {
+ public:
+  RunningServer(HttpServerOptions options, HttpServer::Handler handler)
+      : server_{std::move(options), std::move(handler)}, thread_{[this] { server_.run(); }} {}
+
+  ~RunningServer() {
+    server_.stop();
+    thread_.join();
+  }
+
+  RunningServer(const RunningServer&) = delete;
+  RunningServer& operator=(const RunningServer&) = delete;
+
+  [[nodiscard]] std::string url() const { return server_.url(); }
+
+  [[nodiscard]] std::uint16_t port() const {
+    return static_cast<std::uint16_t>(std::stoi(url().substr(url().rfind(':') + 1)));
+  }
+
+ private:
+  HttpServer server_;
+  std::thread thread_;
+};
+
+/// A socket whose every byte the test decides.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port) : socket_{::socket(AF_INET, SOCK_STREAM, 0)} {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    is_connected_ =
+        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    const timeval patience{20, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  }
+
+  ~RawClient() { hang_up(); }
+
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  void send(std::string_view bytes) const {
+    ASSERT_TRUE(is_connected_);
+    ASSERT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+
+  /// Until `end` was read, or all of it when the server hangs up.
+  [[nodiscard]] std::string read_until(const std::string& end) const {
+    std::string read;
+    std::array<char, 4096> bytes{};
+    while (read.find(end) == std::string::npos) {
+      const auto size = ::recv(socket_, bytes.data(), bytes.size(), 0);
+      if (size <= 0) {
+        break;
+      }
+      read.append(bytes.data(), static_cast<std::size_t>(size));
+    }
+    return read;
+  }
+
+  /// REQUIRES: no null byte comes.
+  [[nodiscard]] std::string read_all() const { return read_until(std::string(1, '\0')); }
+
+  void hang_up() {
+    if (socket_ >= 0) {
+      ::close(socket_);
+      socket_ = -1;
+    }
+  }
+
+ private:
+  int socket_;
+  bool is_connected_ = false;
+};
+
+void echo(const HttpRequest& request, const HttpReply& reply) {
+  reply.send(
+      {200, request.method + " " + request.path + " [" + request.query + "] " + request.body});
+}
+
+TEST(HttpServer, HandsRequestsOnAndAnswersBack) {
+  const RunningServer server{{}, echo};
+  EXPECT_THAT(server.url(), StartsWith("http://127.0.0.1:"));
+  Fetcher fetcher{{}};
+  const auto got = fetcher.fetch(server.url() + "/a%20b/c?rank=3&x=%2F");
+  ASSERT_TRUE(got.ok()) << got.reason();
+  EXPECT_EQ(got.value().body, "GET /a%20b/c [rank=3&x=%2F] ");
+  EXPECT_EQ(got.value().content_type, "application/json");
+  const auto posted = fetcher.fetch(server.url() + "/", R"({"a":1})");
+  ASSERT_TRUE(posted.ok()) << posted.reason();
+  EXPECT_EQ(posted.value().body, "POST / [] {\"a\":1}");
+}
+
+TEST(HttpServer, AnswersPipelinedRequestsInOrder) {
+  const RunningServer server{{}, echo};
+  const RawClient client{server.port()};
+  client.send(
+      "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const auto all = client.read_all();
+  EXPECT_LT(all.find("GET /1 []"), all.find("GET /2 []"));
+  EXPECT_LT(all.find("GET /2 []"), all.find("GET /3 []"));
+  EXPECT_NE(all.find("GET /3 []"), std::string::npos);
+}
+
+TEST(HttpServer, AnswersOldAndClosingCallersLater) {
+  std::vector<HttpReply> waiting;
+  const RunningServer server{{}, [&](const HttpRequest& request, HttpReply reply) {
+                               if (request.path == "/wait") {
+                                 waiting.push_back(std::move(reply));
+                                 return;
+                               }
+                               for (const auto& one : waiting) {
+                                 one.send({200, "at last"});
+                               }
+                               waiting.clear();
+                               reply.send({200, "go"});
+                             }};
+  const RawClient closing{server.port()};
+  closing.send("GET /wait HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const RawClient old{server.port()};
+  old.send("GET /wait HTTP/1.0\r\n\r\n");
+  const RawClient impatient{server.port()};
+  impatient.send("GET /wait HTTP/1.1\r\n\r\nGET /go HTTP/1.1\r\n\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds{200});
+  Fetcher fetcher{{}};
+  ASSERT_TRUE(fetcher.fetch(server.url() + "/go").ok());
+  EXPECT_THAT(closing.read_all(), HasSubstr("at last"));
+  EXPECT_THAT(old.read_all(), HasSubstr("at last"));
+  EXPECT_THAT(impatient.read_until("go"), HasSubstr("at last")) << "and not the other way round";
+}
+
+TEST(HttpServer, TellsWhetherAnAnswerArrived) {
+  std::optional<HttpReply> waiting;
+  std::map<std::string, bool> done;
+  const RunningServer server{
+      {}, [&](const HttpRequest& request, HttpReply reply) {
+        if (request.path == "/wait") {
+          waiting = std::move(reply);
+        } else if (request.path == "/release") {
+          waiting->send({200, "late"}, [&](bool is_sent) { done["late"] = is_sent; });
+          reply.send({200, "released"}, [&](bool is_sent) { done["released"] = is_sent; });
+        } else {
+          reply.send({200, std::string{done.contains("late") && !done["late"] ? "lost" : "sent"} +
+                               (done["released"] ? " and released" : "")});
+        }
+      }};
+  RawClient gone{server.port()};
+  gone.send("GET /wait HTTP/1.1\r\n\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  gone.hang_up();
+  std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  Fetcher fetcher{{}};
+  ASSERT_TRUE(fetcher.fetch(server.url() + "/release").ok());
+  const auto told = fetcher.fetch(server.url() + "/told");
+  ASSERT_TRUE(told.ok());
+  EXPECT_EQ(told.value().body, "lost and released");
+}
+
+TEST(HttpServer, AnswersWhatTheHandlerForgotOrThrew) {
+  const RunningServer server{{}, [](const HttpRequest& request, const HttpReply&) {
+                               if (request.path == "/throw") {
+                                 throw std::runtime_error{"broken \"glass\""};
+                               }
+                             }};
+  Fetcher fetcher{{}};
+  const auto forgotten = fetcher.fetch(server.url() + "/forget");
+  ASSERT_TRUE(forgotten.ok()) << forgotten.reason();
+  EXPECT_EQ(forgotten.value().status, 500);
+  EXPECT_EQ(forgotten.value().body, R"({"detail":"no answer was given"})");
+  const auto thrown = fetcher.fetch(server.url() + "/throw");
+  ASSERT_TRUE(thrown.ok()) << thrown.reason();
+  EXPECT_EQ(thrown.value().status, 500);
+  EXPECT_EQ(thrown.value().body, R"({"detail":"broken \"glass\""})");
+}
+
+TEST(HttpServer, RefusesWhatIsTooLongOrNoHttp) {
+  HttpServerOptions options;
+  options.most_body_bytes = 1000;
+  const RunningServer server{options, echo};
+
+  const struct {
+    std::string sent;
+    std::string status;
+    std::string mentions;
+  } kCases[] = {
+      {"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", "413", "more than 1000 bytes"},
+      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7d0\r\n" + std::string(2000, 'x'),
+       "413", "more than 1000 bytes"},
+      {"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", "400", "not HTTP"},
+      {"GET / HTTP/1.1\r\nA: " + std::string(20000, 'x'), "431", "head"},
+      {"hello\r\n\r\n", "400", "not HTTP"},
+      {"GET / HTTP/9.1\r\n\r\n", "400", "not HTTP"},
+      {std::string("\0\1\2\3\r\n\r\n", 8), "400", "not HTTP"},
+  };
+
+  for (const auto& test : kCases) {
+    const RawClient client{server.port()};
+    client.send(test.sent);
+    const auto answer = client.read_all();
+    EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 " + test.status), HasSubstr(test.mentions)))
+        << test.sent.substr(0, 60);
+  }
+  Fetcher fetcher{{}};
+  const auto long_body = fetcher.fetch(server.url() + "/", std::string(30 << 20, 'x'));
+  ASSERT_TRUE(long_body.ok()) << long_body.reason();
+  EXPECT_EQ(long_body.value().status, 413) << "while the caller is still sending";
+  const RawClient fits{server.port()};
+  fits.send("POST / HTTP/1.1\r\nContent-Length: 1000\r\nConnection: close\r\n\r\n" +
+            std::string(1000, 'x'));
+  EXPECT_THAT(fits.read_all(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(HttpServer, HangsUpOnSlowCallersButNotOnWaitingOnes) {
+  HttpServerOptions options;
+  options.idle_timeout = seconds(0.3);
+  std::optional<HttpReply> waiting;
+  const RunningServer server{options, [&](const HttpRequest& request, HttpReply reply) {
+                               if (request.path == "/wait") {
+                                 waiting = std::move(reply);
+                               } else {
+                                 waiting->send({200, "patience"});
+                               }
+                             }};
+  const RawClient patient{server.port()};
+  patient.send("GET /wait HTTP/1.1\r\n\r\n");
+  const RawClient silent{server.port()};
+  const RawClient slow{server.port()};
+  slow.send("POST /wait HTTP/1.1\r\nContent-Length: 10\r\n\r\nab");
+  EXPECT_EQ(silent.read_all(), "");
+  EXPECT_EQ(slow.read_all(), "");
+  Fetcher fetcher{{}};
+  ASSERT_TRUE(fetcher.fetch(server.url() + "/go").ok());
+  EXPECT_THAT(patient.read_until("patience"), HasSubstr("200 OK"));
+}
+
+TEST(HttpServer, TakesNoMoreConnectionsThanAllowedUntilOneCloses) {
+  HttpServerOptions options;
+  options.most_connections = 2;
+  const RunningServer server{options, echo};
+  RawClient first{server.port()};
+  const RawClient second{server.port()};
+  for (const RawClient* client : {static_cast<const RawClient*>(&first), &second}) {
+    client->send("GET /a HTTP/1.1\r\n\r\n");
+    EXPECT_THAT(client->read_until("[]"), HasSubstr("GET /a"));
+  }
+  const RawClient third{server.port()};
+  third.send("GET /third HTTP/1.1\r\nConnection: close\r\n\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  first.hang_up();
+  EXPECT_THAT(third.read_all(), HasSubstr("GET /third"));
+}
+
+TEST(HttpServer, AsksForTheToken) {
+  HttpServerOptions options;
+  options.token = "correct horse";
+  const RunningServer server{options, echo};
+
+  const struct {
+    const char* field;
+    int status;
+  } kCases[] = {
+      {"Bearer correct horse", 200},
+      {"bearer correct horse", 200},
+      {"Basic cmFuazpjb3JyZWN0IGhvcnNl", 200},  // rank:correct horse
+      {"Bearer correct hors", 401},
+      {"Bearer correct horsf", 401},
+      {"Bearer correct horse!", 401},
+      {"Bearer", 401},
+      {"Basic cmFuazpjb3JyZWN0IGhvcnNm", 401},
+      {"Basic ====", 401},
+      {"Basic not base64", 401},
+      {"", 401},
+  };
+
+  for (const auto& test : kCases) {
+    FetchOptions asking;
+    if (*test.field != '\0') {
+      asking.headers = {{"Authorization", test.field}};
+    }
+    Fetcher fetcher{asking};
+    const auto got = fetcher.fetch(server.url() + "/");
+    ASSERT_TRUE(got.ok()) << got.reason();
+    EXPECT_EQ(got.value().status, test.status) << test.field;
+  }
+}
+
+TEST(HttpServer, ListensToOthersOnlyWithASecret) {
+  HttpServerOptions options;
+  options.address = "0.0.0.0";
+  const auto code_of = [&] {
+    try {
+      const HttpServer server{options, echo};
+      return 0;
+    } catch (const Error& error) {
+      return static_cast<int>(error.code());
+    }
+  };
+  EXPECT_EQ(code_of(), static_cast<int>(ErrorCode::usage));
+  options.token = "secret";
+  EXPECT_EQ(code_of(), 0);
+  options.address = "localhost";
+  EXPECT_EQ(code_of(), static_cast<int>(ErrorCode::bad_input));
+  options.address = "::1";
+  options.token.clear();
+  EXPECT_EQ(code_of(), 0);
+  options.client_ca_file = "ca.pem";
+  EXPECT_EQ(code_of(), static_cast<int>(ErrorCode::usage)) << "TLS without a certificate";
+  options = {};
+  options.certificate_file = "/no/such.pem";
+  options.key_file = "/no/such.key";
+  EXPECT_EQ(code_of(), static_cast<int>(ErrorCode::bad_input));
+}
+
+TEST(HttpServer, SaysThatThePortIsTaken) {
+  const RunningServer first{{}, echo};
+  HttpServerOptions options;
+  options.port = first.port();
+  try {
+    const HttpServer second{options, echo};
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::peer_failed);
+    EXPECT_THAT(error.what(), HasSubstr(std::to_string(first.port())));
+  }
+}
+
+/// The key of an identity as a file.
+std::string key_file_of(const TestIdentity& identity) {
+  const auto path = identity.pem_file() + ".key";
+  auto* file = std::fopen(path.c_str(), "w");
+  PEM_write_PrivateKey(file, SSL_CTX_get0_privatekey(identity.context()), nullptr, nullptr, 0,
+                       nullptr, nullptr);
+  std::fclose(file);
+  return path;
+}
+
+/// What a caller gets that trusts `root` and shows `own`, if any; "" where it gets nothing.
+std::string get_as(const TestIdentity* own, const TestIdentity& root, const std::string& url) {
+  const std::unique_ptr<CURL, void (*)(CURL*)> curl{curl_easy_init(), &curl_easy_cleanup};
+  std::string body;
+  const std::string key = own == nullptr ? "" : key_file_of(*own);
+  const auto keep = +[](char* bytes, std::size_t, std::size_t size, std::string* text) {
+    text->append(bytes, size);
+    return size;
+  };
+  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_CAINFO, root.pem_file().c_str());
+  if (own != nullptr) {
+    curl_easy_setopt(curl.get(), CURLOPT_SSLCERT, own->pem_file().c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_SSLKEY, key.c_str());
+  }
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, keep);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, 20L);
+  return curl_easy_perform(curl.get()) == CURLE_OK ? body : "";
+}
+
+TEST(HttpServer, SpeaksTlsAndAsksForTheCallersCertificate) {
+  const TestIdentity own{"IP:127.0.0.1"};
+  const TestIdentity caller{"DNS:rank"};
+  const TestIdentity stranger{"DNS:stranger"};
+  HttpServerOptions options;
+  options.certificate_file = own.pem_file();
+  options.key_file = key_file_of(own);
+  {
+    const RunningServer server{options, echo};
+    EXPECT_THAT(server.url(), StartsWith("https://"));
+    FetchOptions trusting;
+    trusting.ca_file = own.pem_file();
+    Fetcher fetcher{trusting};
+    for (int i = 0; i < 2; ++i) {
+      const auto got = fetcher.fetch(server.url() + "/tls", std::string(100000, 'x'));
+      ASSERT_TRUE(got.ok()) << got.reason();
+      EXPECT_EQ(got.value().body.size(), 100000 + std::string{"POST /tls [] "}.size());
+    }
+  }
+  options.client_ca_file = caller.pem_file();
+  const RunningServer server{options, echo};
+  EXPECT_EQ(get_as(&caller, own, server.url() + "/mutual"), "GET /mutual [] ");
+  EXPECT_EQ(get_as(&stranger, own, server.url() + "/mutual"), "");
+  EXPECT_EQ(get_as(nullptr, own, server.url() + "/mutual"), "");
+}
+
+TEST(PercentDecoded, DecodesEscapesOnly) {
+  EXPECT_EQ(percent_decoded("a%20b%2Bc%2f"), "a b+c/");
+  EXPECT_EQ(percent_decoded("%"), "%");
+  EXPECT_EQ(percent_decoded("%2"), "%2");
+  EXPECT_EQ(percent_decoded("%zz%41"), "%zzA");
+}
+
+}  // namespace
+}  // namespace perwatt::net
