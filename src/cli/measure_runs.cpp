@@ -2,8 +2,8 @@
 
 #include <csignal>
 
+#include "descriptors.hpp"
 #include <nlohmann/json.hpp>
-#include <sys/resource.h>
 
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
@@ -28,11 +28,7 @@ const std::atomic<bool>& stop_flag() {
 }
 
 void begin_live() {
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);  // else a stream without a descriptor says so
-  }
+  allow_many_descriptors();
 
   struct sigaction action {};
 

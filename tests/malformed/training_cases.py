@@ -29,7 +29,33 @@ def all_cases(shared):
     def flags(name, words, *mentions, exit=2):
         return Case("training/" + name, ["train", *words], {"p.csv": GOOD}, mentions, exit)
 
+    pipeline = '[[pipeline]]\nname = "a"\nprofile = "p.csv"\nstages = 1\nmicrobatches = 2\nblocking_power = "1W"\n'
+
+    def serve(name, content, words, *mentions, exit=3, files=None):
+        return Case("training/serve-" + name, ["train", "serve", "s.toml", "--state", "s.sqlite", *words],
+                    {"p.csv": GOOD, "s.toml": content, **(files or {})}, mentions, exit)
+
     return [
+        serve("no-pipeline", "", [], "s.toml", "[[pipeline]]"),
+        serve("no-profile", pipeline.replace("p.csv", "q.csv"), [], "q.csv"),
+        serve("bare-power", pipeline.replace("1W", "1"), [], "s.toml:6", "blocking_power", "W"),
+        serve("no-power", pipeline.replace('blocking_power = "1W"\n', ""), [], "s.toml:1", "blocking_power"),
+        serve("no-stages", pipeline.replace("stages = 1", "stages = 0"), [], "s.toml:4", "stages"),
+        serve("unknown-key", pipeline + "microbatch = 3\n", [], "s.toml:7", "microbatches"),
+        serve("two-names", pipeline + pipeline, [], "s.toml:8", "'a'"),
+        serve("short", pipeline + 'iteration_time = "1s"\n', [], "s.toml:7", "iteration_time", "1 s"),
+        serve("other-knobs", pipeline, [], "s.toml:2", "knob x",
+              files={"p.csv": "stage,instruction,x,time,energy\n0,forward,1,1,1\n0,backward,1,1,1\n"}),
+        serve("anyone", pipeline, ["--listen", "0.0.0.0:0"], "0.0.0.0", "token", exit=2),
+        serve("no-port", pipeline, ["--listen", "127.0.0.1"], "--listen", "'127.0.0.1'", exit=2),
+        serve("port-too-high", pipeline, ["--listen", "127.0.0.1:65536"], "--listen", exit=2),
+        serve("no-address", pipeline, ["--listen", "localhost:0"], "'localhost'", "127.0.0.1"),
+        serve("short-token", pipeline, ["--token-file", "t"], "t:", "5 bytes", files={"t": "hello"}),
+        serve("no-key", pipeline, ["--certificate", "c.pem"], "key", exit=2),
+        serve("no-certificate", pipeline, ["--certificate", "t", "--key", "t"], "t:", "PEM", files={"t": "hello"}),
+        serve("no-database", pipeline, ["--listen", "127.0.0.1:0"], "s.sqlite", "not a database",
+              files={"s.sqlite": "hello" * 1000}),
+        serve("bare-time", pipeline, ["--forget-after", "7"], "--forget-after", exit=2),
         Case("training/missing-file", ["train", "none.csv", *SIZE], {}, ["none.csv"]),
         profile("empty", "", "p.csv"),
         profile("no-rows", HEAD, "no rows"),

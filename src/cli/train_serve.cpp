@@ -1,0 +1,138 @@
+// perwatt train serve: frequency plans for running jobs, over the routes of zeus's pipeline
+// frequency optimizer.
+#include <cstdio>
+
+#include "descriptors.hpp"
+#include "train_parts.hpp"
+#include "verbs.hpp"
+#include <fmt/format.h>
+
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
+#include "perwatt/base/instant.hpp"
+#include "perwatt/base/parse_quantity.hpp"
+#include "perwatt/base/text.hpp"
+#include "perwatt/serve/pipelines_file.hpp"
+#include "perwatt/serve/training_routes.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+constexpr std::size_t kLeastTokenBytes = 16;
+
+struct ServeOptions {
+  std::string pipelines;
+  std::string listen = "127.0.0.1:7787";
+  std::string state = "perwatt-train.sqlite";
+  std::string token_file;
+  net::HttpServerOptions server;
+  serve::JobLimits limits;
+  std::string forget_after;
+  std::size_t most_body_kib = 4096;
+};
+
+/// "127.0.0.1:7787", "[::1]:7787".
+void read_listen(const std::string& text, net::HttpServerOptions& server) {
+  const auto colon = text.rfind(':');
+  const auto port =
+      colon == std::string::npos ? std::nullopt : parse_integer(text.substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535) {
+    throw Error{ErrorCode::usage, "'" + printable(text) + "' is no address with a port", "--listen",
+                "write it as 127.0.0.1:7787 or [::1]:7787; port 0 takes any that is free"};
+  }
+  server.address = text.substr(0, colon);
+  if (server.address.starts_with('[') && server.address.ends_with(']')) {
+    server.address = server.address.substr(1, server.address.size() - 2);
+  }
+  server.port = static_cast<std::uint16_t>(*port);
+}
+
+std::string read_token(const std::string& file) {
+  const std::string token{trimmed(read_file(file))};
+  const bool is_plain = token.find_first_of(" \t\r\n:") == std::string::npos;
+  if (token.size() < kLeastTokenBytes || !is_plain) {
+    throw_bad_input(
+        "the token has " + std::to_string(token.size()) + " bytes or holds spaces or ':'", file,
+        "write one line of at least 16 letters and digits that nobody can guess");
+  }
+  return token;
+}
+
+void run_serve(ServeOptions& options) {
+  read_listen(options.listen, options.server);
+  if (!options.token_file.empty()) {
+    options.server.token = read_token(options.token_file);
+  }
+  if (!options.forget_after.empty()) {
+    options.limits.idle =
+        parse_flag([&] { return parse_seconds(options.forget_after, "--forget-after"); });
+  }
+  allow_many_descriptors();
+  options.server.most_body_bytes = options.most_body_kib << 10;
+  serve::TrainingJobs jobs{serve::read_pipelines(options.pipelines), options.state, options.limits,
+                           [] { return WallClock::now().unix_time(Instant::now()); }};
+  serve::TrainingRoutes routes{jobs};
+  net::HttpServer server{
+      options.server, [&](const net::HttpRequest& request, const net::HttpReply& reply) {
+        routes.handle(request, [reply](net::HttpAnswer answer, net::HttpReply::Done done) {
+          reply.send(std::move(answer), std::move(done));
+        });
+      }};
+  fmt::print("Listening on {}: {} pipelines, {} jobs in {}\n", server.url(),
+             jobs.pipelines().size(), jobs.states().size(), options.state);
+  std::fflush(stdout);
+  server.run(true);
+  fmt::print("Stopped\n");
+}
+
+}  // namespace
+
+void add_train_serve(CLI::App& train) {
+  auto options = std::make_shared<ServeOptions>();
+  auto* verb = train.add_subcommand(
+      "serve", "Give running jobs their plans, as zeus's pipeline frequency optimizer does");
+  verb->add_option("PIPELINES", options->pipelines, "The pipelines that jobs run")
+      ->required()
+      ->type_name("PIPELINES.toml");
+  verb->add_option("--listen", options->listen, "Address and port")->capture_default_str();
+  verb->add_option("--state", options->state, "Jobs are kept here, through restarts")
+      ->type_name("FILE.sqlite")
+      ->capture_default_str();
+  verb->add_option("--token-file", options->token_file,
+                   "Callers must send the token in this file, as bearer token or password")
+      ->type_name("FILE");
+  verb->add_option("--certificate", options->server.certificate_file, "Speak TLS with it")
+      ->type_name("CHAIN.pem");
+  verb->add_option("--key", options->server.key_file, "Of the certificate")->type_name("KEY.pem");
+  verb->add_option("--client-ca", options->server.client_ca_file,
+                   "Callers must show a certificate of these roots")
+      ->type_name("ROOTS.pem");
+  verb->add_option("--max-jobs", options->limits.jobs, "Jobs at a time")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  verb->add_option("--max-ranks", options->limits.ranks, "Ranks of a job")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  verb->add_option("--max-connections", options->server.most_connections, "Callers at a time")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  verb->add_option("--max-body", options->most_body_kib, "KiB of a request's body")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--forget-after", options->forget_after,
+                   "Idle jobs may be forgotten after this time; 168h by default");
+  verb->footer(
+      "Without --token-file or --client-ca it listens on loopback addresses only. Routes and "
+      "files:\n"
+      "docs/reference/training-server.md.\n"
+      "On a machine that the ranks reach:\n"
+      "  perwatt train serve examples/training-pipelines.toml --listen 0.0.0.0:7787 --token-file "
+      "token --certificate chain.pem --key key.pem");
+  verb->callback([options, &train] {
+    refuse_flags_before(train, "serve");
+    run_serve(*options);
+  });
+}
+
+}  // namespace perwatt::cli
