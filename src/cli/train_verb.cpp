@@ -302,12 +302,7 @@ void add_replay(CLI::App& train) {
       "tests/data/training/gpt3-175b+a100_sxm_bf16.csv --stages 8 --microbatches 12 "
       "--blocking-power 83.64W");
   verb->callback([options, &train] {
-    for (const auto* option : train.get_options()) {
-      if (option->count() > 0) {
-        throw Error{ErrorCode::usage, "it stands before replay, which does not read it",
-                    option->get_name(), "give it after replay, or leave it out"};
-      }
-    }
+    refuse_flags_before(train, "replay");
     run_replay(*options);
   });
 }
@@ -352,6 +347,7 @@ void add_train_verb(CLI::App& app) {
       "  perwatt train tests/data/training/bloom+a40_bf16.csv --stages 8 --microbatches 24 "
       "--schedule gpipe --blocking-power 70.38W --power-cap 1200W");
   add_replay(*verb);
+  add_train_profile(*verb);
   verb->require_subcommand(0, 1);
   verb->callback([options, verb] {
     if (!verb->get_subcommands().empty()) {
