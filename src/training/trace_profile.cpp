@@ -20,6 +20,11 @@ const std::vector<std::string>& columns() {
   return kColumns;
 }
 
+/// Traces count nanoseconds; what lies below is noise of the sums.
+std::string rounded(double value, double per_unit) {
+  return shortest(std::round(value * per_unit) / per_unit);
+}
+
 }  // namespace
 
 std::vector<InstructionFigures> instruction_figures(
@@ -82,7 +87,7 @@ std::string profile_csv(const JobTimeline& job, std::span<const InstructionFigur
         csv_line({std::to_string(*rank.trace.rank), std::to_string(rank.place.data),
                   std::to_string(rank.place.stage), std::to_string(rank.place.tensor),
                   std::to_string(rank.place.stage), row.instruction, std::to_string(frequency_mhz),
-                  shortest(row.time.in_base()), shortest(row.energy->in_base())});
+                  rounded(row.time.in_base(), 1e9), rounded(row.energy->in_base(), 1e6)});
   }
   // The reader's own rules decide: a setting measured twice, ranks that one clock lacks.
   static_cast<void>(read_profile(text, name));
