@@ -50,9 +50,13 @@ std::vector<MeterTrace> read_meters(const std::vector<std::string>& files) {
 }
 
 std::string names_of(const std::vector<MeterTrace>& meters) {
+  constexpr std::size_t kMostNames = 12;
   std::vector<std::string> names;
-  for (const auto& meter : meters) {
-    names.push_back(printable(meter.meter.id));
+  for (std::size_t i = 0; i < std::min(meters.size(), kMostNames); ++i) {
+    names.push_back(printable(meters[i].meter.id, 40));
+  }
+  if (meters.size() > kMostNames) {
+    names.emplace_back("…");
   }
   return names.empty() ? "the series has no meter of a GPU" : "meters: " + join(names, ", ");
 }
