@@ -141,23 +141,42 @@ std::size_t median_iteration(const training::JobTimeline& job) {
   return order[(order.size() - 1) / 2];
 }
 
+/// What each phase of rank `r` draws. A profile needs it; else the report says why it is not known.
+std::vector<std::optional<training::PhasePower>> powers_of(TraceReport& report,
+                                                           const RankMeters& meters, std::size_t r,
+                                                           const training::RankPhases& phases,
+                                                           bool is_needed) {
+  if (phases.other() == 0) {
+    return {};  // no instruction
+  }
+  const auto& meter = meters.meters[r];
+  const auto readings = training::power_readings(meter, meters.averaging, meters.offset);
+  const auto where = meter.meter.source + ": meter '" + printable(meter.meter.id) + "'";
+  try {
+    return training::attribute_power(phases, readings, where);
+  } catch (const Error& error) {
+    if (is_needed) {
+      throw;
+    }
+    report.notes.emplace_back(error.what());
+    return {};
+  }
+}
+
 /// Instructions, with energy where there is a power series.
-void add_figures(TraceReport& report, const std::optional<RankMeters>& meters) {
+void add_figures(TraceReport& report, const std::optional<RankMeters>& meters, bool is_needed) {
   const training::TimeSpan window{report.job.iterations.front().begin,
                                   report.job.iterations.back().end};
   for (std::size_t r = 0; r < report.job.ranks.size(); ++r) {
     const auto phases = training::phases_of(report.job.ranks[r], window);
     std::vector<std::optional<training::PhasePower>> powers;
-    if (meters && phases.other() > 0) {
-      const auto& meter = meters->meters[r];
-      const auto readings = training::power_readings(meter, meters->averaging, meters->offset);
-      powers = training::attribute_power(
-          phases, readings, meter.meter.source + ": meter '" + printable(meter.meter.id) + "'");
-      report.powers.push_back(powers);
-      report.phase_names.push_back(phases.names);
+    if (meters) {
+      powers = powers_of(report, *meters, r, phases, is_needed);
     }
     const auto figures = training::instruction_figures(report.job, r, phases, powers);
     report.figures.insert(report.figures.end(), figures.begin(), figures.end());
+    report.powers.push_back(std::move(powers));
+    report.phase_names.push_back(phases.names);
   }
 }
 
@@ -217,7 +236,7 @@ void run_profile(const ProfileOptions& options) {
   report.schedule_path =
       training::schedule_path(report.job, report.schedule, report.path_iteration);
   report.kernel_path = training::kernel_path(report.job, report.schedule, report.path_iteration);
-  add_figures(report, meters);
+  add_figures(report, meters, !options.profile.empty());
   if (!options.profile.empty()) {
     write_profile(options, report);
   }
@@ -232,6 +251,7 @@ void add_layout_options(CLI::App& verb, ProfileOptions& options) {
   verb.add_option("--ranks", options.ranks,
                   "Ranks of the traces in their order, where they do not say it themselves")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(0, kMostRanks));
   verb.add_option("--stages", options.stages,
                   "Pipeline stages; by default the process groups in the traces say it")
@@ -244,6 +264,7 @@ void add_layout_options(CLI::App& verb, ProfileOptions& options) {
       ->check(CLI::Range(1, kMostLayout));
   verb.add_option("--instruction", options.instructions,
                   "Annotations that stand for an instruction: forward=NAME,NAME,…")
+      ->allow_extra_args(false)
       ->type_name("INSTRUCTION=NAME,…");
   verb.add_option("--iteration", options.iteration,
                   "Annotation of an iteration; ProfilerStep by default");
@@ -251,9 +272,11 @@ void add_layout_options(CLI::App& verb, ProfileOptions& options) {
 
 void add_power_options(CLI::App& verb, ProfileOptions& options) {
   verb.add_option("--power", options.power.files, "Power of the GPUs while they were traced")
+      ->allow_extra_args(false)
       ->type_name("FILE.csv[?timezone=+02:00]");
   verb.add_option("--meter", options.power.meters,
                   "Meter of a rank; by default rank3, or gpu3 on the device 3 of one machine")
+      ->allow_extra_args(false)
       ->type_name("RANK=METER");
   verb.add_option("--averaging", options.power.averaging,
                   "A power reading is the mean over this time before it; 0s by default");

@@ -143,7 +143,7 @@ ordered_json ranks_json(const TraceReport& report) {
                       {"slack_seconds", (times.slack() / count).in_base()}};
     json["exposed_seconds"] = by_parallelism(times.exposed, count);
     json["hidden_seconds"] = by_parallelism(times.hidden, count);
-    if (!report.powers.empty()) {
+    if (!report.powers[r].empty()) {
       json["power"] = ordered_json::object();
       for (std::size_t p = 0; p < report.powers[r].size(); ++p) {
         const auto& power = report.powers[r][p];
@@ -282,6 +282,9 @@ void print_figures(const TraceReport& report) {
                joules(row.energy), joules(row.half_width)});
   }
   fmt::print("{}", table.text());
+  for (const auto& note : report.notes) {
+    fmt::print("Energy of instructions is not known: {}\n", note);
+  }
 }
 
 /// How long each instruction of each stage stands on the path.
@@ -401,7 +404,7 @@ std::optional<Watts> TraceReport::blocking_power() const {
   Watts sum;
   int count = 0;
   for (const auto& of_rank : powers) {
-    if (of_rank.back() && of_rank.back()->mean > Watts{}) {
+    if (!of_rank.empty() && of_rank.back() && of_rank.back()->mean > Watts{}) {
       sum += of_rank.back()->mean;
       ++count;
     }
@@ -464,6 +467,7 @@ std::string trace_report_json(const TraceReport& report) {
                     {"mean_iteration_seconds", report.mean_iteration().in_base()}};
   json["ranks"] = ranks_json(report);
   json["instructions"] = figures_json(report);
+  json["notes"] = report.notes;
   json["critical_path"] = path_json(report);
   if (report.energy) {
     json["energy"] = energy_json(report);

@@ -27,8 +27,10 @@ struct TraceReport {
   std::optional<training::SchedulePath> schedule_path;
   std::vector<training::PathPiece> kernel_path;
   std::vector<training::InstructionFigures> figures;
-  std::vector<std::vector<std::string>> phase_names;                     // by rank, with power
-  std::vector<std::vector<std::optional<training::PhasePower>>> powers;  // by rank and phase
+  std::vector<std::vector<std::string>> phase_names;  // by rank
+  /// By rank and phase; empty where it is not known.
+  std::vector<std::vector<std::optional<training::PhasePower>>> powers;
+  std::vector<std::string> notes;  // why it is not known
   std::optional<measure::BoundaryEnergy> energy;
   std::optional<TokenCost> tokens;
   std::optional<int> frequency_mhz;

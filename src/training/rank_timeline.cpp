@@ -284,12 +284,18 @@ class TimelineBuilder {
 /// Keeps the iterations in `kept` (by name) and numbers them anew.
 void keep_iterations(RankTimeline& timeline, const std::vector<std::string>& kept) {
   std::vector<int> number(timeline.iterations.size(), -1);
+  std::vector<std::string> names;
   std::vector<TimeSpan> iterations;
   for (std::size_t i = 0; i < timeline.iterations.size(); ++i) {
     if (std::find(kept.begin(), kept.end(), timeline.iteration_names[i]) != kept.end()) {
       number[i] = static_cast<int>(iterations.size());
       iterations.push_back(timeline.iterations[i]);
+      names.push_back(timeline.iteration_names[i]);
     }
+  }
+  if (names != kept) {
+    throw_bad_input("the iterations have another order than on the first rank", timeline.trace.file,
+                    "give the traces of one run");
   }
   timeline.iterations = std::move(iterations);
   timeline.iteration_names = kept;
@@ -389,6 +395,12 @@ JobTimeline make_job_timeline(std::vector<RankTrace> traces, const TimelineOptio
   for (std::size_t i = 0; i + 1 < job.iterations.size(); ++i) {
     if (own[i].end == own[i + 1].begin) {  // none was left out between them
       job.iterations[i].end = job.iterations[i + 1].begin;
+    }
+  }
+  for (const auto& iteration : job.iterations) {
+    if (iteration.begin >= iteration.end) {
+      throw_bad_input("an iteration takes no time", job.ranks.front().trace.file,
+                      "check --iteration");
     }
   }
   return job;

@@ -260,17 +260,24 @@ class TraceReader::Collector {
 
   /// Kernels may name a group whose description and ranks stand in pg_config only.
   void complete_groups() {
+    std::unordered_map<std::string, const ProcessGroup*> described;
+    std::unordered_map<std::string, const ProcessGroup*> listed;
+    for (const auto& group : trace_.groups) {
+      if (!group.name.empty() && !group.description.empty()) {
+        described.emplace(group.name, &group);
+      }
+      if (!group.name.empty() && !group.ranks.empty()) {
+        listed.emplace(group.name, &group);
+      }
+    }
     for (auto& group : trace_.groups) {
-      for (const auto& other : trace_.groups) {
-        if (group.name.empty() || other.name != group.name) {
-          continue;
-        }
-        if (group.description.empty()) {
-          group.description = other.description;
-        }
-        if (group.ranks.empty()) {
-          group.ranks = other.ranks;
-        }
+      const auto description = described.find(group.name);
+      if (group.description.empty() && description != described.end()) {
+        group.description = description->second->description;
+      }
+      const auto ranks = listed.find(group.name);
+      if (group.ranks.empty() && ranks != listed.end()) {
+        group.ranks = ranks->second->ranks;
       }
     }
   }

@@ -61,7 +61,7 @@ def trace_cases(Case):
               power=POWER + "".join(f"{1800000000 + i},gpu0,gpu,300,\n" for i in range(4))),
         asked("power-no-meter", ["--power", "p.csv"], "rank 0", "gpu7", "--meter 0=METER", power=LOG.replace("gpu0", "gpu7")),
         asked("power-of-a-node", ["--power", "p.csv"], "no meter of a GPU", power=LOG.replace("gpu0,gpu", "gpu0,node")),
-        asked("power-too-slow", ["--power", "p.csv"], "meter 'gpu0'", "forward"),
+        asked("power-too-slow", ["--power", "p.csv", *out], "meter 'gpu0'", "forward"),
         asked("power-zone", ["--power", "p.csv?timezone=CET"], "timezone=+02:00", exit=2),
         asked("meter-text", ["--power", "p.csv", "--meter", "gpu0"], "'gpu0'", "RANK=METER", exit=2),
         asked("meter-of-no-rank", ["--power", "p.csv", "--meter", "4=gpu0"], "rank 4", exit=2),

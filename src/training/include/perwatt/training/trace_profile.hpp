@@ -29,9 +29,9 @@ struct InstructionFigures {
     std::span<const std::optional<PhasePower>> powers);
 
 /// The rows as a CSV file that read_profile() understands, with zeus's rank columns, behind those
-/// of `earlier`, the text of such a file or empty. `name` stands for the earlier file in messages.
-/// Throws Error(bad_input) when that has other columns, the same rank, instruction and frequency
-/// already, or other ranks, and for figures without energy.
+/// of `earlier`, the text of such a file or empty. `name` stands for the file in messages. Throws
+/// Error(bad_input) when the earlier one has other columns, other ranks, or the same rank,
+/// instruction and frequency with other figures, and for figures without energy.
 [[nodiscard]] std::string profile_csv(const JobTimeline& job,
                                       std::span<const InstructionFigures> figures,
                                       int frequency_mhz, std::string_view earlier,
