@@ -1,5 +1,8 @@
 #include "trace_scanner.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
@@ -11,6 +14,19 @@ bool is_space(char c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
+using ByteSet = std::array<bool, 256>;
+
+constexpr ByteSet set_of(std::string_view bytes) {
+  ByteSet set{};
+  for (const char c : bytes) {
+    set[static_cast<unsigned char>(c)] = true;
+  }
+  return set;
+}
+
+constexpr ByteSet kSpecialInString = set_of("\"\\\n");
+constexpr ByteSet kSpecialOutside = set_of("\"{}[]\n");
+
 }  // namespace
 
 void TraceScanner::refuse(const std::string& what, const std::string& remedy) const {
@@ -18,11 +34,40 @@ void TraceScanner::refuse(const std::string& what, const std::string& remedy) co
 }
 
 void TraceScanner::feed(std::string_view bytes) {
-  for (const char c : bytes) {
+  while (!bytes.empty()) {
+    bytes.remove_prefix(take_plain(bytes));
+    if (bytes.empty()) {
+      return;
+    }
+    const char c = bytes.front();
     step(c);
     if (c == '\n') {
       ++line_;
     }
+    bytes.remove_prefix(1);
+  }
+}
+
+/// Most bytes of a text change no state: takes those in front at once and says how many.
+std::size_t TraceScanner::take_plain(std::string_view bytes) {
+  const bool is_inside = (state_ == State::event || state_ == State::value) && !is_scalar_;
+  if (!is_inside || is_escaped_) {
+    return 0;
+  }
+  const auto& is_special = in_string_ ? kSpecialInString : kSpecialOutside;
+  const auto end = std::find_if(bytes.begin(), bytes.end(),
+                                [&](char c) { return is_special[static_cast<unsigned char>(c)]; });
+  const auto count = static_cast<std::size_t>(end - bytes.begin());
+  if (is_kept_) {
+    check_room(count);
+    text_.append(bytes.substr(0, count));
+  }
+  return count;
+}
+
+void TraceScanner::check_room(std::size_t count) const {
+  if (text_.size() + count > kMostText) {
+    refuse("an entry of more than 16 MiB", "this is no trace of a profiler");
   }
 }
 
@@ -143,9 +188,7 @@ void TraceScanner::keep(char c) {
   if (!is_kept_) {
     return;
   }
-  if (text_.size() >= kMostText) {
-    refuse("an entry of more than 16 MiB", "this is no trace of a profiler");
-  }
+  check_room(1);
   text_ += c;
 }
 

@@ -40,6 +40,8 @@ class TraceScanner {
  private:
   enum class State { start, members, key, colon, value_start, value, events, event, end };
 
+  [[nodiscard]] std::size_t take_plain(std::string_view bytes);
+  void check_room(std::size_t count) const;
   void step(char c);
   void step_structure(char c);
   void begin_value(char c);

@@ -75,7 +75,7 @@ struct RankTrace {
 };
 
 /// Reads a trace that arrives in parts cut anywhere. Memory grows with GPU work, launches and
-/// annotations (some 60 bytes each), not with the bytes of the file.
+/// annotations (some 100 bytes each), not with the bytes of the file.
 class TraceReader {
  public:
   /// `file` stands for the trace in messages.
