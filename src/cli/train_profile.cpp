@@ -181,6 +181,10 @@ void add_figures(TraceReport& report, const std::optional<RankMeters>& meters, b
 }
 
 TokenCost token_cost(const ProfileOptions& options, const training::JobTimeline& job) {
+  if (!job.is_world_size_known) {
+    throw_bad_input("the traces do not say how many ranks the job has (distributedInfo)",
+                    "--tokens", "give --stages, with --tensor, --context and --data");
+  }
   TokenCost cost;
   cost.per_iteration = Tokens::from_base(options.tokens);
   std::vector<int> per_stage(static_cast<std::size_t>(job.stages));

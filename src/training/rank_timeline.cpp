@@ -369,6 +369,10 @@ JobTimeline make_job_timeline(std::vector<RankTrace> traces, const TimelineOptio
   JobTimeline job;
   job.world_size = static_cast<int>(traces.size());
   job.stages = options.layout ? options.layout->stages : 1;
+  job.is_world_size_known =
+      options.layout || std::all_of(traces.begin(), traces.end(), [](const RankTrace& trace) {
+        return trace.world_size.has_value();
+      });
   for (auto& trace : traces) {
     job.world_size = std::max({job.world_size, trace.world_size.value_or(1), *trace.rank + 1});
     const auto found = place_by_groups(trace);

@@ -9,8 +9,8 @@ namespace perwatt::training {
 
 namespace {
 
-/// Members of one communication in one iteration: by group and place in the group's order.
-using GroupKey = std::tuple<std::vector<int>, std::string>;
+/// A process group, alike in the traces of its ranks: ranks, name, description.
+using GroupKey = std::tuple<std::vector<int>, std::string, std::string>;
 
 std::optional<std::size_t> iteration_of(const JobTimeline& job, std::size_t rank, Instant at) {
   const auto& iterations = job.ranks[rank].iterations;
@@ -162,7 +162,7 @@ std::vector<std::vector<Rendezvous>> match_collectives(const JobTimeline& job) {
       const auto iteration = iteration_of(job, r, work.span.begin);
       if (work.kind == GpuWorkKind::communication && !work.is_point_to_point && iteration &&
           group.ranks.size() > 1) {
-        calls[{GroupKey{group.ranks, group.description}, *iteration}][r].push_back(w);
+        calls[{GroupKey{group.ranks, group.name, group.description}, *iteration}][r].push_back(w);
       }
     }
   }

@@ -72,6 +72,9 @@ def trace_cases(Case):
         asked("clock-bare", ["--power", "p.csv", "--profile", "o.csv", "--frequency", "1410"], "1410MHz", exit=2),
         asked("append-nothing", ["--append"], "--profile", exit=2),
         asked("price-without-tokens", ["--power", "p.csv", "--energy-price", "0.1USD/kWh"], "--tokens", exit=2),
+        asked("tokens-of-unknown-job", ["--power", "p.csv", "--tokens", "8"], "--tokens", "--stages"),
+        asked("price-bare", ["--power", "p.csv", "--tokens", "8", "--energy-price", "0.1", "--stages", "1"],
+              "--energy-price", "USD/kWh", exit=2),
         asked("instruction-text", ["--instruction", "forward"], "'forward'", "INSTRUCTION=NAME", exit=2),
         asked("too-many-instructions", sum((["--instruction", f"i{n}=k{n}"] for n in range(7)), []), "7", "--instruction",
               more={"t.json": trace(*[e for n in range(7) for e in (kernel(10 * n), FORWARD.replace("forward", f"k{n}").replace(

@@ -69,7 +69,8 @@ struct TimelineOptions {
 /// Stages of the job and the timelines of its traced ranks.
 struct JobTimeline {
   int stages = 1;
-  int world_size = 1;
+  int world_size = 1;                // ranks of the job
+  bool is_world_size_known = false;  // by the layout or by every trace; else it is at least that
   std::vector<RankTimeline> ranks;   // by rank
   std::vector<TimeSpan> iterations;  // over all ranks, whole ones that every rank has
 };
