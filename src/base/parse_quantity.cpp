@@ -20,6 +20,8 @@ struct Unit {
 constexpr Unit kPowerUnits[] = {{"W", 1}, {"kW", 1e3}, {"MW", 1e6}, {"GW", 1e9}};
 constexpr Unit kTimeUnits[] = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60}, {"h", 3600}};
 constexpr Unit kRateUnits[] = {{"tok/s", 1}, {"ktok/s", 1e3}, {"Mtok/s", 1e6}, {"Gtok/s", 1e9}};
+constexpr Unit kEnergyPriceUnits[] = {{"USD/kWh", 1 / kJoulesPerKwh},
+                                      {"USD/MWh", 1 / kJoulesPerMwh}};
 constexpr Unit kTemperatureUnits[] = {{"C", 1}, {"°C", 1}};
 constexpr double kColdest = -60;
 constexpr double kHottest = 90;
@@ -97,6 +99,11 @@ Seconds parse_seconds(std::string_view text, std::string_view where) {
 
 TokensPerSecond parse_tokens_per_second(std::string_view text, std::string_view where) {
   return tokens_per_second(parse(text, where, kRateUnits, "token rate", "50tok/s"));
+}
+
+UsdPerJoule parse_energy_price(std::string_view text, std::string_view where) {
+  return UsdPerJoule::from_base(
+      parse(text, where, kEnergyPriceUnits, "price of energy", "0.08USD/kWh"));
 }
 
 Celsius parse_celsius(std::string_view text, std::string_view where) {

@@ -56,6 +56,15 @@ void check(const PipelineOptions& options) {
 
 }  // namespace
 
+void refuse_flags_before(const CLI::App& train, const std::string& verb) {
+  for (const auto* option : train.get_options()) {
+    if (option->count() > 0) {
+      throw Error{ErrorCode::usage, "it stands before " + verb + ", which does not read it",
+                  option->get_name(), "give it after " + verb + ", or leave it out"};
+    }
+  }
+}
+
 void add_pipeline_options(CLI::App& verb, PipelineOptions& options) {
   verb.add_option("--stages", options.stages, "Pipeline stages")
       ->check(CLI::Range(1, training::kMostStages));

@@ -16,6 +16,9 @@ class App;
 
 namespace perwatt::cli {
 
+/// Throws Error(usage) for a flag of `train` that stands before its subcommand `verb`.
+void refuse_flags_before(const CLI::App& train, const std::string& verb);
+
 /// The flags that say which pipeline it is, shared by train and train replay.
 struct PipelineOptions {
   std::string profile;

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "descriptors.hpp"
-#include "train_parts.hpp"
+#include "train_question.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 

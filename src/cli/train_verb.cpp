@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "table.hpp"
-#include "train_parts.hpp"
 #include "train_question.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
@@ -310,15 +309,6 @@ void add_replay(CLI::App& train) {
 
 }  // namespace
 
-void refuse_flags_before(const CLI::App& train, const std::string& verb) {
-  for (const auto* option : train.get_options()) {
-    if (option->count() > 0) {
-      throw Error{ErrorCode::usage, "it stands before " + verb + ", which does not read it",
-                  option->get_name(), "give it after " + verb + ", or leave it out"};
-    }
-  }
-}
-
 void add_train_verb(CLI::App& app) {
   auto options = std::make_shared<TrainOptions>();
   auto* verb = app.add_subcommand(
@@ -358,6 +348,7 @@ void add_train_verb(CLI::App& app) {
       "--schedule gpipe --blocking-power 70.38W --power-cap 1200W");
   add_replay(*verb);
   add_train_serve(*verb);
+  add_train_profile(*verb);
   verb->require_subcommand(0, 1);
   verb->callback([options, verb] {
     if (!verb->get_subcommands().empty()) {

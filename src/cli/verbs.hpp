@@ -30,6 +30,12 @@ void add_calibrate_verb(CLI::App& app);
 /// import weather: under the import verb.
 void add_import_weather(CLI::App& import_verb);
 
+/// train profile: under the train verb.
+void add_train_profile(CLI::App& train);
+
+/// train serve: under the train verb.
+void add_train_serve(CLI::App& train);
+
 /// Runs a parser of a flag's value: what is wrong with the command line is a usage error.
 template <class Parse>
 auto parse_flag(Parse parse) {

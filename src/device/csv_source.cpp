@@ -15,20 +15,12 @@ std::optional<Seconds> utc_offset_of(SourceText& text) {
   if (!zone) {
     return std::nullopt;
   }
-  if (*zone == "UTC" || *zone == "utc") {
-    return seconds(0);
-  }
-  const bool has_form =
-      zone->size() == 6 && ((*zone)[0] == '+' || (*zone)[0] == '-') && (*zone)[3] == ':';
-  const auto hours = has_form ? parse_integer(zone->substr(1, 2)) : std::nullopt;
-  const auto minutes = has_form ? parse_integer(zone->substr(4, 2)) : std::nullopt;
-  if (!hours || !minutes || *hours < 0 || *hours > 14 || *minutes < 0 || *minutes > 59) {
+  const auto offset = parse_utc_offset(*zone);
+  if (!offset) {
     text.refuse("timezone '" + printable(*zone) + "' is not understood",
                 "write timezone=UTC or timezone=+02:00");
   }
-  const double offset =
-      static_cast<double>(*hours) * kSecondsPerHour + static_cast<double>(*minutes) * 60.0;
-  return seconds((*zone)[0] == '-' ? -offset : offset);
+  return offset;
 }
 
 class CsvSource : public PowerSource {

@@ -67,26 +67,6 @@ class Digits {
   std::string_view rest_;
 };
 
-/// "Z", "+02:00", "-0530": seconds east of UTC.
-std::optional<Seconds> zone_of(std::string_view text) {
-  if (text == "Z" || text == "z") {
-    return seconds(0);
-  }
-  const bool is_west = text.starts_with('-');
-  Digits digits{text};
-  if (!digits.take_one_of("+-")) {
-    return std::nullopt;
-  }
-  const auto hours = digits.take(2);
-  digits.take_one_of(":");
-  const auto minutes = digits.take(2);
-  if (!hours || !minutes || *hours > 14 || *minutes > 59 || !digits.rest().empty()) {
-    return std::nullopt;
-  }
-  const double offset = *hours * kSecondsPerHour + *minutes * 60.0;
-  return seconds(is_west ? -offset : offset);
-}
-
 /// What can be wrong with a time.
 enum class TimeProblem { none, malformed, without_zone };
 
@@ -123,7 +103,7 @@ ParsedTime parse_calendar_time(std::string_view text, std::optional<Seconds> utc
   const double fraction = digits.take_fraction();
   auto offset = utc_offset;
   if (!digits.rest().empty()) {
-    offset = zone_of(trimmed(digits.rest()));
+    offset = parse_utc_offset(trimmed(digits.rest()));
     if (!offset) {
       return malformed;
     }
@@ -356,6 +336,25 @@ std::vector<MeterTrace> parse_smi(const CsvTable& table, const PowerCsvOptions& 
 }
 
 }  // namespace
+
+std::optional<Seconds> parse_utc_offset(std::string_view text) {
+  if (text == "Z" || text == "z" || text == "UTC" || text == "utc") {
+    return seconds(0);
+  }
+  const bool is_west = text.starts_with('-');
+  Digits digits{text};
+  if (!digits.take_one_of("+-")) {
+    return std::nullopt;
+  }
+  const auto hours = digits.take(2);
+  digits.take_one_of(":");
+  const auto minutes = digits.take(2);
+  if (!hours || !minutes || *hours > 14 || *minutes > 59 || !digits.rest().empty()) {
+    return std::nullopt;
+  }
+  const double offset = *hours * kSecondsPerHour + *minutes * 60.0;
+  return seconds(is_west ? -offset : offset);
+}
 
 std::vector<MeterTrace> parse_power_csv(std::string_view text, const std::string& name,
                                         const PowerCsvOptions& options, const WallClock& clock) {

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "least_squares.hpp"
-
+#include "perwatt/base/least_squares.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/intervals.hpp"
 
@@ -88,10 +87,10 @@ TokenEnergy with_interval(double value, double half_width) {
           joules_per_token(value + half_width)};
 }
 
-std::vector<Row> rows_of(std::span<const SplitRun> runs,
-                         const std::optional<SplitBaseline>& baseline) {
+std::vector<LeastSquaresRow> rows_of(std::span<const SplitRun> runs,
+                                     const std::optional<SplitBaseline>& baseline) {
   const auto sigma = sigmas(runs);
-  std::vector<Row> rows;
+  std::vector<LeastSquaresRow> rows;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const auto& run = runs[i];
     const Joules idle = baseline ? baseline->mean * run.length : Joules{};
@@ -104,7 +103,7 @@ std::vector<Row> rows_of(std::span<const SplitRun> runs,
 }
 
 /// What one watt more of idle power takes from each value: the fit of the runs' lengths.
-Fit idle_effect(std::span<const SplitRun> runs, std::vector<Row> rows) {
+LeastSquaresFit idle_effect(std::span<const SplitRun> runs, std::vector<LeastSquaresRow> rows) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i].y = in_seconds(runs[i].length);
   }
@@ -138,7 +137,7 @@ PhaseSplit phase_split(std::span<const SplitRun> runs, const std::optional<Split
     return *no;
   }
   const auto rows = rows_of(runs, baseline);
-  const Fit fit = least_squares(rows, static_cast<int>(unknowns));
+  const LeastSquaresFit fit = least_squares(rows, static_cast<int>(unknowns));
   if (!(fit.condition_number <= kMostConditionNumber)) {
     auto no = refused(SplitStatus::collinear, runs.size(),
                       "condition number " + significant(fit.condition_number) + " above " +
@@ -155,7 +154,7 @@ PhaseSplit phase_split(std::span<const SplitRun> runs, const std::optional<Split
   const double bound =
       student_t_quantile(0.5 * (1.0 + kConfidence), static_cast<double>(runs.size() - unknowns));
   std::array<double, 2> width{};
-  Fit effect;
+  LeastSquaresFit effect;
   if (baseline) {
     effect = idle_effect(runs, rows);
   } else {

@@ -8,6 +8,84 @@ SIZE = ["--stages", "1", "--microbatches", "2", "--blocking-power", "1W"]
 OPERATION = '{"name": "a", "stage": 0, "instruction": "forward"}'
 
 
+def kernel(begin, more=""):
+    return (f'{{"ph": "X", "cat": "kernel", "name": "k", "ts": {begin}, "dur": 5, '
+            f'"args": {{"stream": 7, "device": 0{more}}}}}')
+
+
+def trace(*events, head='"baseTimeNanoseconds": 1700000000000000000, "distributedInfo": {"rank": 0}'):
+    return "{" + head + ', "traceEvents": [\n' + ",\n".join(events) + "\n]}\n"
+
+
+FORWARD = ('{"ph": "X", "cat": "gpu_user_annotation", "name": "forward", "ts": 10, "dur": 15, '
+           '"args": {"stream": 7}}')
+TRACE = trace(kernel(10), kernel(20), FORWARD)
+POWER = "unix_time_s,meter,scope,power_watts,counter_joules\n"
+LOG = POWER + "".join(f"{1699999999 + i},gpu0,gpu,{300 + i},\n" for i in range(4))
+
+
+def trace_cases(Case):
+    def bad(name, content, *mentions):
+        return Case("training/trace-" + name, ["train", "profile", "t.json"], {"t.json": content}, mentions)
+
+    def asked(name, words, *mentions, power=LOG, more=(), exit=3):
+        return Case("training/traces-" + name, ["train", "profile", "t.json", *words],
+                    {"t.json": TRACE, "p.csv": power, **dict(more)}, mentions, exit)
+
+    out = ["--profile", "o.csv", "--frequency", "1410MHz"]
+    return [
+        Case("training/trace-missing-file", ["train", "profile", "none.json"], {}, ["none.json"]),
+        bad("empty", "", "t.json:1", "last bracket"),
+        bad("cut", TRACE[:-4], "t.json:4", "last bracket"),
+        bad("cut-event", TRACE[:150], "t.json:2", "last bracket"),
+        bad("text", "hello", "t.json:1", "'h'"),
+        bad("no-events", "{}", "traceEvents"),
+        bad("no-list", '{"traceEvents": 5}', "no list"),
+        bad("no-gpu", trace(), "ProfilerActivity.CUDA"),
+        bad("empty-description", trace(kernel(10, ', "Process Group Description": ,')), "t.json:2", "PyTorch"),
+        bad("time-as-text", trace(kernel('"x"')), "t.json:2", "'k'", "ts"),
+        bad("time-below-zero", trace(kernel(-5)), "t.json:2", "1970"),
+        bad("no-duration", trace('{"ph": "X", "cat": "kernel", "name": "k", "ts": 5}'), "t.json:2", "dur"),
+        bad("negative-duration", trace('{"ph": "X", "cat": "kernel", "name": "k", "ts": 5, "dur": -1}'), "dur"),
+        bad("two-devices", trace(kernel(10), kernel(20).replace('"device": 0', '"device": 1')), "t.json:3", "device 1"),
+        bad("bad-rank", trace(kernel(10), head='"distributedInfo": {"rank": -3}'), "t.json:1", "rank"),
+        bad("bad-base", trace(kernel(10), head='"baseTimeNanoseconds": "x"'), "t.json:1", "baseTimeNanoseconds"),
+        bad("damaged-gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x00\x01", "t.json", "gzip"),
+        Case("training/traces-same-rank", ["train", "profile", "t.json", "u.json"], {"t.json": TRACE, "u.json": TRACE},
+             ["u.json", "rank 0", "t.json"]),
+        Case("training/traces-no-rank", ["train", "profile", "t.json", "u.json"],
+             {"t.json": TRACE, "u.json": trace(kernel(1), head='"schemaVersion": 1')}, ["u.json", "--ranks"]),
+        asked("rank-outside", ["--ranks", "5", "--stages", "2"], "rank 5", "--stages"),
+        asked("power-missing", ["--power", "none.csv"], "none.csv"),
+        asked("power-elsewhere", ["--power", "p.csv"], "meter 'gpu0'", "--clock-offset",
+              power=POWER + "".join(f"{1800000000 + i},gpu0,gpu,300,\n" for i in range(4))),
+        asked("power-no-meter", ["--power", "p.csv"], "rank 0", "gpu7", "--meter 0=METER", power=LOG.replace("gpu0", "gpu7")),
+        asked("power-of-a-node", ["--power", "p.csv"], "no meter of a GPU", power=LOG.replace("gpu0,gpu", "gpu0,node")),
+        asked("power-too-slow", ["--power", "p.csv", *out], "meter 'gpu0'", "forward"),
+        asked("power-zone", ["--power", "p.csv?timezone=CET"], "timezone=+02:00", exit=2),
+        asked("meter-text", ["--power", "p.csv", "--meter", "gpu0"], "'gpu0'", "RANK=METER", exit=2),
+        asked("meter-of-no-rank", ["--power", "p.csv", "--meter", "4=gpu0"], "rank 4", exit=2),
+        asked("meter-unknown", ["--power", "p.csv", "--meter", "0=gpu5"], "rank 0", "gpu0"),
+        asked("averaging-bare", ["--power", "p.csv", "--averaging", "1"], "--averaging", exit=2),
+        asked("profile-without-power", out, "--power", exit=2),
+        asked("profile-without-clock", ["--power", "p.csv", "--profile", "o.csv"], "--frequency", exit=2),
+        asked("clock-bare", ["--power", "p.csv", "--profile", "o.csv", "--frequency", "1410"], "1410MHz", exit=2),
+        asked("append-nothing", ["--append"], "--profile", exit=2),
+        asked("price-without-tokens", ["--power", "p.csv", "--energy-price", "0.1USD/kWh"], "--tokens", exit=2),
+        asked("tokens-of-unknown-job", ["--power", "p.csv", "--tokens", "8"], "--tokens", "--stages"),
+        asked("price-bare", ["--power", "p.csv", "--tokens", "8", "--energy-price", "0.1", "--stages", "1"],
+              "--energy-price", "USD/kWh", exit=2),
+        asked("instruction-text", ["--instruction", "forward"], "'forward'", "INSTRUCTION=NAME", exit=2),
+        asked("too-many-instructions", sum((["--instruction", f"i{n}=k{n}"] for n in range(7)), []), "7", "--instruction",
+              more={"t.json": trace(*[e for n in range(7) for e in (kernel(10 * n), FORWARD.replace("forward", f"k{n}").replace(
+                  '"ts": 10, "dur": 15', f'"ts": {10 * n}, "dur": 5'))])}.items()),
+        asked("layout-without-stages", ["--tensor", "2"], "--stages", exit=2),
+        asked("layout-too-large", ["--stages", "4096", "--tensor", "4096"], "million", exit=2),
+        Case("training/profile-flag-before", ["train", "--min-energy", "profile", "t.json"], {"t.json": TRACE},
+             ["--min-energy", "profile"], 2),
+    ]
+
+
 def all_cases(shared):
     Case = shared.Case
 
@@ -35,7 +113,7 @@ def all_cases(shared):
         return Case("training/serve-" + name, ["train", "serve", "s.toml", "--state", "s.sqlite", *words],
                     {"p.csv": GOOD, "s.toml": content, **(files or {})}, mentions, exit)
 
-    return [
+    return trace_cases(Case) + [
         serve("no-pipeline", "", [], "s.toml", "[[pipeline]]"),
         serve("no-profile", pipeline.replace("p.csv", "q.csv"), [], "q.csv"),
         serve("bare-power", pipeline.replace("1W", "1"), [], "s.toml:6", "blocking_power", "W"),

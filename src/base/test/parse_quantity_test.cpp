@@ -26,6 +26,13 @@ std::string watts_error(const std::string& text) {
   return error_of([&] { static_cast<void>(parse_watts(text, "site.toml:3: site.envelope")); });
 }
 
+TEST(ParseQuantity, EnergyHasItsPrice) {
+  EXPECT_DOUBLE_EQ(in_usd_per_kwh(parse_energy_price("0.08USD/kWh", "")), 0.08);
+  EXPECT_DOUBLE_EQ(in_usd_per_kwh(parse_energy_price("80 USD/MWh", "")), 0.08);
+  EXPECT_THAT(error_of([] { static_cast<void>(parse_energy_price("0.08", "--energy-price")); }),
+              AllOf(StartsWith("--energy-price"), HasSubstr("no unit"), HasSubstr("0.08USD/kWh")));
+}
+
 TEST(ParseQuantity, EveryUnitHasItsFactor) {
   EXPECT_DOUBLE_EQ(in_watts(parse_watts("700W", "")), 700);
   EXPECT_DOUBLE_EQ(in_watts(parse_watts("1.5kW", "")), 1500);

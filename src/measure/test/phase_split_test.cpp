@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "../least_squares.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+
+#include "perwatt/base/least_squares.hpp"
 
 namespace perwatt::measure {
 namespace {
@@ -228,9 +229,9 @@ RC_GTEST_PROP(LeastSquaresTest, SolvesWhatIsExact, ()) {
   for (auto& one : truth) {
     one = *rc::gen::inRange(-1000, 1000);
   }
-  std::vector<Row> rows;
+  std::vector<LeastSquaresRow> rows;
   for (int i = 0; i < 8; ++i) {
-    Row row;
+    LeastSquaresRow row;
     row.sigma = *rc::gen::inRange(1, 9);
     for (std::size_t k = 0; k < static_cast<std::size_t>(unknowns); ++k) {
       row.x[k] = *rc::gen::inRange(-99, 99) * std::pow(1000.0, static_cast<double>(k));

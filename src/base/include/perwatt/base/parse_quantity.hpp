@@ -24,6 +24,9 @@ namespace perwatt {
 [[nodiscard]] TokensPerSecond parse_tokens_per_second(std::string_view text,
                                                       std::string_view where);
 
+/// USD/kWh, USD/MWh. Throws Error(bad_input) for anything else or a negative number.
+[[nodiscard]] UsdPerJoule parse_energy_price(std::string_view text, std::string_view where);
+
 /// C or °C, from -60 to 90. Throws Error(bad_input) for anything else.
 [[nodiscard]] Celsius parse_celsius(std::string_view text, std::string_view where);
 

@@ -24,6 +24,9 @@ struct PowerCsvOptions {
   Scope scope = Scope::gpu;  // of layouts that do not say
 };
 
+/// "UTC", "Z", "+02:00", "-0530": how far local time is ahead of UTC; nothing for other texts.
+[[nodiscard]] std::optional<Seconds> parse_utc_offset(std::string_view text);
+
 /// Reads perwatt's own layout, and those of nvidia-smi, amd-smi and InferenceX with a time, a GPU
 /// and a power column. `name` stands for the file in messages. Meters are named as in the file, in
 /// order of appearance. Throws Error(bad_input) with the line for anything else.

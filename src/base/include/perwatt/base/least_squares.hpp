@@ -1,20 +1,20 @@
-// Weighted least squares with at most three unknowns.
+// Weighted least squares with at most eight unknowns.
 #pragma once
 
 #include <array>
 #include <span>
 
-namespace perwatt::measure {
+namespace perwatt {
 
-inline constexpr int kMostUnknowns = 3;
+inline constexpr int kMostUnknowns = 8;
 
-struct Row {
+struct LeastSquaresRow {
   std::array<double, kMostUnknowns> x{};  // as many as there are unknowns
   double y = 0.0;
   double sigma = 1.0;  // above 0; only the ratios between rows matter
 };
 
-struct Fit {
+struct LeastSquaresFit {
   std::array<double, kMostUnknowns> value{};
   /// of the values, for unit variance of (y - x value) / sigma
   std::array<std::array<double, kMostUnknowns>, kMostUnknowns> covariance{};
@@ -22,8 +22,8 @@ struct Fit {
   double condition_number = 0.0;  // of the weighted design, columns scaled to length 1
 };
 
-/// REQUIRES: rows >= unknowns, 1 <= unknowns <= 3. With a singular design the condition number is
-/// infinite and the rest is not set.
-[[nodiscard]] Fit least_squares(std::span<const Row> rows, int unknowns);
+/// REQUIRES: rows >= unknowns, 1 <= unknowns <= kMostUnknowns. With a singular design the condition
+/// number is infinite and the rest is not set.
+[[nodiscard]] LeastSquaresFit least_squares(std::span<const LeastSquaresRow> rows, int unknowns);
 
-}  // namespace perwatt::measure
+}  // namespace perwatt

@@ -1,10 +1,10 @@
-#include "least_squares.hpp"
+#include "perwatt/base/least_squares.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-namespace perwatt::measure {
+namespace perwatt {
 
 namespace {
 
@@ -39,7 +39,7 @@ void rotate(Matrix& m, Matrix& vectors, std::size_t n, std::size_t p, std::size_
   }
 }
 
-/// Cyclic Jacobi; a few sweeps suffice for three rows.
+/// Cyclic Jacobi; a few sweeps suffice for so few rows.
 Eigen eigen_of(Matrix m, std::size_t n) {
   constexpr int kSweeps = 30;
   Eigen result;
@@ -61,7 +61,7 @@ Eigen eigen_of(Matrix m, std::size_t n) {
 
 }  // namespace
 
-Fit least_squares(std::span<const Row> rows, int unknowns) {
+LeastSquaresFit least_squares(std::span<const LeastSquaresRow> rows, int unknowns) {
   const auto n = static_cast<std::size_t>(unknowns);
   Vector length{};
   for (const auto& row : rows) {
@@ -69,7 +69,7 @@ Fit least_squares(std::span<const Row> rows, int unknowns) {
       length[i] += row.x[i] * row.x[i] / (row.sigma * row.sigma);
     }
   }
-  Fit fit;
+  LeastSquaresFit fit;
   fit.condition_number = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < n; ++i) {
     length[i] = std::sqrt(length[i]);
@@ -118,4 +118,4 @@ Fit least_squares(std::span<const Row> rows, int unknowns) {
   return fit;
 }
 
-}  // namespace perwatt::measure
+}  // namespace perwatt
