@@ -4,12 +4,15 @@
 //   training_bench [SECONDS]            most CPU seconds for one run of the textbook way; 20 by
 //                                       default
 //   training_bench STAGES MICROBATCHES  one size alone, as the CSV row that training_growth.py
-//                                       asks for: operations,dependencies,breakpoints,cpu_seconds
+//                                       asks for: operations,dependencies,breakpoints,cpu_seconds,
+//                                       peak_bytes
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <fstream>
 #include <map>
 #include <string>
 #include <tuple>
@@ -107,6 +110,18 @@ double best_of_three(const Pipeline& pipeline, std::size_t& breakpoints) {
   return best;
 }
 
+/// Of this process since its exec; what getrusage() says may be of the process that began it.
+long peak_bytes() {
+  constexpr const char* kKey = "VmHWM:";
+  std::ifstream status{"/proc/self/status"};
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kKey)) {
+      return std::atol(line.c_str() + std::strlen(kKey)) * 1024;
+    }
+  }
+  return 0;
+}
+
 int print_row(const Profile& profile, int stages, int microbatches) {
   if ((stages != 8 && stages != 16) || microbatches < 1 || microbatches > kMostMicrobatches) {
     std::fprintf(stderr, "give 8 or 16 stages and some microbatches\n");
@@ -115,8 +130,8 @@ int print_row(const Profile& profile, int stages, int microbatches) {
   const auto pipeline = pipeline_of(profile, stages, microbatches);
   std::size_t breakpoints = 0;
   const double ours = best_of_three(pipeline, breakpoints);
-  std::printf("%zu,%zu,%zu,%.6f\n", pipeline.operations.size(), pipeline.dependencies.size(),
-              breakpoints, ours);
+  std::printf("%zu,%zu,%zu,%.6f,%ld\n", pipeline.operations.size(), pipeline.dependencies.size(),
+              breakpoints, ours, peak_bytes());
   return 0;
 }
 

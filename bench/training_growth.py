@@ -4,15 +4,13 @@
     /usr/bin/python3 bench/training_growth.py build/release/bin/training_bench --svg growth.svg [--csv growth.csv]
 
 Each size is a process of its own: CPU is the best of 3 frontiers inside it, on its own clock; memory is the peak
-resident set of the process, program and profile included. Lines are least squares: of logarithms (CPU over
+resident set of the process (VmHWM), program and profile included. Lines are least squares: of logarithms (CPU over
 operations), of values (memory over arcs: operations and dependencies). Nothing is asserted.
 """
 import argparse
 import csv
 import math
-import os
 import subprocess
-import sys
 
 SIZES = [(8, 12), (8, 24), (8, 48), (8, 96), (8, 192), (8, 512), (16, 128), (16, 256), (16, 512)]
 GOAL = 1.2  # exponent of CPU in operations
@@ -22,16 +20,11 @@ INK, SOFT, BLUE, ORANGE = "#111820", "#5a6672", "#1f6fb4", "#d9730d"
 
 
 def measure(binary, stages, microbatches):
-    with subprocess.Popen([binary, str(stages), str(microbatches)], stdout=subprocess.PIPE, text=True) as child:
-        row = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        sys.exit(f"{binary} {stages} {microbatches} ended with {child.returncode}")
-    operations, dependencies, breakpoints, cpu = row.split(",")
+    row = subprocess.run([binary, str(stages), str(microbatches)], check=True, capture_output=True, text=True).stdout
+    operations, dependencies, breakpoints, cpu, peak = row.split(",")
     return {"stages": stages, "microbatches": microbatches, "operations": int(operations),
             "arcs": int(operations) + int(dependencies), "breakpoints": int(breakpoints), "cpu_seconds": float(cpu),
-            "peak_bytes": usage.ru_maxrss * 1024}
+            "peak_bytes": int(peak)}
 
 
 def line(points):

@@ -229,15 +229,15 @@ void print_plan(const Planner& planner, const std::string& question, const Frequ
       planner.saved_ratio(plan) * 100, std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
 }
 
-/// Files that one run would write over each other.
-void check_outputs(const std::vector<std::pair<const char*, std::string>>& outputs,
+/// Refuses to write the report and `files`, by flag, over each other; some of them are read.
+void check_outputs(const std::vector<std::pair<const char*, std::string>>& files,
                    const std::string& report) {
   std::map<std::filesystem::path, const char*> written;
   const auto add = [&](const char* flag, const std::filesystem::path& path) {
     const auto [other, is_new] = written.emplace(path.lexically_normal(), flag);
     if (!is_new) {
       throw Error{ErrorCode::usage,
-                  fmt::format("'{}' is also what {} writes", path.string(), other->second), flag,
+                  fmt::format("'{}' is also the file of {}", path.string(), other->second), flag,
                   "give each its own name"};
     }
   };
@@ -245,7 +245,7 @@ void check_outputs(const std::vector<std::pair<const char*, std::string>>& outpu
     add("--report", report);
     add("the Markdown beside --report", markdown_beside(report));
   }
-  for (const auto& [flag, path] : outputs) {
+  for (const auto& [flag, path] : files) {
     if (!path.empty()) {
       add(flag, path);
     }
@@ -253,7 +253,9 @@ void check_outputs(const std::vector<std::pair<const char*, std::string>>& outpu
 }
 
 void check(const TrainOptions& options) {
-  check_outputs({{"--frontier", options.frontier},
+  check_outputs({{"PROFILE", options.pipeline.profile},
+                 {"--dag", options.pipeline.dag},
+                 {"--frontier", options.frontier},
                  {"--plan", options.plan},
                  {"--freqs", options.frequencies}},
                 options.report);
@@ -316,7 +318,7 @@ void run_train(const TrainOptions& options) {
 }
 
 void run_replay(const ReplayOptions& options) {
-  check_outputs({}, options.report);
+  check_outputs({{"PLAN", options.plan}, {"--profile", options.pipeline.profile}}, options.report);
   const auto table = training::read_plan(read_file(options.plan), options.plan);
   const auto asked = read_pipeline(options.pipeline);
   const Planner planner{asked.pipeline};

@@ -116,7 +116,7 @@ Table stages_table(const TrainingResults& results) {
               "Stages",
               "Waiting is what a stage can give up: it runs slower where its operations have slack "
               "and no longest path needs them. Saved: of the stage's energy over the same time, "
-              "waiting included." +
+              "waiting included. The tail counts as waiting." +
                   left_out(order.size(), "stages"),
               {{"stage", kRight},
                {"operations", kRight},

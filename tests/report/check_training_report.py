@@ -20,8 +20,8 @@ HOSTILE = "</script><script>console.error('escaped')</script>"
 
 def report(options, page, *flags, profile=PROFILE):
     """Writes a report and returns what the same command prints as JSON."""
-    command = [options.perwatt, "train", *([str(profile)] if profile else []), "--blocking-power", "83.64W", "--json",
-               "--report", str(page), *flags]
+    command = [options.perwatt, "train", *([str(profile)] if profile else []), *flags, "--blocking-power", "83.64W",
+               "--json", "--report", str(page)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     assert page.with_suffix(".md").stat().st_size > 0
     return json.loads(done.stdout)
@@ -36,13 +36,11 @@ def defects_of(page, charts):
     yield broken(page, "loads", "</main>", '<img src="https://example.org/x.png"></main>')
 
 
-def hostile_graph(scratch):
-    graph = Path(scratch) / "graph.json"
-    graph.write_text(json.dumps({"operations": [
-        {"name": name, "stage": 0, "instruction": HOSTILE,
-         "options": [{"frequency_mhz": 1000, "time_seconds": 0.2, "energy_joules": 20},
-                     {"frequency_mhz": 1400, "time_seconds": 0.1, "energy_joules": 40}]} for name in "ab"]}))
-    return graph
+def graph(scratch, instruction, names, options):
+    file = Path(scratch) / "graph.json"
+    file.write_text(json.dumps({"operations": [{"name": name, "stage": 0, "instruction": instruction,
+                                                "options": options} for name in names]}))
+    return "--dag", str(file)
 
 
 def main():
@@ -54,7 +52,8 @@ def main():
     schedule = ("--stages", "8", "--microbatches")
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "plan.html"
-        answer = report(options, page, *schedule, "12", "--straggler", "3.4s")
+        plan = Path(scratch) / "plan.json"
+        answer = report(options, page, *schedule, "12", "--straggler", "3.4s", "--plan", str(plan))
         assert answer["status"] == "ok"
         # The line has a dot per breakpoint, as far as it is drawn; each iteration its operations and its waiting.
         wanted = {"chart-time-energy": min(answer["breakpoints"], 200) + POINTS,
@@ -70,8 +69,16 @@ def main():
         report(options, page, *schedule, str(LONG))
         faults += faults_of(page, browser, {"chart-time-energy": 200 + POINTS, "chart-gantt-begin": 2 * 400,
                                             "chart-gantt-end": 2 * 400}, scratch)
+        page = Path(scratch) / "replay.html"
+        report(options, page, "replay", str(plan), "--profile", str(PROFILE), *schedule, "12", profile=None)
+        faults += faults_of(page, browser, wanted, scratch)
+        slow, fast = ({"frequency_mhz": 1000, "time_seconds": 0.2, "energy_joules": 20},
+                      {"frequency_mhz": 1400, "time_seconds": 0.1, "energy_joules": 40})
+        page = Path(scratch) / "lone.html"
+        report(options, page, *graph(scratch, "forward", "a", [fast]), profile=None)
+        faults += faults_of(page, browser, {"chart-time-energy": POINTS, "chart-gantt": 2}, scratch)
         page = Path(scratch) / "hostile.html"
-        report(options, page, "--dag", str(hostile_graph(scratch)), profile=None)
+        report(options, page, *graph(scratch, HOSTILE, "ab", [slow, fast]), profile=None)
         # A chain has nothing to spare: plan and full clocks draw the same two bars and the same background.
         faults += faults_of(page, browser, {"chart-time-energy": POINTS, "chart-gantt": 3}, scratch)
     print("\n".join(faults) or "all reports of training are drawn and silent")
