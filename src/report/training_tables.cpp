@@ -74,7 +74,7 @@ Table time_energy_table(const TrainingResults& results) {
     add("plan, " + results.report.question, results.plan->time, results.plan->energy, false);
     add("bound at the plan's time", results.plan->time, results.bound(results.plan->time), true);
   }
-  if (frontier.fastest() < full) {
+  if (results.slowdown(frontier.fastest()) < 0) {
     add("fastest, bound", frontier.fastest(), results.bound(frontier.fastest()), true);
   }
   add("as full clocks, bound", full, results.bound(full), true);

@@ -146,8 +146,8 @@ Statement straggler_statement(const TrainingResults& results) {
           fmt::format(
               "If this pipeline had to wait for another whose iteration takes {} longer "
               "than full clocks ({}), full clocks and waiting would take {}; a plan for "
-              "it takes at least {}, {} (bound). Without a straggler nothing of that is "
-              "there to be saved.",
+              "it takes at least {}, {} (bound). A job without stragglers saves the figures above "
+              "and no more.",
               percent_text(kShownStraggler), seconds_text(time),
               joules_text(results.report.planner->all_max_energy(time)), joules_text(bound),
               compared(-results.saved_with_waiting(time, bound), " more", " less", "the same"))};
