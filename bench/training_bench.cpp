@@ -1,12 +1,18 @@
 // The whole time-energy frontier: CPU of ours, of the textbook way in the same run, and beside
 // lowtime's recorded CPU on the same profile; growth with the number of operations.
 //
-//   training_bench [SECONDS]   most CPU seconds for one run of the textbook way; 20 by default
+//   training_bench [SECONDS]            most CPU seconds for one run of the textbook way; 20 by
+//                                       default
+//   training_bench STAGES MICROBATCHES  one size alone, as the CSV row that training_growth.py
+//                                       asks for: operations,dependencies,breakpoints,cpu_seconds,
+//                                       peak_bytes
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <fstream>
 #include <map>
 #include <string>
 #include <tuple>
@@ -104,13 +110,41 @@ double best_of_three(const Pipeline& pipeline, std::size_t& breakpoints) {
   return best;
 }
 
+/// Of this process since its exec; what getrusage() says may be of the process that began it.
+long peak_bytes() {
+  constexpr const char* kKey = "VmHWM:";
+  std::ifstream status{"/proc/self/status"};
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kKey)) {
+      return std::atol(line.c_str() + std::strlen(kKey)) * 1024;
+    }
+  }
+  return 0;
+}
+
+int print_row(const Profile& profile, int stages, int microbatches) {
+  if ((stages != 8 && stages != 16) || microbatches < 1 || microbatches > kMostMicrobatches) {
+    std::fprintf(stderr, "give 8 or 16 stages and some microbatches\n");
+    return 2;
+  }
+  const auto pipeline = pipeline_of(profile, stages, microbatches);
+  std::size_t breakpoints = 0;
+  const double ours = best_of_three(pipeline, breakpoints);
+  std::printf("%zu,%zu,%zu,%.6f,%ld\n", pipeline.operations.size(), pipeline.dependencies.size(),
+              breakpoints, ours, peak_bytes());
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const double most_seconds = argc > 1 ? std::atof(argv[1]) : 20;
   const std::string path =
       std::string{PERWATT_SOURCE_DIR} + "/tests/data/training/gpt3-175b+a100_sxm_bf16.csv";
   const auto profile = read_profile(perwatt::read_file(path), path);
+  if (argc == 3) {
+    return print_row(profile, std::atoi(argv[1]), std::atoi(argv[2]));
+  }
+  const double most_seconds = argc > 1 ? std::atof(argv[1]) : 20;
   std::printf("GPT-3 175B on A100, 1F1B; CPU for every breakpoint, best of 3\n");
   std::printf(
       "pipeline   operations  breakpoints    ours s  us/operation  textbook/ours  "

@@ -238,10 +238,7 @@ void add_plan_verb(CLI::App& app) {
   verb->add_option("--report", options->report_file,
                    "Write a self-contained HTML report, with .md and .csv beside it")
       ->type_name("FILE.html")
-      ->check([](const std::string& file) {
-        return std::filesystem::path{file}.extension() == ".html" ? std::string{}
-                                                                  : "the name must end in .html";
-      });
+      ->check(html_name_fault);
   verb->add_option("--candidates", options->candidates_file,
                    "Write every column of the linear program with its reduced cost")
       ->type_name("FILE.csv");

@@ -1,6 +1,7 @@
 #include "train_question.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "verbs.hpp"
 
@@ -85,6 +86,27 @@ void add_pipeline_options(CLI::App& verb, PipelineOptions& options) {
       ->type_name("FILE.csv");
   verb.add_option("--dag", options.dag, "Any graph of operations instead of a schedule")
       ->type_name("FILE.json");
+}
+
+std::vector<report::TrainingInput> stated_inputs(const PipelineOptions& options) {
+  const auto count = [](int number) { return number > 0 ? std::to_string(number) : ""; };
+  std::vector<report::TrainingInput> inputs;
+  for (auto& input : std::vector<report::TrainingInput>{
+           {"profile", options.profile},
+           {"--dag", options.dag},
+           {"--stages", count(options.stages)},
+           {"--microbatches", count(options.microbatches)},
+           {"--schedule", options.schedule.empty() && options.dag.empty() ? "1f1b (by default)"
+                                                                          : options.schedule},
+           {"--blocking-power", options.blocking_power},
+           {"--transfer", options.transfer},
+           {"--tail", options.tail},
+           {"--fit-iterations", options.iterations}}) {
+    if (!input.value.empty()) {
+      inputs.push_back(std::move(input));
+    }
+  }
+  return inputs;
 }
 
 AskedPipeline read_pipeline(const PipelineOptions& options) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "perwatt/report/training_report.hpp"
 #include "perwatt/training/frequency_plan.hpp"
 #include "perwatt/training/iteration_fit.hpp"
 #include "perwatt/training/profile.hpp"
@@ -33,6 +34,9 @@ struct PipelineOptions {
 };
 
 void add_pipeline_options(CLI::App& verb, PipelineOptions& options);
+
+/// The flags that were given, for documents.
+[[nodiscard]] std::vector<report::TrainingInput> stated_inputs(const PipelineOptions& options);
 
 struct AskedPipeline {
   training::Profile profile;

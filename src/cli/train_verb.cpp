@@ -1,5 +1,7 @@
 // perwatt train: the exact time-energy frontier of a training pipeline, and a plan on it.
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <utility>
 
 #include "table.hpp"
@@ -33,12 +35,14 @@ struct TrainOptions {
   int most_switches = -1;
   std::string plan;
   std::string frequencies;
+  std::string report;
   bool json = false;
 };
 
 struct ReplayOptions {
   PipelineOptions pipeline;
   std::string plan;
+  std::string report;
   bool json = false;
 };
 
@@ -103,18 +107,6 @@ Answer answer_to(const TrainOptions& options, const Planner& planner) {
                  "no slower than at full clocks");
 }
 
-/// What the same iteration takes at full clocks when it has to last `time`.
-Joules all_max_until(const Planner& planner, Seconds time) {
-  const auto& all_max = planner.all_max();
-  return all_max.effective_energy + planner.frontier().blocking() * std::max(all_max.time, time);
-}
-
-/// Of the energy of full clocks over the same time; 0 where they take none.
-double saved_ratio(const Planner& planner, const FrequencyPlan& plan) {
-  const auto all_max = all_max_until(planner, plan.time);
-  return all_max > Joules{} ? 1 - plan.energy / all_max : 0;
-}
-
 void write_frontier(const training::TimeEnergyFrontier& frontier, const std::string& path) {
   auto text = csv_line({"time_seconds", "energy_joules", "effective_energy_joules", "slope_watts"});
   for (const auto& point : frontier.points()) {
@@ -123,6 +115,29 @@ void write_frontier(const training::TimeEnergyFrontier& frontier, const std::str
                   shortest(point.effective_energy.in_base()), shortest(point.slope.in_base())});
   }
   write_file(path, text);
+}
+
+std::filesystem::path markdown_beside(const std::filesystem::path& report) {
+  auto beside = report;
+  return beside.replace_extension(".md");
+}
+
+/// FILE.html with FILE.md beside it.
+void write_report(const std::filesystem::path& file, const PipelineOptions& options,
+                  const AskedPipeline& asked, const Planner& planner, const Answer& answer) {
+  report::TrainingReport report;
+  report.planner = &planner;
+  report.question = answer.question;
+  report.plan = answer.plan;
+  report.reason = answer.reason;
+  report.inputs = stated_inputs(options);
+  report.inputs.push_back({"question", answer.question});
+  report.repeated_rows = asked.profile.repeated_rows;
+  report.fit = asked.fit;
+  report.fit_error_ratio = asked.fit_error_ratio;
+  report.version = PERWATT_VERSION;
+  write_file(file, report::training_html(report));
+  write_file(markdown_beside(file), report::training_markdown(report));
 }
 
 ordered_json plan_summary_json(const Planner& planner, const FrequencyPlan& plan) {
@@ -134,7 +149,7 @@ ordered_json plan_summary_json(const Planner& planner, const FrequencyPlan& plan
           {"effective_energy_joules", plan.effective_energy.in_base()},
           {"mean_power_watts", plan.mean_power().in_base()},
           {"switches", plan.switches},
-          {"saved_ratio", saved_ratio(planner, plan)},
+          {"saved_ratio", planner.saved_ratio(plan)},
           {"slowdown_ratio", plan.time / planner.all_max().time - 1},
           {"tag", "derived"}};
 }
@@ -211,10 +226,39 @@ void print_plan(const Planner& planner, const std::string& question, const Frequ
   fmt::print(
       "  {:.2f} % less energy than full clocks over that time; {:.3f} % above the lower bound; "
       "{} switches\n",
-      saved_ratio(planner, plan) * 100, std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
+      planner.saved_ratio(plan) * 100, std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
+}
+
+/// Refuses to write the report and `files`, by flag, over each other; some of them are read.
+void check_outputs(const std::vector<std::pair<const char*, std::string>>& files,
+                   const std::string& report) {
+  std::map<std::filesystem::path, const char*> written;
+  const auto add = [&](const char* flag, const std::filesystem::path& path) {
+    const auto [other, is_new] = written.emplace(path.lexically_normal(), flag);
+    if (!is_new) {
+      throw Error{ErrorCode::usage,
+                  fmt::format("'{}' is also the file of {}", path.string(), other->second), flag,
+                  "give each its own name"};
+    }
+  };
+  if (!report.empty()) {
+    add("--report", report);
+    add("the Markdown beside --report", markdown_beside(report));
+  }
+  for (const auto& [flag, path] : files) {
+    if (!path.empty()) {
+      add(flag, path);
+    }
+  }
 }
 
 void check(const TrainOptions& options) {
+  check_outputs({{"PROFILE", options.pipeline.profile},
+                 {"--dag", options.pipeline.dag},
+                 {"--frontier", options.frontier},
+                 {"--plan", options.plan},
+                 {"--freqs", options.frequencies}},
+                options.report);
   const int questions = (options.at.empty() ? 0 : 1) + (options.least_energy ? 1 : 0) +
                         (options.power_cap.empty() ? 0 : 1) + (options.straggler.empty() ? 0 : 1);
   if (questions > 1) {
@@ -240,6 +284,9 @@ void run_train(const TrainOptions& options) {
   }
   if (answer.plan && !options.frequencies.empty()) {
     write_file(options.frequencies, training::plan_python(*answer.plan, asked.pipeline));
+  }
+  if (!options.report.empty()) {
+    write_report(options.report, options.pipeline, asked, planner, answer);
   }
   if (options.json) {
     auto json = pipeline_json(asked, planner);
@@ -271,10 +318,15 @@ void run_train(const TrainOptions& options) {
 }
 
 void run_replay(const ReplayOptions& options) {
+  check_outputs({{"PLAN", options.plan}, {"--profile", options.pipeline.profile}}, options.report);
   const auto table = training::read_plan(read_file(options.plan), options.plan);
   const auto asked = read_pipeline(options.pipeline);
   const Planner planner{asked.pipeline};
   const auto plan = planner.score(training::match(table, asked.pipeline));
+  if (!options.report.empty()) {
+    write_report(options.report, options.pipeline, asked, planner,
+                 {"the plan of " + options.plan, plan, ""});
+  }
   if (options.json) {
     auto json = pipeline_json(asked, planner);
     json["plan"] = plan_summary_json(planner, plan);
@@ -283,6 +335,12 @@ void run_replay(const ReplayOptions& options) {
   }
   print_pipeline(asked, planner);
   print_plan(planner, options.plan, plan);
+}
+
+void add_report_option(CLI::App& verb, std::string& file) {
+  verb.add_option("--report", file, "Write a self-contained HTML report, with .md beside it")
+      ->type_name("OUT.html")
+      ->check(html_name_fault);
 }
 
 void add_replay(CLI::App& train) {
@@ -295,6 +353,7 @@ void add_replay(CLI::App& train) {
   verb->add_option("--profile", options->pipeline.profile, "The profile to replay on")
       ->type_name("PROFILE.csv");
   add_pipeline_options(*verb, options->pipeline);
+  add_report_option(*verb, options->report);
   verb->add_flag("--json", options->json, "Print JSON");
   verb->footer(
       "Examples:\n"
@@ -332,6 +391,7 @@ void add_train_verb(CLI::App& app) {
   verb->add_option("--plan", options->plan, "Write the plan")->type_name("OUT.json");
   verb->add_option("--freqs", options->frequencies, "Write the plan as zeus and lowtime read it")
       ->type_name("OUT.py");
+  add_report_option(*verb, options->report);
   verb->add_flag("--json", options->json, "Print JSON");
   verb->footer(
       "Without a question the plan takes no longer than full clocks do: energy saved at no cost "
@@ -344,6 +404,9 @@ void add_train_verb(CLI::App& app) {
       "  perwatt train tests/data/training/gpt3-175b+a100_sxm_bf16.csv --stages 8 --microbatches "
       "12 "
       "--blocking-power 83.64W --at 3.1s --json\n"
+      "  perwatt train tests/data/training/gpt3-175b+a100_sxm_bf16.csv --stages 8 --microbatches "
+      "12 "
+      "--blocking-power 83.64W --straggler 3.4s --report report.html\n"
       "  perwatt train tests/data/training/bloom+a40_bf16.csv --stages 8 --microbatches 24 "
       "--schedule gpipe --blocking-power 70.38W --power-cap 1200W");
   add_replay(*verb);

@@ -46,6 +46,11 @@ auto parse_flag(Parse parse) {
   }
 }
 
+/// What is wrong with the name of an HTML report, for CLI::Option::check; empty when nothing is.
+inline std::string html_name_fault(const std::string& file) {
+  return std::filesystem::path{file}.extension() == ".html" ? "" : "the name must end in .html";
+}
+
 /// --catalog and --points, shared by all verbs that read data.
 struct DataOptions {
   std::vector<std::string> catalog_folders;

@@ -27,6 +27,24 @@ Planner::Planner(const Pipeline& pipeline)
       frontier_{TimeEnergyFrontier::of(pipeline)},
       all_max_{replay_all_max(pipeline)} {}
 
+Joules Planner::all_max_energy(Seconds time) const {
+  return all_max_.effective_energy + frontier_.blocking() * std::max(all_max_.time, time);
+}
+
+double Planner::saved_ratio(const FrequencyPlan& plan) const {
+  const auto all_max = all_max_energy(plan.time);
+  return all_max > Joules{} ? 1 - plan.energy / all_max : 0;
+}
+
+Timeline Planner::timeline(std::span<const Option* const> chosen) const {
+  std::vector<Seconds> times;
+  times.reserve(chosen.size());
+  for (const auto* option : chosen) {
+    times.push_back(option->time);
+  }
+  return makespan_.timeline(times);
+}
+
 FrequencyPlan Planner::score(std::vector<const Option*> chosen) const {
   const auto result = replay(pipeline_, makespan_, chosen);
   FrequencyPlan plan;

@@ -102,8 +102,8 @@ Makespan::Makespan(const Pipeline& pipeline, std::span<const std::uint32_t> topo
   }
 }
 
-Seconds Makespan::operator()(std::span<const Seconds> times) const {
-  std::vector<Seconds> begin(times.size());
+Seconds Makespan::begin_early(std::span<const Seconds> times, std::vector<Seconds>& begin) const {
+  begin.assign(times.size(), Seconds{});
   Seconds last;
   for (const auto operation : topological_) {
     const auto end = begin[operation] + times[operation];
@@ -112,7 +112,28 @@ Seconds Makespan::operator()(std::span<const Seconds> times) const {
       begin[links_[i].after] = std::max(begin[links_[i].after], end + links_[i].delay);
     }
   }
-  return last + tail_;
+  return last;
+}
+
+Seconds Makespan::operator()(std::span<const Seconds> times) const {
+  std::vector<Seconds> begin;
+  return begin_early(times, begin) + tail_;
+}
+
+Timeline Makespan::timeline(std::span<const Seconds> times) const {
+  Timeline result;
+  const auto last = begin_early(times, result.begin);
+  std::vector<Seconds> latest_end(times.size(), last);
+  result.slack.resize(times.size());
+  for (auto at = topological_.rbegin(); at != topological_.rend(); ++at) {
+    auto& end = latest_end[*at];
+    for (auto i = first_link_[*at]; i < first_link_[*at + 1]; ++i) {
+      const auto after = links_[i].after;
+      end = std::min(end, latest_end[after] - times[after] - links_[i].delay);
+    }
+    result.slack[*at] = std::max(Seconds{}, end - times[*at] - result.begin[*at]);
+  }
+  return result;
 }
 
 Replay replay(const Pipeline& pipeline, const Makespan& makespan,
@@ -129,13 +150,18 @@ Replay replay(const Pipeline& pipeline, const Makespan& makespan,
   return result;
 }
 
-Replay replay_all_max(const Pipeline& pipeline) {
+std::vector<const Option*> all_max_choice(const Pipeline& pipeline) {
   std::vector<const Option*> chosen;
   chosen.reserve(pipeline.operations.size());
   for (const auto& operation : pipeline.operations) {
     chosen.push_back(&pipeline.works[operation.work].all_max);
   }
-  return replay(pipeline, Makespan{pipeline, topological_order(pipeline, "pipeline")}, chosen);
+  return chosen;
+}
+
+Replay replay_all_max(const Pipeline& pipeline) {
+  return replay(pipeline, Makespan{pipeline, topological_order(pipeline, "pipeline")},
+                all_max_choice(pipeline));
 }
 
 }  // namespace perwatt::training

@@ -299,5 +299,19 @@ TEST(FrequencyPlan, StragglerSavingsAreThoseOfTheProfile) {
   }
 }
 
+TEST(Planner, FullClocksWaitWhenTheyAreSoonerDone) {
+  const auto pipeline = gpt3_a100(12);
+  const Planner planner{pipeline};
+  const auto& all_max = planner.all_max();
+  EXPECT_EQ(planner.all_max_energy(seconds(1)), all_max.energy);
+  EXPECT_NEAR(planner.all_max_energy(all_max.time + seconds(2)).in_base(),
+              all_max.energy.in_base() + 2 * 8 * kA100BlockingWatts, 1e-6);
+  const auto plan = planner.with_straggler(all_max.time + seconds(2));
+  ASSERT_TRUE(plan);
+  EXPECT_NEAR(planner.saved_ratio(*plan),
+              1 - plan->energy / planner.all_max_energy(all_max.time + seconds(2)), 1e-12);
+  EXPECT_EQ(planner.saved_ratio(planner.score(all_max_choice(pipeline))), 0);
+}
+
 }  // namespace
 }  // namespace perwatt::training

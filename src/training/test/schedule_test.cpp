@@ -116,6 +116,40 @@ TEST(Schedule, TransferDelaysStagesAndTailTheEnd) {
   EXPECT_NEAR(makespan(profile, shape), 9 + 4 * 0.1 + 7, 1e-9);
 }
 
+TEST(Timeline, SlackIsWhatOneOperationMayTakeLonger) {
+  Random random{20261130};
+  for (int round = 0; round < 60; ++round) {
+    auto pipeline = round % 2 == 0 ? random_graph(random, random_whole(random, 1, 25), 1)
+                                   : random_schedule(random);
+    pipeline.tail = seconds(0.5);
+    const auto topological = topological_order(pipeline, "test");
+    const Makespan makespan{pipeline, topological};
+    std::vector<Seconds> times;
+    for (const auto* option : all_max_choice(pipeline)) {
+      times.push_back(option->time);
+    }
+    const auto timeline = makespan.timeline(times);
+    for (const auto& dependency : pipeline.dependencies) {
+      EXPECT_GE(timeline.begin[dependency.after] + seconds(1e-12),
+                timeline.begin[dependency.before] + times[dependency.before] + dependency.delay);
+    }
+    const auto whole = makespan(times);
+    Seconds last;
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      last = std::max(last, timeline.begin[i] + times[i]);
+      const auto own = times[i];
+      times[i] = own + timeline.slack[i];
+      EXPECT_NEAR(makespan(times).in_base(), whole.in_base(), 1e-9) << round << " " << i;
+      times[i] = own + timeline.slack[i] + seconds(0.001);
+      EXPECT_NEAR(makespan(times).in_base(), whole.in_base() + 0.001, 1e-9) << round << " " << i;
+      times[i] = own;
+    }
+    EXPECT_NEAR((last + pipeline.tail).in_base(), whole.in_base(), 1e-9);
+    // Nobody begins later than it must: the first at once.
+    EXPECT_EQ(*std::min_element(timeline.begin.begin(), timeline.begin.end()), Seconds{});
+  }
+}
+
 TEST(Schedule, WhatTheProfileLacksIsNamed) {
   const auto profile = even_profile(3, {{"forward", 1}, {"backward", 2}});
   EXPECT_THAT(error_of([&] { static_cast<void>(make_pipeline(profile, shape_of(4, 4))); }),

@@ -49,6 +49,17 @@ class Planner {
   /// The iteration at full clocks, without a plan.
   [[nodiscard]] const Replay& all_max() const { return all_max_; }
 
+  /// What full clocks take when the iteration has to last `time`: they wait when they are sooner
+  /// done, and take their own time when they are not.
+  [[nodiscard]] Joules all_max_energy(Seconds time) const;
+
+  /// Of the energy of full clocks over the time of `plan`; negative for a plan that takes more, 0
+  /// where full clocks take none.
+  [[nodiscard]] double saved_ratio(const FrequencyPlan& plan) const;
+
+  /// When each operation runs with its `chosen` option. REQUIRES: one option per operation.
+  [[nodiscard]] Timeline timeline(std::span<const Option* const> chosen) const;
+
   /// The plan found of least effective energy whose operations end within `time`; nothing when no
   /// iteration is that short (to a billionth). Beyond frontier().least_energy_time() it spends more
   /// on blocking power than it saves: ask for least_energy() unless something else sets the time.

@@ -84,6 +84,14 @@ struct Pipeline {
 [[nodiscard]] std::vector<std::uint32_t> topological_order(const Pipeline& pipeline,
                                                            const std::string& where);
 
+/// When each operation of an iteration runs.
+struct Timeline {
+  std::vector<Seconds> begin;  // by operation, as early as it can, from 0
+  /// By operation: how much longer it alone could take before the last one ends later. 0, to
+  /// rounding, on a longest path.
+  std::vector<Seconds> slack;
+};
+
 /// How long an iteration takes when each operation begins as early as it can.
 class Makespan {
  public:
@@ -93,7 +101,13 @@ class Makespan {
   /// With the tail. REQUIRES: one time per operation.
   [[nodiscard]] Seconds operator()(std::span<const Seconds> times) const;
 
+  /// The same iteration, operation by operation. REQUIRES: one time per operation.
+  [[nodiscard]] Timeline timeline(std::span<const Seconds> times) const;
+
  private:
+  /// Fills `begin`; returns when the last operation ends.
+  Seconds begin_early(std::span<const Seconds> times, std::vector<Seconds>& begin) const;
+
   struct Link {
     std::uint32_t after;
     Seconds delay;
@@ -115,6 +129,9 @@ struct Replay {
 /// Each operation with its `chosen` option. REQUIRES: `makespan` of the same pipeline.
 [[nodiscard]] Replay replay(const Pipeline& pipeline, const Makespan& makespan,
                             std::span<const Option* const> chosen);
+
+/// Work::all_max of every operation. The pipeline must outlive it.
+[[nodiscard]] std::vector<const Option*> all_max_choice(const Pipeline& pipeline);
 
 /// Every operation at Work::all_max.
 [[nodiscard]] Replay replay_all_max(const Pipeline& pipeline);
