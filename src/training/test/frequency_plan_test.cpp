@@ -91,14 +91,20 @@ TEST_P(BesideLowtime, EveryPlanTakesNoMoreEnergyAtTheSameTime) {
   const auto table = CsvTable::parse(read_file(path), path);
   const auto pipeline = gpt3_a100(GetParam().microbatches);
   const Planner planner{pipeline};
-  const std::size_t step = (GetParam().microbatches > 12 ? 4 : 1) * kThinning;
+  const std::size_t step = (GetParam().microbatches == 24 ? 4 : 1) * kThinning;
   double sum = 0;
   double most = 0;
   double most_of_lowtime = 0;
   int plans = 0;
-  for (std::size_t i = 0; i < table.rows().size(); i += step) {
+  std::vector<const CsvRow*> replayed;  // not all of the longest run were
+  for (const auto& row : table.rows()) {
+    if (!row.fields[table.require("replayed_time_s")].empty()) {
+      replayed.push_back(&row);
+    }
+  }
+  for (std::size_t i = 0; i < replayed.size(); i += step) {
     const auto field = [&](const char* name) {
-      return *parse_number(table.rows()[i].fields[table.require(name)]);
+      return *parse_number(replayed[i]->fields[table.require(name)]);
     };
     const auto plan = planner.at(seconds(field("replayed_time_s")));
     ASSERT_TRUE(plan);
@@ -124,7 +130,8 @@ TEST_P(BesideLowtime, EveryPlanTakesNoMoreEnergyAtTheSameTime) {
 INSTANTIATE_TEST_SUITE_P(Runs, BesideLowtime,
                          testing::Values(LowtimeRun{"gpt3-175b_a100sxm_S8_M12.csv", 12},
                                          LowtimeRun{"gpt3-175b_a100sxm_S8_M12_zeusorder.csv", 12},
-                                         LowtimeRun{"gpt3-175b_a100sxm_S8_M24.csv", 24}));
+                                         LowtimeRun{"gpt3-175b_a100sxm_S8_M24.csv", 24},
+                                         LowtimeRun{"gpt3-175b_a100sxm_S8_M48.csv", 48}));
 
 TEST(FrequencyPlan, ReportedTimeAndEnergyAreThoseOfTheReplay) {
   const auto pipeline = gpt3_a100(12);
