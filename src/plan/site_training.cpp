@@ -7,6 +7,7 @@
 
 #include "perwatt/base/text.hpp"
 #include "perwatt/training/pipeline_table.hpp"
+#include "perwatt/training/schedule.hpp"
 
 namespace perwatt::plan {
 
@@ -22,15 +23,24 @@ constexpr Range kTokensPerSecond{0.0, 1e15};
 /// minutes for one of this size (docs/model/plan.md#training).
 constexpr std::size_t kMostOperations = 8'192;
 
-training::Pipeline read_pipeline(const ConfigTable& table, const Site& site) {
-  auto pipeline =
-      training::read_pipeline_table(table, std::filesystem::path{site.file}.parent_path());
-  if (pipeline.operations.size() > kMostOperations) {
+void require_few(const ConfigTable& table, std::size_t operations) {
+  if (operations > kMostOperations) {
     table.fail(table.has("dag") ? "dag" : "microbatches",
-               "makes an iteration of " + std::to_string(pipeline.operations.size()) +
+               "makes an iteration of " + std::to_string(operations) +
                    " operations; a job of a site has at most " + std::to_string(kMostOperations),
                "give fewer microbatches and tokens_per_iteration in the same ratio");
   }
+}
+
+training::Pipeline read_pipeline(const ConfigTable& table, const Site& site) {
+  if (!table.has("dag")) {  // before it is built: a forward and a backward of each
+    const auto stages = table.integer("stages", 1, training::kMostStages);
+    const auto microbatches = table.integer("microbatches", 1, training::kMostMicrobatches);
+    require_few(table, static_cast<std::size_t>(2 * stages * microbatches));
+  }
+  auto pipeline =
+      training::read_pipeline_table(table, std::filesystem::path{site.file}.parent_path());
+  require_few(table, pipeline.operations.size());
   return pipeline;
 }
 

@@ -101,7 +101,8 @@ std::vector<TrainingPoint> points_of(const training::Pipeline& pipeline) {
   for (const auto time : thinned_times(planner.frontier())) {
     add(*planner.at(time));
   }
-  add(*planner.at(full_clocks));
+  // The frontier counts whole picoseconds, so that its fastest time may be the later one.
+  add(*planner.at(std::max(full_clocks, planner.frontier().fastest())));
   add(*planner.at(planner.frontier().least_energy_time()));
   std::sort(plans.begin(), plans.end(), [](const TrainingPoint& a, const TrainingPoint& b) {
     return a.time != b.time ? a.time < b.time : a.energy < b.energy;
