@@ -272,7 +272,11 @@ std::string training_text(const SolvedSite& solved) {
   if (solved.site->training.empty()) {
     return {};
   }
-  std::string text = '\n' + jobs_table(solved) + '\n' + plans_table(solved);
+  std::string text = '\n' + jobs_table(solved);
+  if (solved.plan->training.empty()) {
+    return text;
+  }
+  text += '\n' + plans_table(solved);
   if (solved.site->year.size() > 1) {
     text += '\n' + hours_table(solved);
   }

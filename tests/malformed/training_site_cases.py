@@ -44,7 +44,7 @@ def all_cases(cases):
         lacks("max_pipelines", "max_pipelines = 4"),
         bad("accelerator-unknown", "a1000", "a100", edits=[('"a100"', '"a1000"')]),
         bad("profile-absent", "q.csv", edits=[('"p.csv"', '"q.csv"')]),
-        bad("profile-is-a-folder", "'.", edits=[('"p.csv"', '"."')]),
+        bad("profile-is-a-folder", "regular file", edits=[('"p.csv"', '"."')]),
         bad("profile-broken", "p.csv:2", "time", files={"p.csv": "stage,instruction,frequency,time,energy\n0,forward,1,x,1\n"}),
         bad("profile-of-fewer-stages", "stage 1", "p.csv", edits=[("stages = 1", "stages = 2")]),
         bad("bare-power", "blocking_power", edits=[('"50W"', "50")]),
@@ -71,5 +71,6 @@ def all_cases(cases):
             PLACEMENT.replace("0.5", "1") + 'service = "chat"\n'),
         bad("committed-without-racks-is-an-answer", "infeasible", "training[run].accelerator", exit=0,
             edits=[('"a100"', '"b200"'), ("max_p", "committed_trained_tokens_per_s = 1\nmax_p")]),
-        bad("too-large-is-an-answer", "not trained", "8192 GPUs", exit=0, edits=[("gpus_per_stage = 8", "gpus_per_stage = 8192")]),
+        bad("too-large-is-an-answer", "infeasible", "8192 GPUs", exit=0,
+            edits=[("gpus_per_stage = 8", "gpus_per_stage = 8192"), ("max_p", "committed_trained_tokens_per_s = 1\nmax_p")]),
     ]

@@ -436,8 +436,8 @@ class Program:
         for j, job in enumerate(site.jobs):
             own = [(t, column) for t, column in zip(trained, site.training) if column.job == j]
             rows.append(({t: 1.0 for t, _ in own}, -np.inf, job["max_pipelines"] * job["gpus_per_stage"]))
-            rows.append(({t: column.trained / 1e3 for t, column in own},
-                         job.get("committed_trained_tokens_per_s", 0) / 1e3, np.inf))
+            rows.append(({t: -column.trained / 1e3 for t, column in own}, -np.inf,
+                         -job.get("committed_trained_tokens_per_s", 0) / 1e3))
         if site.max_capital is not None:
             rows.append(({self.bought[k]: r.gpus * (r.capital_per_gpu or 0.0)
                           for k, r in enumerate(site.racks)}, -np.inf, site.max_capital))
