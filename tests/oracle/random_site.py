@@ -153,7 +153,7 @@ def training_profile(name):
 def add_training(random, site):
     """Up to two jobs of one stage on accelerators of the site's racks; nothing where there are none."""
     known = [ACCELERATORS[r["system"]] for r in site["rack"] if r["system"] in ACCELERATORS]
-    if not known or random.random() < 0.4:
+    if not known or random.random() < 0.3:
         return
     if random.random() < 0.5:
         site["deployments"] = {"frequency_plans": random.choice(["none", "same_time", "any"])}
@@ -165,11 +165,11 @@ def add_training(random, site):
         seconds = microbatches * sum(settings[0][1] for settings in training_settings(name).values())
         # Some hundred trained tokens/s per GPU, at some USD per million.
         tokens = rounded(seconds * log_uniform(random, 20, 2000) * 8)
-        pipelines = max(1, round(megawatts * log_uniform(random, 1, 300)))
+        pipelines = max(1, round(megawatts * log_uniform(random, 10, 1000)))
         job = {"id": f"run{i}", "accelerator": random.choice(known), "profile": name, "stages": 1,
                "microbatches": microbatches, "blocking_power": random.choice(["0W", "50W", "110.5W"]),
                "gpus_per_stage": random.choice([1, 8, 64]), "tokens_per_iteration": tokens,
-               "value_usd_per_million_trained_tokens": rounded(log_uniform(random, 0.05, 20), 3),
+               "value_usd_per_million_trained_tokens": rounded(log_uniform(random, 0.03, 8), 3),
                "max_pipelines": pipelines}
         if random.random() < 0.5:
             job["tail"] = random.choice(["30ms", "0.4s"])

@@ -474,9 +474,15 @@ class Program:
         matrix, low, high = self._matrix(self.site.envelope, None)
         integer = np.zeros(self.size)
         integer[list(self.powered)] = 1
-        answer = milp(-self.gain, constraints=LinearConstraint(matrix, low, high), integrality=integer,
-                      bounds=Bounds(0, self.upper),
-                      options={"mip_rel_gap": 1e-6, "time_limit": time_limit})
+
+        def solve(presolve):
+            return milp(-self.gain, constraints=LinearConstraint(matrix, low, high), integrality=integer,
+                        bounds=Bounds(0, self.upper),
+                        options={"mip_rel_gap": 1e-6, "time_limit": time_limit, "presolve": presolve})
+
+        answer = solve(True)
+        if answer.status == 2:  # HiGHS's presolve was seen to call a site infeasible that it solves without
+            answer = solve(False)
         if answer.x is None:
             return None, None if answer.status == 2 else math.inf
         return -answer.fun - self.fixed, -answer.mip_dual_bound - self.fixed
