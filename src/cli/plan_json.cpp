@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "plan_training.hpp"
 #include "site_json.hpp"
 
 namespace perwatt::cli {
@@ -59,14 +60,22 @@ void add_totals(const SolvedSite& solved, Json& json) {
   }
   json["tag"] = to_string(totals.tag);
   json["power_tag"] = to_string(totals.power_tag);
-  json["output_tokens_per_s_per_facility_megawatt"] = per_megawatt(totals.output, totals.meter);
+  json["output_tokens_per_s_per_facility_megawatt"] =
+      per_megawatt(totals.output, totals.meter_beside_training());
   json["output_tokens_per_s_per_provisioned_megawatt"] =
       per_megawatt(totals.output, totals.provisioned);
-  json["joules_per_output_token"] = {{"gpu", joules(totals.gpu, totals.output)},
-                                     {"it", joules(totals.it, totals.output)},
-                                     {"facility", joules(totals.meter, totals.output)}};
+  json["joules_per_output_token"] = {
+      {"gpu", joules(totals.gpu_beside_training(), totals.output)},
+      {"it", joules(totals.it_beside_training(), totals.output)},
+      {"facility", joules(totals.meter_beside_training(), totals.output)}};
   if (totals.output <= TokensPerSecond{}) {
     json["joules_per_output_token_reason"] = "no output token is served";
+  }
+  if (!solved.site->training.empty()) {
+    json["training_power_watts"] = {{"gpu", in_watts(totals.training_gpu)},
+                                    {"it", in_watts(totals.training_it)},
+                                    {"facility", in_watts(totals.training_meter)}};
+    json["training_value_usd_per_hour"] = in_usd_per_hour(totals.training_value);
   }
   json["revenue_usd_per_hour"] = in_usd_per_hour(totals.revenue);
   json["energy_usd_per_hour"] = in_usd_per_hour(totals.energy_cost);
@@ -286,6 +295,9 @@ Json racks_json(const SolvedSite& solved, const catalog::Catalog& catalog) {
          {"capital_usd_per_hour_per_gpu", money_or_null(rack.capital_per_gpu)},
          {"power_chain_tag", to_string(rack.system->chain_tag)},
          {"cost_per_gpu", gpu_cost_json(solved, catalog, rack)}});
+    if (!solved.site->training.empty()) {
+      racks.back()["training_gpus"] = use.training_gpus;
+    }
   }
   return racks;
 }
@@ -302,6 +314,9 @@ Json flow_json(const SolvedSite& solved) {
             {"idle_gpu_watts", in_watts(flow.idle_gpu)}};
   for (std::size_t s = 0; s < solved.site->services.size(); ++s) {
     json["gpu_watts"][solved.site->services[s].id] = in_watts(flow.service_gpu[s]);
+  }
+  for (std::size_t j = 0; j < solved.site->training.size(); ++j) {
+    json["training_gpu_watts"][solved.site->training[j].id] = in_watts(flow.training_gpu[j]);
   }
   return json;
 }
@@ -412,11 +427,18 @@ Json baseline_json(const SolvedSite& solved, const SolvedSite& baseline) {
       {"output_tokens_per_s_ratio",
        then.output > TokensPerSecond{} ? Json(now.output / then.output) : Json(nullptr)},
       {"output_tokens_per_joule_ratio",
-       then.output > TokensPerSecond{} && now.meter > Watts{}
-           ? Json((now.output / then.output) / (now.meter / then.meter))
+       then.output > TokensPerSecond{} && now.meter_beside_training() > Watts{}
+           ? Json((now.output / then.output) /
+                  (now.meter_beside_training() / then.meter_beside_training()))
            : Json(nullptr)},
       {"profit_usd_per_hour", in_usd_per_hour(now.profit() - then.profit())}};
   return json;
+}
+
+void add_training(const SolvedSite& solved, Json& json) {
+  if (!solved.site->training.empty()) {
+    json["training"] = training_json(solved);
+  }
 }
 
 }  // namespace
@@ -446,6 +468,7 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
     add_provisioning(solved, json);
     json["services"] = services_json(solved);
     json["deployments"] = Json::array();
+    add_training(solved, json);
     json["sources"] = sources_json(solved, catalog);
     return json;
   }
@@ -458,6 +481,7 @@ Json plan_json(const SolvedSite& solved, const catalog::Catalog& catalog,
   for (const auto& assignment : plan.assignments) {
     json["deployments"].push_back(deployment_json(solved, assignment));
   }
+  add_training(solved, json);
   json["racks"] = racks_json(solved, catalog);
   add_site_use(solved, json);
   json["power_flow"] = flow_json(solved);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "plan_training.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 
@@ -68,16 +69,23 @@ std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSi
         in_tokens_per_second(s.plan->totals.output) / in_megawatts(s.plan->totals.provisioned), 5);
   });
   add("output tok/s per drawn MW", [](S s) {
-    return significant(
-        in_tokens_per_second(s.plan->totals.output) / in_megawatts(s.plan->totals.meter), 5);
+    const auto& totals = s.plan->totals;
+    const Watts drawn = totals.meter_beside_training();
+    return !s.site->training.empty() && totals.output <= TokensPerSecond{}
+               ? std::string{"-"}
+               : significant(in_tokens_per_second(totals.output) / in_megawatts(drawn), 5);
   });
   add("J per output token, GPU",
-      [](S s) { return joules_text(s.plan->totals.gpu, s.plan->totals.output); });
+      [](S s) { return joules_text(s.plan->totals.gpu_beside_training(), s.plan->totals.output); });
   add("J per output token, IT",
-      [](S s) { return joules_text(s.plan->totals.it, s.plan->totals.output); });
-  add("J per output token, facility",
-      [](S s) { return joules_text(s.plan->totals.meter, s.plan->totals.output); });
+      [](S s) { return joules_text(s.plan->totals.it_beside_training(), s.plan->totals.output); });
+  add("J per output token, facility", [](S s) {
+    return joules_text(s.plan->totals.meter_beside_training(), s.plan->totals.output);
+  });
   add("revenue", [](S s) { return money_text(s.plan->totals.revenue); });
+  if (!solved.site->training.empty()) {
+    add("  of it trained tokens", [](S s) { return money_text(s.plan->totals.training_value); });
+  }
   add("energy cost", [](S s) { return money_text(s.plan->totals.energy_cost); });
   add("capital cost", [](S s) { return money_text(s.plan->totals.capital_cost); });
   add("profit", [](S s) { return money_text(s.plan->totals.profit()); });
@@ -164,17 +172,27 @@ std::string power_basis_text(const SolvedSite& solved) {
 }
 
 std::string racks_table(const SolvedSite& solved) {
-  TextTable table{{"racks", "hall", "owned", "bought", "powered", "GPUs serving", "GPUs idle",
-                   "one more owned rack"},
-                  {0, 1}};
+  std::vector<std::string> header{"racks", "hall", "owned", "bought", "powered", "GPUs serving"};
+  if (!solved.site->training.empty()) {
+    header.emplace_back("GPUs training");
+  }
+  header.insert(header.end(), {"GPUs idle", "one more owned rack"});
+  TextTable table{header, {0, 1}};
   for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
     const auto& rack = solved.set->racks[k];
     const auto& use = solved.plan->racks[k];
     const auto& value = solved.plan->duals.per_rack[k];
-    table.add({rack.system->id, rack.stock->hall, std::to_string(rack.stock->owned),
-               significant(use.bought, 7), significant(use.powered, 7),
-               significant(use.serving_gpus, 6), significant(use.idle_gpus, 6),
-               value ? money_text(*value) : "-"});
+    std::vector<std::string> row{rack.system->id,
+                                 rack.stock->hall,
+                                 std::to_string(rack.stock->owned),
+                                 significant(use.bought, 7),
+                                 significant(use.powered, 7),
+                                 significant(use.serving_gpus, 6)};
+    if (!solved.site->training.empty()) {
+      row.push_back(significant(use.training_gpus, 6));
+    }
+    row.insert(row.end(), {significant(use.idle_gpus, 6), value ? money_text(*value) : "-"});
+    table.add(row);
   }
   return table.text();
 }
@@ -287,8 +305,8 @@ std::string plan_text(const SolvedSite& solved, const std::optional<SolvedSite>&
     text += "baseline: " + infeasible_text(*baseline);
   }
   text += '\n' + services_table(solved) + '\n' + deployments_table(solved) +
-          power_basis_text(solved) + '\n' + racks_table(solved) + site_text(solved) + '\n' +
-          duals_text(solved.plan->duals);
+          power_basis_text(solved) + training_text(solved) + '\n' + racks_table(solved) +
+          site_text(solved) + '\n' + duals_text(solved.plan->duals);
   return text;
 }
 

@@ -18,8 +18,8 @@ namespace perwatt::cli {
 [[nodiscard]] std::string phases_text(const SolvedSite& solved,
                                       std::span<const plan::Phase> phases);
 
-/// Every column of the linear program with its figures and, in an optimal plan, what it got: one
-/// CSV row each.
+/// Every serving column of the linear program with its figures and, in an optimal plan, what it
+/// got: one CSV row each.
 [[nodiscard]] std::string candidates_csv(const SolvedSite& solved);
 
 }  // namespace perwatt::cli

@@ -240,7 +240,7 @@ void add_plan_verb(CLI::App& app) {
       ->type_name("FILE.html")
       ->check(html_name_fault);
   verb->add_option("--candidates", options->candidates_file,
-                   "Write every column of the linear program with its reduced cost")
+                   "Write every serving column of the linear program with its reduced cost")
       ->type_name("FILE.csv");
   verb->add_option("--only", options->only,
                    "Pull only the levers of one class: what can be had without the others")
@@ -267,6 +267,7 @@ void add_plan_verb(CLI::App& app) {
       "  perwatt plan examples/site-20mw-hopper.toml --baseline self --only operations\n"
       "  perwatt plan examples/site-100mw.toml --report report.html\n"
       "  perwatt plan examples/site-phoenix-year.toml\n"
+      "  perwatt plan examples/site-training.toml\n"
       "  perwatt plan examples/site-mixed-vendor.toml --json");
   verb->callback([options] { run(*options); });
 }

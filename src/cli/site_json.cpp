@@ -113,8 +113,10 @@ void add_provisioning(const plan::SolvedSite& solved, Json& json) {
     item["throttled_usd_per_hour"] = in_usd_per_hour(check->throttled_revenue);
     item["tag"] = to_string(check->tag);
   } else {
-    item["reason"] = managed ? "infeasible: see infeasible_because"
-                             : "every board is reserved at its cap: no excursion is possible";
+    item["reason"] = !managed ? "every board is reserved at its cap: no excursion is possible"
+                     : solved.plan->status == plan::PlanStatus::infeasible
+                         ? "infeasible: see infeasible_because"
+                         : "only training runs, and its boards are reserved at their highest draw";
   }
   json["provisioning"] = std::move(item);
 }

@@ -373,14 +373,21 @@ void add_interactions(const std::vector<Lever>& levers, const std::vector<double
   }
 }
 
-/// The order of tables in a file says nothing.
-Site with_services_ordered_like(const Site& plan, Site site) {
-  const auto place = [&](const Service& service) {
-    return std::find_if(plan.services.begin(), plan.services.end(),
-                        [&](const Service& other) { return other.id == service.id; });
+/// Things in the order in which `others` has those of the same id.
+template <class Thing>
+void order_like(const std::vector<Thing>& others, std::vector<Thing>& things) {
+  const auto place = [&](const Thing& thing) {
+    return std::find_if(others.begin(), others.end(),
+                        [&](const Thing& other) { return other.id == thing.id; });
   };
-  std::stable_sort(site.services.begin(), site.services.end(),
-                   [&](const Service& a, const Service& b) { return place(a) < place(b); });
+  std::stable_sort(things.begin(), things.end(),
+                   [&](const Thing& a, const Thing& b) { return place(a) < place(b); });
+}
+
+/// The order of tables in a file says nothing.
+Site with_work_ordered_like(const Site& plan, Site site) {
+  order_like(plan.services, site.services);
+  order_like(plan.training, site.training);
   return site;
 }
 
@@ -396,7 +403,7 @@ Attribution unavailable(const AttributionQuery& query, std::string reason) {
 Attribution attribute(const Site& unordered_baseline, const Site& plan,
                       const catalog::Catalog& catalog, const OptionSet& options,
                       const AttributionQuery& query) {
-  const Site baseline = with_services_ordered_like(plan, unordered_baseline);
+  const Site baseline = with_work_ordered_like(plan, unordered_baseline);
   Attribution attribution;
   attribution.only = query.only;
   if (const auto reason = incomparable_because(baseline, plan)) {

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "training_columns.hpp"
+
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/inference/serving/hardware.hpp"
@@ -228,6 +230,7 @@ class Builder {
     for (std::size_t s = 0; s < site_.services.size(); ++s) {
       note_reach(s);
     }
+    add_training_columns(site_, set_);
     return std::move(set_);
   }
 

@@ -24,7 +24,15 @@ double uniform(std::uint64_t bits) {  // (0, 1)
   return (static_cast<double>(bits >> 11U) + 0.5) * 0x1.0p-53;
 }
 
-/// FNV-1a over what makes a deployment, not its load.
+std::uint64_t hash_of(std::string_view key) {  // FNV-1a
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : key) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+  return hash;
+}
+
+/// Of what makes a deployment, not its load.
 std::uint64_t key_of(const inference::MeasuredPoint& point) {
   const auto& layout = point.layout;
   const auto number = [](const auto& value) { return value ? std::to_string(*value) : "-"; };
@@ -33,17 +41,28 @@ std::uint64_t key_of(const inference::MeasuredPoint& point) {
                           '|' + to_string(point.workload) + '|' + std::to_string(layout.num_gpus) +
                           '|' + number(layout.prefill_gpus) + '|' + number(layout.decode_gpus) +
                           '|' + number(layout.decode_tp) + '|' + number(layout.decode_ep);
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : key) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  }
-  return hash;
+  return hash_of(key);
 }
 
 /// A factor whose 90 % interval is [low, high]: log-normal, each side with its own width.
 double factor(double low, double high, double normal) {
   const double width = std::log(normal < 0 ? 1.0 / low : high) / kNormalAt95Percent;
   return std::exp(width * normal);
+}
+
+/// Value of the trained tokens where the jobs turn out to run at another rate.
+UsdPerSecond trained_at(const Site& site, const CandidateSet& set, const Plan& plan,
+                        const DeploymentDraws& draws, std::size_t resample) {
+  UsdPerSecond value;
+  for (const auto& assignment : plan.training) {
+    const auto& column = set.training[assignment.column];
+    const auto& job = site.training[column.job];
+    const auto interval = rate_interval(job);
+    const double rate =
+        factor(interval.low_factor, interval.high_factor, draws.of_training(job.id, resample).rate);
+    value += column.value_per_gpu * (assignment.gpus * rate);
+  }
+  return value;
 }
 
 /// The worth of a plan whose deployments turn out to run and draw differently. What is more than
@@ -75,10 +94,11 @@ Worth worth_at(const Site& site, const CandidateSet& set, const Plan& plan,
       revenue[cell] += candidate.revenue_per_gpu * (assignment.gpus_by_hour[h] * billed);
     }
   }
+  const auto trained = trained_at(site, set, plan, draws, resample);
   const auto& totals = plan.totals;
   // Meter over IT and the mean energy price as in the plan.
   const double power_ratio = totals.it > Watts{} ? 1.0 + more_it / totals.it : 1.0;
-  Worth worth{UsdPerSecond{} - totals.energy_cost * power_ratio - totals.capital_cost,
+  Worth worth{trained - totals.energy_cost * power_ratio - totals.capital_cost,
               totals.capital_cost,
               {},
               totals.meter * power_ratio,
@@ -95,7 +115,7 @@ Worth worth_at(const Site& site, const CandidateSet& set, const Plan& plan,
     }
   }
   if (worth.output > TokensPerSecond{}) {
-    worth.joules_per_output_token = worth.meter / worth.output;
+    worth.joules_per_output_token = (worth.meter - totals.training_meter) / worth.output;
   }
   return worth;
 }
@@ -104,7 +124,16 @@ Worth worth_at(const Site& site, const CandidateSet& set, const Plan& plan,
 
 DeploymentDraws::Draw DeploymentDraws::of(const inference::MeasuredPoint& point,
                                           std::size_t resample) const {
-  const std::uint64_t base = mixed(seed_ ^ mixed(key_of(point) + resample));
+  return of_key(key_of(point), resample);
+}
+
+DeploymentDraws::Draw DeploymentDraws::of_training(std::string_view job,
+                                                   std::size_t resample) const {
+  return of_key(hash_of("training|" + std::string{job}), resample);
+}
+
+DeploymentDraws::Draw DeploymentDraws::of_key(std::uint64_t key, std::size_t resample) const {
+  const std::uint64_t base = mixed(seed_ ^ mixed(key + resample));
   // Box and Muller's pair serves both quantities.
   const double radius = std::sqrt(-2.0 * std::log(uniform(mixed(base + 1))));
   const double angle = 2.0 * std::numbers::pi * uniform(mixed(base + 2));
@@ -134,11 +163,16 @@ std::optional<Coalition> solve_coalition(const Site& site, const catalog::Catalo
                  site.services[s].output_price * kUnmetPriceFactor;
     }
   }
+  for (std::size_t j = 0; j < site.training.size(); ++j) {
+    if (const auto column = model.unmet_training_column(j)) {
+      const double unmet = solution->columns[static_cast<std::size_t>(*column)];
+      penalty += tokens_per_second(unmet * 1e3) * site.training[j].value * kUnmetPriceFactor;
+    }
+  }
   const auto& totals = plan.totals;
   Coalition coalition;
-  coalition.worth = {
-      totals.profit() - penalty, totals.capital_cost, totals.output, totals.meter,
-      totals.output > TokensPerSecond{} ? totals.meter / totals.output : JoulesPerToken{}};
+  coalition.worth = {totals.profit() - penalty, totals.capital_cost, totals.output, totals.meter,
+                     totals.joules_per_output_token()};
   for (const auto& assignment : plan.assignments) {
     const auto& candidate = set.candidates[assignment.candidate];
     const auto& row = *candidate.point.point;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "perwatt/plan/attribution.hpp"
@@ -23,8 +24,11 @@ class DeploymentDraws {
   };
 
   [[nodiscard]] Draw of(const inference::MeasuredPoint& point, std::size_t resample) const;
+  [[nodiscard]] Draw of_training(std::string_view job, std::size_t resample) const;
 
  private:
+  [[nodiscard]] Draw of_key(std::uint64_t key, std::size_t resample) const;
+
   std::uint64_t seed_;
 };
 

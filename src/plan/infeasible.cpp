@@ -47,6 +47,42 @@ std::string service_key(const Service& service, const std::string& key) {
   return "service[" + service.id + "]." + key;
 }
 
+bool has_column(const CandidateSet& set, std::size_t job) {
+  return std::any_of(set.training.begin(), set.training.end(),
+                     [&](const TrainingColumn& column) { return column.job == job; });
+}
+
+std::string training_key(const TrainingJob& job, const std::string& key) {
+  return "training[" + job.id + "]." + key;
+}
+
+/// Why a job has no column on any rack kind.
+Remedy training_remedy(const Site& site, const CandidateSet& set, std::size_t j) {
+  const auto& job = site.training[j];
+  const auto& fits = set.training_fit[j];
+  if (fits.empty()) {
+    return {training_key(job, "accelerator"), job.accelerator,
+            "a [[rack]] of " + job.accelerator + ", where its profile was measured", 1.0};
+  }
+  const auto large = std::find_if(fits.begin(), fits.end(),
+                                  [](const TrainingFit& fit) { return fit.is_too_large; });
+  if (large != fits.end()) {
+    const auto& rack = set.racks[large->rack];
+    const double least =
+        std::ceil(static_cast<double>(job.gpus_per_pipeline()) / rack.gpus_per_rack);
+    const double present = static_cast<double>(rack.stock->owned) + rack.stock->max_buy;
+    return {"rack[" + rack.stock->system + "].owned", shortest(present) + " racks",
+            "at least " + shortest(least) + " racks: one pipeline of '" + job.id + "' has " +
+                std::to_string(job.gpus_per_pipeline()) + " GPUs",
+            least / std::max(present, 1.0) - 1.0};
+  }
+  const auto& rack = set.racks[fits.front().rack];
+  return {training_key(job, "profile"), job.profile,
+          "for every operation a setting within the cap of " +
+              significant(in_watts(rack.gpu_cap), 4) + " W of a board",
+          1.0};
+}
+
 /// The SLO or the data stand in the way of a service: says which and how far the measured rows
 /// reach.
 Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
@@ -86,6 +122,10 @@ Remedy slo_remedy(const Site& site, const CandidateSet& set, std::size_t s) {
           "deployments whose power and input rate are known (perwatt import, --points)", 1.0};
 }
 
+bool is_committed(const TrainingJob& job) {
+  return job.committed.value_or(TokensPerSecond{}) > TokensPerSecond{};
+}
+
 std::vector<Limit> all_limits(const Site& site, const CandidateSet& set) {
   std::vector<Limit> limits{{Limit::Kind::envelope, 0}};
   for (std::size_t k = 0; k < set.racks.size(); ++k) {
@@ -107,7 +147,19 @@ std::vector<Limit> all_limits(const Site& site, const CandidateSet& set) {
       limits.push_back({Limit::Kind::commitment, s});
     }
   }
+  for (std::size_t j = 0; j < site.training.size(); ++j) {
+    if (is_committed(site.training[j])) {
+      limits.push_back({Limit::Kind::training_commitment, j});
+    }
+  }
   return limits;
+}
+
+Remedy describe_commitment(std::string key, TokensPerSecond committed, double excess_ktok) {
+  const double present = in_tokens_per_second(committed);
+  const double possible = std::max(0.0, std::floor(present - excess_ktok * 1e3));
+  return {std::move(key), shortest(present) + " tok/s", "at most " + shortest(possible) + " tok/s",
+          1.0 - possible / present};
 }
 
 /// How a limit moved by `excess` (in the model's units) reads.
@@ -144,10 +196,13 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
     }
     case Limit::Kind::commitment: {
       const auto& service = site.services[limit.index];
-      const double present = in_tokens_per_second(*service.committed_output);
-      const double possible = std::max(0.0, std::floor(present - excess * 1e3));
-      return {service_key(service, "committed_output_tokens_per_s"), shortest(present) + " tok/s",
-              "at most " + shortest(possible) + " tok/s", 1.0 - possible / present};
+      return describe_commitment(service_key(service, "committed_output_tokens_per_s"),
+                                 *service.committed_output, excess);
+    }
+    case Limit::Kind::training_commitment: {
+      const auto& job = site.training[limit.index];
+      return describe_commitment(training_key(job, "committed_trained_tokens_per_s"),
+                                 *job.committed, excess);
     }
   }
   return {};
@@ -180,13 +235,8 @@ std::string name_tightest(const Remedy& remedy) {
 
 }  // namespace
 
-bool nothing_can_serve(const Site& site, const CandidateSet& set) {
-  for (std::size_t s = 0; s < site.services.size(); ++s) {
-    if (has_candidate(set, s)) {
-      return false;
-    }
-  }
-  return true;
+bool nothing_can_run(const CandidateSet& set) {
+  return set.candidates.empty() && set.training.empty();
 }
 
 std::vector<std::optional<Remedy>> explain_unserved(const Site& site, const CandidateSet& set) {
@@ -199,10 +249,20 @@ std::vector<std::optional<Remedy>> explain_unserved(const Site& site, const Cand
   return reasons;
 }
 
+std::vector<std::optional<Remedy>> explain_untrained(const Site& site, const CandidateSet& set) {
+  std::vector<std::optional<Remedy>> reasons(site.training.size());
+  for (std::size_t j = 0; j < site.training.size(); ++j) {
+    if (!has_column(set, j)) {
+      reasons[j] = training_remedy(site, set, j);
+    }
+  }
+  return reasons;
+}
+
 void explain_infeasible(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
                         Plan& plan) {
-  // A service that must be served but has no column: no amount of power or racks helps.
-  const bool none = nothing_can_serve(site, set);
+  // A service or job that must run but has no column: no amount of power or racks helps.
+  const bool none = nothing_can_run(set);
   for (std::size_t s = 0; s < site.services.size(); ++s) {
     const bool committed =
         site.services[s].committed_output.value_or(TokensPerSecond{}) > TokensPerSecond{};
@@ -210,12 +270,20 @@ void explain_infeasible(const Site& site, const CandidateSet& set, const Managed
       plan.remedies.push_back(*plan.unserved[s]);
     }
   }
+  for (std::size_t j = 0; j < site.training.size(); ++j) {
+    if ((none || is_committed(site.training[j])) && !has_column(set, j)) {
+      plan.remedies.push_back(*plan.untrained[j]);
+    }
+  }
   if (!plan.remedies.empty()) {
     std::stable_sort(
         plan.remedies.begin(), plan.remedies.end(),
         [](const Remedy& a, const Remedy& b) { return a.relative_change < b.relative_change; });
-    plan.infeasible_because = "no deployment on the site's systems can serve what is asked; " +
-                              name_tightest(plan.remedies.front());
+    plan.infeasible_because =
+        (site.training.empty()
+             ? std::string{"no deployment on the site's systems can serve what is asked; "}
+             : std::string{"nothing on the site's systems can serve or train what is asked; "}) +
+        name_tightest(plan.remedies.front());
     return;
   }
   const auto limits = all_limits(site, set);

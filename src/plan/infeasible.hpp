@@ -12,15 +12,19 @@
 
 namespace perwatt::plan {
 
-/// True when no service of the site has a column: nothing can be planned.
-[[nodiscard]] bool nothing_can_serve(const Site& site, const CandidateSet& set);
+/// True when no service and no training job has a column: nothing can be planned.
+[[nodiscard]] bool nothing_can_run(const CandidateSet& set);
 
 /// By service: what stands in the way of one that has no column.
 [[nodiscard]] std::vector<std::optional<Remedy>> explain_unserved(const Site& site,
                                                                   const CandidateSet& set);
 
-/// Fills in infeasible_because and remedies. REQUIRES: plan.unserved is filled in, and `managed` is
-/// not refused.
+/// By training job: the same.
+[[nodiscard]] std::vector<std::optional<Remedy>> explain_untrained(const Site& site,
+                                                                   const CandidateSet& set);
+
+/// Fills in infeasible_because and remedies. REQUIRES: plan.unserved and plan.untrained are filled
+/// in, and `managed` is not refused.
 void explain_infeasible(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
                         Plan& plan);
 

@@ -19,6 +19,7 @@ constexpr std::array<LeverInfo, kLeverCount> kLevers{{
     {Lever::disaggregation, "disaggregation", operations, infrastructure},
     {Lever::precision, "precision", operations, models},
     {Lever::clock, "clock", operations, energy},
+    {Lever::training_frequency_plan, "training_frequency_plan", operations, energy},
     {Lever::power_cap, "power_cap", operations, energy},
     {Lever::provisioning, "provisioning", operations, energy},
     {Lever::availability, "availability", operations, infrastructure},
@@ -79,6 +80,9 @@ DeploymentRules mixed_rules(const DeploymentRules& old, const DeploymentRules& n
   }
   if (has(pulled, Lever::clock)) {
     rules.min_clock_ratio = std::min(old.min_clock_ratio, now.min_clock_ratio);
+  }
+  if (has(pulled, Lever::training_frequency_plan)) {
+    rules.frequency_plans = std::max(old.frequency_plans, now.frequency_plans);
   }
   return rules;
 }
@@ -256,6 +260,11 @@ bool same_services(const Site& a, const Site& b) {
                     });
 }
 
+bool same_training(const Site& a, const Site& b) {
+  return std::equal(a.training.begin(), a.training.end(), b.training.begin(), b.training.end(),
+                    [](const TrainingJob& x, const TrainingJob& y) { return x.same_as(y); });
+}
+
 bool same_site(const Site& a, const Site& b) {
   const auto same_stock = [](const RackStock& x, const RackStock& y) {
     return x.system == y.system && x.hall == y.hall && x.owned == y.owned && x.max_buy == y.max_buy;
@@ -349,6 +358,10 @@ LeverSet differing_levers(const Site& baseline, const Site& plan, const catalog:
 std::optional<std::string> incomparable_because(const Site& baseline, const Site& plan) {
   if (!same_services(baseline, plan)) {
     return "the baseline sells something else: its services, SLOs, demands or prices differ";
+  }
+  if (!same_training(baseline, plan)) {
+    return "the baseline trains something else: its training jobs, their profiles, pipelines, "
+           "commitments or values differ";
   }
   if (!same_year(baseline, plan)) {
     return "the baseline has another year: its climate, hour classes or energy prices differ";

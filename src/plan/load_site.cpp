@@ -195,8 +195,12 @@ void read_services(const ConfigTable& document, const catalog::Catalog& catalog,
                  "give each service an id of its own");
     }
   }
-  if (site.services.empty()) {
-    document.fail("service", "there is no [[service]]", "add at least one");
+}
+
+void require_work(const ConfigTable& document, const Site& site) {
+  if (site.services.empty() && site.training.empty()) {
+    document.fail("service", "there is neither a [[service]] nor a [[training]]",
+                  "add at least one");
   }
 }
 
@@ -228,6 +232,8 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
       catalog, site);
   read_halls(document, catalog, site);
   read_services(document, catalog, site);
+  read_training(document, catalog, site);
+  require_work(document, site);
   read_racks(document, catalog, site);
   for (const auto& table : document.tables("load")) {
     site.loads.push_back(read_load(table, catalog, site));

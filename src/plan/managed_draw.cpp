@@ -61,6 +61,7 @@ ManagedDraw managed_draw(const Site& site, const CandidateSet& set, bool with_ot
   if (provisioning.policy != ProvisioningPolicy::managed) {
     return managed;
   }
+  managed.applies = true;
   managed.groups = groups_of(site, set);
   if (managed.groups.empty()) {
     return managed;

@@ -22,8 +22,10 @@ struct DrawGroup {
   bool operator==(const DrawGroup&) const = default;
 };
 
-/// Empty under any other policy, and where nothing can run.
+/// Empty under any other policy. Without groups where no service can run: training alone, whose
+/// boards are reserved at their highest draw, needs no profile.
 struct ManagedDraw {
+  bool applies = false;  // the policy is managed
   std::vector<DrawGroup> groups;
   std::vector<std::size_t> group_of;  // by candidate
   /// Its groups are the candidates: each draws as its group does, up to the cap of its boards.

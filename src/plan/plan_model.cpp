@@ -1,4 +1,4 @@
-// Racks, deployments, demand and money. The power they draw: plan_model_power.cpp.
+// Racks, deployments, training, demand and money. The power they draw: plan_model_power.cpp.
 #include "plan_model.hpp"
 
 #include <algorithm>
@@ -37,6 +37,11 @@ PlanModel::PlanModel(const Site& site, const CandidateSet& set, const ManagedDra
       add_deployment(c, h);
     }
   }
+  for (std::size_t t = 0; t < set.training.size(); ++t) {
+    for (std::size_t h = 0; h < hours(); ++h) {
+      add_training(t, h);
+    }
+  }
   for (std::size_t k = 0; k < set.racks.size(); ++k) {
     add_rack(k);
   }
@@ -44,6 +49,7 @@ PlanModel::PlanModel(const Site& site, const CandidateSet& set, const ManagedDra
   add_retrofits();
   if (options.soft_commitments) {
     add_unmet_columns();
+    add_unmet_training();
   }
   for (const auto& limit : options.relaxed) {
     add_excess(limit);
@@ -67,8 +73,22 @@ void PlanModel::add_rows() {
           committed * hour.demand_ratio, in_ktok(service.demand_output) * hour.demand_ratio));
     }
   }
+  add_training_rows();
   if (site_.max_capital) {
     capital_row_ = program_.add_row(-kInf, in_usd_per_hour(*site_.max_capital));
+  }
+}
+
+void PlanModel::add_training_rows() {
+  for (const auto& job : site_.training) {
+    const double most_gpus = static_cast<double>(job.max_pipelines) * job.gpus_per_pipeline();
+    training_rows_.emplace_back();
+    for (std::size_t h = 0; h < hours(); ++h) {
+      training_rows_.back().push_back(program_.add_row(-kInf, most_gpus));
+    }
+    training_commitment_.push_back(
+        job.committed ? std::optional{program_.add_row(in_ktok(*job.committed), kInf)}
+                      : std::nullopt);
   }
 }
 
@@ -82,15 +102,20 @@ void PlanModel::add_placement_rows() {
     if (std::none_of(site_.placements.begin(), site_.placements.end(), is_here)) {
       continue;
     }
-    for (const auto& service : site_.services) {
-      const auto own =
-          std::find_if(site_.placements.begin(), site_.placements.end(),
-                       [&](const Placement& p) { return is_here(p) && p.service == service.id; });
+    const auto add = [&](const auto& is_own) {
+      const auto own = std::find_if(site_.placements.begin(), site_.placements.end(),
+                                    [&](const Placement& p) { return is_here(p) && is_own(p); });
       auto& [share, rows] = placement_rows_[k].emplace_back();
       share = own == site_.placements.end() ? 0.0 : own->gpu_share_ratio;
       for (std::size_t h = 0; h < hours(); ++h) {
         rows.push_back(program_.add_row(-kInf, 0));
       }
+    };
+    for (const auto& service : site_.services) {
+      add([&](const Placement& p) { return p.training.empty() && p.service == service.id; });
+    }
+    for (const auto& job : site_.training) {
+      add([&](const Placement& p) { return p.service.empty() && p.training == job.id; });
     }
   }
 }
@@ -120,6 +145,34 @@ void PlanModel::add_deployment(std::size_t c, std::size_t h) {
   const double tie = options_.break_ties ? kTieUsdPerHourPerKtok * output : 0.0;
   gpus_.push_back(program_.add_column(hour.year_ratio * (earn_ * in_usd_per_hour(margin) + tie), 0,
                                       kInf, entries));
+}
+
+void PlanModel::add_training(std::size_t t, std::size_t h) {
+  const auto& column = set_.training[t];
+  const auto& rack = set_.racks[column.rack];
+  const auto& hour = site_.year[h];
+  std::vector<Entry> entries{{rack_rows_[column.rack][h], 1.0},
+                             {training_rows_[column.job][h], 1.0}};
+  if (const auto row = training_commitment_[column.job]) {
+    entries.emplace_back(*row, hour.year_ratio * in_ktok(column.mean_trained_per_gpu));
+  }
+  if (!placement_rows_[column.rack].empty()) {
+    const auto& placed = placement_rows_[column.rack][site_.services.size() + column.job];
+    entries.emplace_back(placed.second[h], 1.0);
+  }
+  const auto& hall = hall_rows_[rack.hall];
+  if (!hall.it.empty()) {
+    entries.emplace_back(hall.it[h], in_megawatts(column.mean_it_per_gpu.value));
+  }
+  if (!hall.full.empty()) {
+    entries.emplace_back(hall.full[h], in_megawatts(column.highest_it_per_gpu.value));
+  }
+  UsdPerSecond margin = column.value_per_gpu;
+  if (!is_physical(rack.hall)) {
+    margin -= column.meter_per_gpu.value * hour.energy_price;
+  }
+  training_.push_back(
+      program_.add_column(hour.year_ratio * earn_ * in_usd_per_hour(margin), 0, kInf, entries));
 }
 
 void PlanModel::add_rack(std::size_t k) {
@@ -205,6 +258,18 @@ void PlanModel::add_unmet_columns() {
   }
 }
 
+void PlanModel::add_unmet_training() {
+  for (std::size_t j = 0; j < site_.training.size(); ++j) {
+    const auto& job = site_.training[j];
+    const UsdPerSecond penalty = tokens_per_second(1e3) * job.value * kUnmetPriceFactor;
+    unmet_training_.push_back(job.committed
+                                  ? std::optional{program_.add_column(
+                                        -in_usd_per_hour(penalty), 0, in_ktok(*job.committed),
+                                        {{*training_commitment_[j], 1.0}})}
+                                  : std::nullopt);
+  }
+}
+
 void PlanModel::add_excess(const Limit& limit) {
   double present = 0;
   bool is_whole = false;
@@ -234,6 +299,10 @@ void PlanModel::add_excess(const Limit& limit) {
       for (std::size_t h = 0; h < hours(); ++h) {
         entries.emplace_back(demand_rows_[limit.index][h], site_.year[h].demand_ratio);
       }
+      break;
+    case Limit::Kind::training_commitment:
+      present = in_ktok(*site_.training[limit.index].committed);
+      entries = {{*training_commitment_[limit.index], 1.0}};
       break;
     case Limit::Kind::positions:
       present = *set_.halls[limit.index].hall->positions;

@@ -19,9 +19,17 @@ namespace perwatt::plan {
 
 /// A limit that may be relaxed to see what would make a site feasible.
 struct Limit {
-  enum class Kind { envelope, racks, capital, commitment, positions, hall_capacity };
+  enum class Kind {
+    envelope,
+    racks,
+    capital,
+    commitment,
+    training_commitment,
+    positions,
+    hall_capacity
+  };
   Kind kind = Kind::envelope;
-  std::size_t index = 0;  // rack kind, service or hall
+  std::size_t index = 0;  // rack kind, service, training job or hall
 };
 
 struct PlanModelOptions {
@@ -29,13 +37,14 @@ struct PlanModelOptions {
   /// instead of maximising the profit.
   std::vector<Limit> relaxed = {};
   /// Output that is committed and not served costs kUnmetPriceFactor times its price instead of
-  /// making the program infeasible.
+  /// making the program infeasible; so do trained tokens.
   bool soft_commitments = false;
   /// Among plans of equal profit the one of most output tokens.
   bool break_ties = false;
 };
 
-/// Price of a committed output token that is not served, relative to its sales price.
+/// Price of a committed output token that is not served, relative to its sales price, and of a
+/// trained token that is not trained.
 inline constexpr double kUnmetPriceFactor = 10.0;
 
 /// Units inside: GPUs, racks, MW, ktok/s, USD/h. REQUIRES: `managed` outlives the model and, when
@@ -61,6 +70,10 @@ class PlanModel {
     return gpus_[candidate * hours() + hour];
   }
 
+  [[nodiscard]] int training_column(std::size_t training, std::size_t hour) const {
+    return training_[training * hours() + hour];
+  }
+
   [[nodiscard]] int powered_column(std::size_t rack) const { return powered_[rack]; }
 
   [[nodiscard]] int excess_column(std::size_t relaxed) const { return excess_[relaxed]; }
@@ -81,6 +94,12 @@ class PlanModel {
   /// In ktok/s of one hour class. REQUIRES: soft commitments.
   [[nodiscard]] int unmet_column(std::size_t service, std::size_t hour) const {
     return unmet_[service * hours() + hour];
+  }
+
+  /// In ktok/s, mean over the year; nothing where the job has no commitment. REQUIRES: soft
+  /// commitments.
+  [[nodiscard]] std::optional<int> unmet_training_column(std::size_t job) const {
+    return unmet_training_[job];
   }
 
  private:
@@ -107,12 +126,15 @@ class PlanModel {
   void add_tail(std::size_t hall);
   void add_mean(std::size_t hall, std::size_t hour);
   void add_deployment(std::size_t candidate, std::size_t hour);
+  void add_training_rows();
+  void add_training(std::size_t training, std::size_t hour);
   void add_rack(std::size_t rack);
   void add_supplies();
   void add_generation(const PowerSupply& supply);
   void add_battery(const PowerSupply& supply);
   void add_retrofits();
   void add_unmet_columns();
+  void add_unmet_training();
   void add_excess(const Limit& limit);
 
   /// MW that may be reserved beside the loads of halls without rows of their own.
@@ -130,7 +152,7 @@ class PlanModel {
     return is_physical(hall) && !set_.halls[hall].hall->it_capacity;
   }
 
-  [[nodiscard]] bool is_managed() const { return !managed_.groups.empty(); }
+  [[nodiscard]] bool is_managed() const { return managed_.applies; }
 
   [[nodiscard]] double at(const Solution& solution, int column) const {
     return solution.columns[static_cast<std::size_t>(column)];
@@ -158,10 +180,13 @@ class PlanModel {
   std::vector<int> mean_rows_;
   std::vector<int> import_rows_;
   std::optional<int> capital_row_;
-  std::vector<std::vector<int>> rack_rows_;    // by rack kind and hour class: GPUs
-  std::vector<int> stock_rows_;                // powered - bought <= owned
-  std::vector<std::vector<int>> demand_rows_;  // by service and hour class
-  /// By rack kind: nothing where it is placed freely, else by service a share and rows by hour.
+  std::vector<std::vector<int>> rack_rows_;              // by rack kind and hour class: GPUs
+  std::vector<int> stock_rows_;                          // powered - bought <= owned
+  std::vector<std::vector<int>> demand_rows_;            // by service and hour class
+  std::vector<std::vector<int>> training_rows_;          // GPUs, by training job and hour class
+  std::vector<std::optional<int>> training_commitment_;  // by training job: mean over the year
+  /// By rack kind: nothing where it is placed freely, else a share and rows by hour of each service
+  /// and then of each training job.
   std::vector<std::vector<std::pair<double, std::vector<int>>>> placement_rows_;
 
   struct HallRows {
@@ -176,13 +201,15 @@ class PlanModel {
   std::vector<HallRows> hall_rows_;
   std::vector<HallColumns> halls_;
 
-  std::vector<int> gpus_;  // by candidate and hour class
+  std::vector<int> gpus_;      // by candidate and hour class
+  std::vector<int> training_;  // GPUs, by training column and hour class
   std::vector<int> powered_;
   std::vector<int> bought_;
   std::vector<SupplyColumns> supplies_;
   std::vector<int> retrofits_;
   std::vector<int> excess_;
   std::vector<int> unmet_;
+  std::vector<std::optional<int>> unmet_training_;
 };
 
 }  // namespace perwatt::plan

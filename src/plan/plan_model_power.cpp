@@ -248,6 +248,9 @@ bool PlanModel::tighten_curve(const facility::PartLoadCurve& curve, std::size_t 
 }
 
 bool PlanModel::tighten_tail(std::size_t p, std::size_t h, const Solution& solution) {
+  if (!managed_.limit) {
+    return false;  // nothing moves
+  }
   const std::size_t count = set_.candidates.size();
   std::vector<double> per_gpu(count, 0.0);  // MW that move
   std::vector<double> swing(count, 0.0);

@@ -47,6 +47,10 @@ class Solver {
   }
 
   UsdPerSecond profit_with_rates_times(double ratio) {
+    Site site = site_;
+    for (auto& job : site.training) {
+      job.tokens_per_iteration = job.tokens_per_iteration * ratio;
+    }
     auto options = options_;
     for (auto& option : options.options) {
       auto& point = option.point;
@@ -55,7 +59,7 @@ class Solver {
         point.total_per_gpu = *point.total_per_gpu * ratio;
       }
     }
-    return totals_of(site_, options)->profit() - base_.profit();
+    return totals_of(site, options)->profit() - base_.profit();
   }
 
  private:
@@ -127,7 +131,7 @@ void add_slo_changes(const Site& site, Solver& solver, std::vector<Sensitivity>&
   }
 }
 
-void add_money_changes(Solver& solver, std::vector<Sensitivity>& changes) {
+void add_money_changes(const Site& site, Solver& solver, std::vector<Sensitivity>& changes) {
   for (const double ratio : {1 + kStep, 1 - kStep}) {
     changes.push_back(solver.with("prices.energy", percent(ratio), [&](Site& changed) {
       changed.energy_price = changed.energy_price * ratio;
@@ -142,6 +146,13 @@ void add_money_changes(Solver& solver, std::vector<Sensitivity>& changes) {
         service.it_energy_price = service.it_energy_price * ratio;
       }
     }));
+    if (!site.training.empty()) {
+      changes.push_back(solver.with("value of trained tokens", percent(ratio), [&](Site& changed) {
+        for (auto& job : changed.training) {
+          job.value = job.value * ratio;
+        }
+      }));
+    }
     changes.push_back(solver.with("demand", percent(ratio), [&](Site& changed) {
       for (auto& service : changed.services) {
         service.demand_output = service.demand_output * ratio;
@@ -198,7 +209,7 @@ Sensitivities find_sensitivities(const Site& site, const catalog::Catalog& catal
   Solver solver{site, catalog, points, estimator, modelled};
   Sensitivities result;
   add_slo_changes(site, solver, result.changes);
-  add_money_changes(solver, result.changes);
+  add_money_changes(site, solver, result.changes);
   add_rack_changes(site, solver, result.changes);
   add_supply_changes(site, catalog, solver, result.changes);
   result.per_percent_tokens_per_joule = solver.profit_with_rates_times(1.01);

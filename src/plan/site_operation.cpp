@@ -75,8 +75,29 @@ DeploymentRules read_rules(const ConfigTable& table, const catalog::Catalog& cat
   rules.min_clock_ratio =
       table.optional_number("min_clock_ratio", {inference::serving::kLowestClockRatio, 1.0})
           .value_or(1.0);
+  if (const auto plans = table.optional_text("frequency_plans")) {
+    const auto parsed = parse_frequency_plans(*plans);
+    if (!parsed) {
+      table.fail("frequency_plans", "is '" + printable(*plans) + "'", "use none, same_time or any");
+    }
+    rules.frequency_plans = *parsed;
+  }
   table.reject_unknown_keys();
   return rules;
+}
+
+/// The id under `key` of one of the `things`, which the site file has under the same name.
+template <class Thing>
+std::string named_by(const ConfigTable& table, const std::string& key,
+                     const std::vector<Thing>& things) {
+  auto id = table.text(key);
+  const bool known =
+      std::any_of(things.begin(), things.end(), [&](const Thing& thing) { return thing.id == id; });
+  if (!known) {
+    table.fail(key, "'" + printable(id) + "' is no [[" + key + "]] here",
+               key == "service" ? "name the id of a service" : "name the id of a training job");
+  }
+  return id;
 }
 
 Placement read_placement(const ConfigTable& table, const catalog::Catalog& catalog,
@@ -94,13 +115,13 @@ Placement read_placement(const ConfigTable& table, const catalog::Catalog& catal
                "name a system of the site's racks");
   }
   placement.hall = rack->hall;
-  placement.service = table.text("service");
-  const bool known =
-      std::any_of(site.services.begin(), site.services.end(),
-                  [&](const Service& service) { return service.id == placement.service; });
-  if (!known) {
-    table.fail("service", "'" + printable(placement.service) + "' is no [[service]] here",
-               "name the id of a service");
+  if (table.has("training") && table.has("service")) {
+    table.fail("training", "is given beside service", "write a [[placement]] for each");
+  }
+  if (table.has("training")) {
+    placement.training = named_by(table, "training", site.training);
+  } else {
+    placement.service = named_by(table, "service", site.services);
   }
   placement.gpu_share_ratio = table.number("gpu_share_ratio", kRatio);
   table.reject_unknown_keys();
@@ -116,11 +137,12 @@ std::vector<Placement> read_placements(const ConfigTable& document, const catalo
     const auto placement = read_placement(table, catalog, site);
     const bool twice = std::any_of(placements.begin(), placements.end(), [&](const Placement& p) {
       return p.system == placement.system && p.hall == placement.hall &&
-             p.service == placement.service;
+             p.service == placement.service && p.training == placement.training;
     });
     if (twice) {
-      table.fail("service",
-                 "'" + placement.service + "' is placed twice on '" + placement.system + "'",
+      table.fail(placement.training.empty() ? "service" : "training",
+                 "'" + placement.service + placement.training + "' is placed twice on '" +
+                     placement.system + "'",
                  "add the shares up in one [[placement]]");
     }
     double& sum = shares[{placement.system, placement.hall}];

@@ -32,8 +32,11 @@ void read_deliveries(const ConfigTable& document, const catalog::Catalog& catalo
 /// [year]: the hour classes and the mean energy price. REQUIRES: [prices] is read.
 void read_year(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
 
+/// [[training]], with the files it names.
+void read_training(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
+
 /// [provisioning], [deployments], [[placement]], [finance], [baseline], [quality]. REQUIRES:
-/// services, halls and racks are read.
+/// services, training, halls and racks are read.
 void read_operation(const ConfigTable& document, const catalog::Catalog& catalog, Site& site);
 
 void read_quality(const ConfigTable& document, Site& site);

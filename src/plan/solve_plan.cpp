@@ -53,7 +53,8 @@ double relative_gap(double better, double worse) {
 Plan solve_plan(const Site& site, const CandidateSet& set) {
   Plan plan;
   plan.unserved = explain_unserved(site, set);
-  if (nothing_can_serve(site, set)) {
+  plan.untrained = explain_untrained(site, set);
+  if (nothing_can_run(set)) {
     explain_infeasible(site, set, {}, plan);
     return plan;
   }
@@ -73,12 +74,20 @@ Plan solve_plan(const Site& site, const CandidateSet& set) {
   const double constant = in_usd_per_hour(model.constant_cost());
   plan.rack_gap_ratio = relative_gap(relaxed->objective - constant, whole->objective - constant);
   plan.proven_gap_ratio = relative_gap(whole->bound - constant, whole->objective - constant);
-  for (std::size_t c = 0; c < set.candidates.size(); ++c) {
+  const auto reduced_cost = [&](const auto& column_of) {
     double cost = 0;
     for (std::size_t h = 0; h < model.hours(); ++h) {
-      cost += relaxed->reduced_costs[static_cast<std::size_t>(model.gpus_column(c, h))];
+      cost += relaxed->reduced_costs[static_cast<std::size_t>(column_of(h))];
     }
-    plan.reduced_cost_usd_per_hour.push_back(cost);
+    return cost;
+  };
+  for (std::size_t c = 0; c < set.candidates.size(); ++c) {
+    plan.reduced_cost_usd_per_hour.push_back(
+        reduced_cost([&](std::size_t h) { return model.gpus_column(c, h); }));
+  }
+  for (std::size_t t = 0; t < set.training.size(); ++t) {
+    plan.training_reduced_cost_usd_per_hour.push_back(
+        reduced_cost([&](std::size_t h) { return model.training_column(t, h); }));
   }
   take_answer(site, set, managed, model, *whole, true, plan);
   find_duals(site, set, model, relaxed->objective, plan);

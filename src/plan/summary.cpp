@@ -45,6 +45,26 @@ void take_assignments(const Site& site, const CandidateSet& set, const PlanModel
   }
 }
 
+void take_training(const Site& site, const CandidateSet& set, const PlanModel& model,
+                   const LinearProgram::Solution& solution, Plan& plan) {
+  for (std::size_t t = 0; t < set.training.size(); ++t) {
+    TrainingAssignment assignment{t, 0, 0, {}};
+    double most = 0;
+    for (std::size_t h = 0; h < site.year.size(); ++h) {
+      const double gpus = at(solution, model.training_column(t, h));
+      assignment.gpus_by_hour.push_back(gpus > kLeastGpus ? gpus : 0.0);
+      assignment.gpus += assignment.gpus_by_hour.back() * site.year[h].year_ratio;
+      most = std::max(most, gpus);
+    }
+    if (most > kLeastGpus) {
+      const auto& column = set.training[t];
+      assignment.pipelines = assignment.gpus / site.training[column.job].gpus_per_pipeline();
+      plan.racks[column.rack].training_gpus += assignment.gpus;
+      plan.training.push_back(std::move(assignment));
+    }
+  }
+}
+
 /// Adds up the site from what runs, hour class by hour class.
 class Summary {
  public:
@@ -66,8 +86,11 @@ class Summary {
     plan_.flow.service_gpu.assign(site_.services.size(), Watts{});
     plan_.served.assign(site_.services.size(), TokensPerSecond{});
     plan_.totals.input = TokensPerSecond{};
+    plan_.flow.training_gpu.assign(site_.training.size(), Watts{});
+    plan_.trained.assign(site_.training.size(), TokensPerSecond{});
     find_idle();
     add_tokens();
+    add_training();
     add_boards();
     add_plants();
     add_money();
@@ -91,6 +114,12 @@ class Summary {
     }
     for (const auto& assignment : plan_.assignments) {
       const auto k = set_.candidates[assignment.candidate].rack;
+      for (std::size_t h = 0; h < hours_; ++h) {
+        idle_[k * hours_ + h] -= assignment.gpus_by_hour[h];
+      }
+    }
+    for (const auto& assignment : plan_.training) {
+      const auto k = set_.training[assignment.column].rack;
       for (std::size_t h = 0; h < hours_; ++h) {
         idle_[k * hours_ + h] -= assignment.gpus_by_hour[h];
       }
@@ -130,6 +159,23 @@ class Summary {
     }
   }
 
+  void add_training() {
+    for (auto& hour : plan_.hours) {
+      hour.trained.assign(site_.training.size(), TokensPerSecond{});
+    }
+    auto& totals = plan_.totals;
+    for (const auto& assignment : plan_.training) {
+      const auto& column = set_.training[assignment.column];
+      plan_.trained[column.job] += column.mean_trained_per_gpu * assignment.gpus;
+      totals.training_value += column.value_per_gpu * assignment.gpus;
+      for (std::size_t h = 0; h < hours_; ++h) {
+        plan_.hours[h].trained[column.job] +=
+            column.mean_trained_per_gpu * assignment.gpus_by_hour[h];
+      }
+    }
+    totals.revenue += totals.training_value;
+  }
+
   /// Adds the mean of `gpus` GPUs of a rack kind whose boards draw `per_gpu` to the flow.
   void add_flow(const RackKind& rack, Watts per_gpu, double gpus, Watts& boards) {
     const auto node = rack.chain.node_at(per_gpu);
@@ -155,10 +201,35 @@ class Summary {
         add_flow(rack, rack.idle_gpu, assignment.gpus - serving, flow.idle_gpu);
       }
     }
+    const Watts serving_gpu = plan_.totals.gpu;
+    for (const auto& assignment : plan_.training) {
+      const auto& column = set_.training[assignment.column];
+      const auto& rack = set_.racks[column.rack];
+      const double training = assignment.gpus * available;
+      add_flow(rack, column.gpu_power.mean, training, flow.training_gpu[column.job]);
+      if (available < 1.0) {
+        add_flow(rack, rack.idle_gpu, assignment.gpus - training, flow.idle_gpu);
+      }
+    }
+    plan_.totals.training_gpu = plan_.totals.gpu - serving_gpu;
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       add_flow(set_.racks[k], set_.racks[k].idle_gpu, plan_.racks[k].idle_gpus, flow.idle_gpu);
     }
     flow.other_loads = set_.load_it.value;
+  }
+
+  /// Mean IT power of the GPUs given to training, by hall and hour class. Its boards have no
+  /// interval.
+  [[nodiscard]] std::vector<Watts> training_it_power() const {
+    std::vector<Watts> it(set_.halls.size() * hours_);
+    for (const auto& assignment : plan_.training) {
+      const auto& column = set_.training[assignment.column];
+      for (std::size_t h = 0; h < hours_; ++h) {
+        it[cell(set_.racks[column.rack].hall, h)] +=
+            column.mean_it_per_gpu.value * assignment.gpus_by_hour[h];
+      }
+    }
+    return it;
   }
 
   /// Mean IT power by hall and hour class with the boards at one end of their interval.
@@ -183,6 +254,10 @@ class Summary {
         it[cell(rack.hall, h)].value += mean * assignment.gpus_by_hour[h];
       }
     }
+    const auto training = training_it_power();
+    for (std::size_t i = 0; i < it.size(); ++i) {
+      it[i].value += training[i];
+    }
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       for (std::size_t h = 0; h < hours_; ++h) {
         it[cell(set_.racks[k].hall, h)].value +=
@@ -192,13 +267,20 @@ class Summary {
     return it;
   }
 
-  /// IT power of a hall with every deployment serving.
+  /// IT power of a hall with every deployment serving, and every board that trains at its highest
+  /// draw.
   [[nodiscard]] Watts full_it(std::size_t p, std::size_t h) const {
     Watts full = set_.halls[p].load_it.value;
     for (const auto& assignment : plan_.assignments) {
       const auto& candidate = set_.candidates[assignment.candidate];
       if (set_.racks[candidate.rack].hall == p) {
         full += candidate.it_per_gpu.value * assignment.gpus_by_hour[h];
+      }
+    }
+    for (const auto& assignment : plan_.training) {
+      const auto& column = set_.training[assignment.column];
+      if (set_.racks[column.rack].hall == p) {
+        full += column.highest_it_per_gpu.value * assignment.gpus_by_hour[h];
       }
     }
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
@@ -236,8 +318,11 @@ class Summary {
 
   /// What the policy reserves in a hall and hour class, at the IT boundary.
   [[nodiscard]] Watts reserved_it(std::size_t p, std::size_t h) const {
-    if (!managed_.limit) {
+    if (!managed_.applies) {
       return nameplate_it(p);
+    }
+    if (!managed_.limit) {
+      return full_it(p, h);
     }
     // The program's column may hold more where nothing presses on it.
     const std::vector<double> mean(set_.candidates.size(), 0.0);
@@ -287,6 +372,7 @@ class Summary {
   void add_plants() {
     auto& totals = plan_.totals;
     const auto it = it_power(Board::mean);
+    const auto training_it = training_it_power();
     for (std::size_t p = 0; p < set_.halls.size(); ++p) {
       auto& hall = plan_.halls[p];
       for (std::size_t h = 0; h < hours_; ++h) {
@@ -302,6 +388,11 @@ class Summary {
         plan_.hours[h].it += parts.it;
         plan_.hours[h].meter += parts.total().value;
         plan_.hours[h].reserved += worst;
+        if (parts.it > Watts{}) {  // what serves a hall is shared by IT power
+          const Watts training = training_it[cell(p, h)] * share;
+          totals.training_it += training;
+          totals.training_meter += training * (parts.total().value / parts.it);
+        }
       }
       plan_.flow.cooling += hall.power.cooling;
       plan_.flow.distribution += hall.power.distribution;
@@ -395,6 +486,9 @@ class Summary {
       totals.tag = weaker(totals.tag, candidate.point.tag);
       totals.power_tag = weaker(totals.power_tag, candidate.gpu_power.tag);
     }
+    for (const auto& assignment : plan_.training) {
+      totals.power_tag = weaker(totals.power_tag, set_.training[assignment.column].gpu_power.tag);
+    }
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
       const auto& rack = set_.racks[k];
       if (plan_.racks[k].powered > 0) {
@@ -468,6 +562,7 @@ void take_answer(const Site& site, const CandidateSet& set, const ManagedDraw& m
   plan.status = PlanStatus::optimal;
   take_racks(set, model, solution, whole_racks, plan);
   take_assignments(site, set, model, solution, plan);
+  take_training(site, set, model, solution, plan);
   Summary{site, set, managed, model, solution, whole_racks, plan}.fill();
 }
 

@@ -9,8 +9,8 @@
 
 namespace perwatt::plan {
 
-/// Fills in assignments, racks, hours, halls, served, totals, flow and excursion. `whole_racks`:
-/// the solution is integer.
+/// Fills in assignments, training, racks, hours, halls, served, trained, totals, flow and
+/// excursion. `whole_racks`: the solution is integer.
 void take_answer(const Site& site, const CandidateSet& set, const ManagedDraw& managed,
                  const PlanModel& model, const LinearProgram::Solution& solution, bool whole_racks,
                  Plan& plan);

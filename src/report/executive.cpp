@@ -32,8 +32,24 @@ std::string hourly_and_yearly(UsdPerSecond rate) {
 
 std::string per_token_text(const plan::Totals& totals) {
   return totals.output > TokensPerSecond{}
-             ? significant(in_joules_per_token(totals.meter / totals.output)) + " J"
+             ? significant(in_joules_per_token(totals.joules_per_output_token())) + " J"
              : "no energy";
+}
+
+/// " It trains run with 12 tok/s (…), worth … of that revenue." Empty without training.
+std::string training_sentence(const plan::SolvedSite& solved) {
+  const auto& jobs = solved.site->training;
+  if (jobs.empty()) {
+    return {};
+  }
+  std::vector<std::string> rates;
+  for (std::size_t j = 0; j < jobs.size(); ++j) {
+    rates.push_back(jobs[j].id + " at " + rate_text(solved.plan->trained[j]));
+  }
+  return fmt::format(
+      " It trains {} (trained tokens, none of them in the output), worth {} of its revenue; output "
+      "tokens are charged with the power beside training.",
+      listed(rates), money_text(solved.plan->totals.training_value));
 }
 
 Statement plan_statement(const PlanReport& report, const std::vector<Figure>& figures) {
@@ -45,6 +61,7 @@ Statement plan_statement(const PlanReport& report, const std::vector<Figure>& fi
       rate_text(totals.output), money_text(totals.profit()), interval_text(profit),
       power_text(totals.meter), power_text(totals.provisioned),
       power_text(report.solved.site->envelope), per_token_text(totals));
+  text += training_sentence(report.solved);
   if (totals.capital_cost > UsdPerSecond{}) {
     text += " Purchases cost " + money_text(totals.capital_cost) + ", in that profit.";
   }

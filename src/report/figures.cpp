@@ -47,6 +47,13 @@ Ends ends_of(const plan::SolvedSite& solved) {
     ends.it.low += in_watts(chain.it_per_gpu(power.low).value - mean_it) * serving;
     ends.it.high += in_watts(chain.it_per_gpu(power.high).value - mean_it) * serving;
   }
+  for (const auto& assignment : solved.plan->training) {
+    const auto& column = solved.set->training[assignment.column];
+    const double value = in_usd_per_hour(column.value_per_gpu) * assignment.gpus;
+    const auto rate = rate_interval(solved.site->training[column.job]);
+    ends.revenue.low += value * rate.low_factor;
+    ends.revenue.high += value * rate.high_factor;
+  }
   return ends;
 }
 
@@ -60,6 +67,10 @@ Interval quotient(double value, double top, const Interval& tops, double bottom,
 
 Interval scaled(const Interval& interval, double factor) {
   return {interval.low * factor, interval.high * factor};
+}
+
+Interval less(const Interval& interval, Watts power) {
+  return {interval.low - in_watts(power), interval.high - in_watts(power)};
 }
 
 struct Tags {
@@ -165,7 +176,8 @@ class Headline {
     add("it", "Power", "Drawn at the IT boundary, mean", "MW", in_megawatts(totals_.it),
         scaled(ends_.it, 1e-6), to_string(tags_.it), "nodes, network and other loads");
     add("gpu", "Power", "Drawn by GPU boards, mean", "MW", in_megawatts(totals_.gpu),
-        scaled(ends_.gpu, 1e-6), to_string(tags_.gpu), "serving and idle");
+        scaled(ends_.gpu, 1e-6), to_string(tags_.gpu),
+        solved_.site->training.empty() ? "serving and idle" : "serving, training and idle");
   }
 
   void add_joules(std::string key, const std::string& boundary, Watts power, const Interval& powers,
@@ -181,7 +193,8 @@ class Headline {
 
   void add_efficiency() {
     const double provisioned = in_megawatts(totals_.provisioned);
-    const double drawn = in_megawatts(totals_.meter);
+    const double drawn = in_megawatts(totals_.meter_beside_training());
+    const auto meters = less(meters_, totals_.training_meter);
     const bool served = output_ > 0;
     add("per_provisioned_mw", "Efficiency", "Output tokens per provisioned megawatt", "tok/s/MW",
         provisioned > 0 ? std::optional{output_ / provisioned} : std::nullopt,
@@ -190,12 +203,16 @@ class Headline {
     add("per_drawn_mw", "Efficiency", "Output tokens per drawn megawatt", "tok/s/MW",
         drawn > 0 ? std::optional{output_ / drawn} : std::nullopt,
         served && drawn > 0
-            ? std::optional{quotient(output_ / drawn, output_, outputs_, drawn * 1e6, meters_)}
+            ? std::optional{quotient(output_ / drawn, output_, outputs_, drawn * 1e6, meters)}
             : std::nullopt,
-        to_string(weaker(totals_.tag, tags_.meter)), "per MW of mean draw at the meter");
-    add_joules("joules_gpu", "GPU boards", totals_.gpu, ends_.gpu, tags_.gpu);
-    add_joules("joules_it", "IT", totals_.it, ends_.it, tags_.it);
-    add_joules("joules_facility", "facility", totals_.meter, meters_, tags_.meter);
+        to_string(weaker(totals_.tag, tags_.meter)),
+        solved_.site->training.empty() ? "per MW of mean draw at the meter"
+                                       : "per MW of mean draw at the meter beside training");
+    add_joules("joules_gpu", "GPU boards", totals_.gpu_beside_training(),
+               less(ends_.gpu, totals_.training_gpu), tags_.gpu);
+    add_joules("joules_it", "IT", totals_.it_beside_training(), less(ends_.it, totals_.training_it),
+               tags_.it);
+    add_joules("joules_facility", "facility", totals_.meter_beside_training(), meters, tags_.meter);
   }
 
   void add_money() {
@@ -214,6 +231,11 @@ class Headline {
     const double operating = energy + capital;
     add("revenue", "Money", "Revenue", "USD/h", revenue, ends_.revenue, to_string(totals_.tag),
         "token prices as given, without an interval");
+    if (!solved_.site->training.empty()) {
+      add("training_value", "Money", "Of it trained tokens", "USD/h",
+          in_usd_per_hour(totals_.training_value), std::nullopt, to_string(Tag::derived),
+          "at the value of a trained token as given");
+    }
     add("energy", "Money", "Energy cost", "USD/h", energy, energies, meter,
         significant(in_usd_per_kwh(solved_.site->energy_price)) + " USD/kWh at the meter");
     add("capital", "Money", "Capital cost", "USD/h", capital, std::nullopt, tags_.capital,

@@ -6,6 +6,7 @@
 #include "lever_tables.hpp"
 #include "plan_tables.hpp"
 #include "ratio_curves.hpp"
+#include "plan_training_tables.hpp"
 
 namespace perwatt::report {
 
@@ -58,6 +59,7 @@ std::vector<Section> plan_sections(const PlanReport& report) {
   add({power_flow_charts(report), {flow_table(solved)}});
   add(curves(report, racks));
   add({{}, deployment_tables(solved)});
+  add({{}, training_tables(solved)});
   add(accelerators(report, racks));
   add({{}, claim_tables(report)});
   return sections;

@@ -228,17 +228,31 @@ Table racks_table(const plan::SolvedSite& solved) {
                {"provisioned kW per rack", kRight},
                {"capital USD/h per GPU", kRight}},
               {}};
+  const bool trains = !solved.site->training.empty();
+  if (trains) {
+    table.columns.push_back({"GPUs training", kRight});
+  }
   for (std::size_t k = 0; k < solved.set->racks.size(); ++k) {
     const auto& rack = solved.set->racks[k];
     const auto& use = solved.plan->racks[k];
-    table.add({rack.system->id, rack.plant->id, std::to_string(rack.stock->owned),
-               std::to_string(rack.stock->max_buy), significant(use.bought, 7),
-               significant(use.powered, 7), std::to_string(rack.gpus_per_rack),
-               significant(use.serving_gpus, 7), significant(use.idle_gpus, 7),
-               significant(in_watts(rack.idle_gpu), 4), std::string{to_string(rack.idle_tag)},
-               significant(in_kilowatts(rack.provisioned_per_rack.value), 4),
-               rack.capital_per_gpu ? significant(in_usd_per_hour(*rack.capital_per_gpu), 4)
-                                    : "unknown"});
+    std::vector<Cell> cells{
+        rack.system->id,
+        rack.plant->id,
+        std::to_string(rack.stock->owned),
+        std::to_string(rack.stock->max_buy),
+        significant(use.bought, 7),
+        significant(use.powered, 7),
+        std::to_string(rack.gpus_per_rack),
+        significant(use.serving_gpus, 7),
+        significant(use.idle_gpus, 7),
+        significant(in_watts(rack.idle_gpu), 4),
+        std::string{to_string(rack.idle_tag)},
+        significant(in_kilowatts(rack.provisioned_per_rack.value), 4),
+        rack.capital_per_gpu ? significant(in_usd_per_hour(*rack.capital_per_gpu), 4) : "unknown"};
+    if (trains) {
+      cells.emplace_back(significant(use.training_gpus, 7));
+    }
+    table.add(std::move(cells));
   }
   return table;
 }
@@ -330,6 +344,9 @@ Table flow_table(const plan::SolvedSite& solved) {
   add("idle GPU boards", flow.idle_gpu);
   for (std::size_t s = 0; s < flow.service_gpu.size(); ++s) {
     add("GPU boards of " + solved.site->services[s].id, flow.service_gpu[s]);
+  }
+  for (std::size_t j = 0; j < flow.training_gpu.size(); ++j) {
+    add("GPU boards of training " + solved.site->training[j].id, flow.training_gpu[j]);
   }
   return table;
 }

@@ -182,6 +182,7 @@ class Sankey {
 };
 
 constexpr const char* kServiceColours[] = {"#1f6fb4", "#2a8c4a", "#7b52ab", "#0b8a99", "#c2428c"};
+constexpr const char* kTrainingColours[] = {"#8a5a2b", "#4a6b1f", "#5a4a8a"};
 
 void add_racks(const plan::SolvedSite& solved, std::size_t it, Sankey& sankey) {
   const auto& flow = solved.plan->flow;
@@ -192,6 +193,15 @@ void add_racks(const plan::SolvedSite& solved, std::size_t it, Sankey& sankey) {
     if (gpus) {
       const auto tokens = sankey.add(3, "", flow.service_gpu[s], colour, gpus);
       sankey.relabel(*tokens, service.id + ": " + rate_text(solved.plan->served[s], 3) + " output");
+    }
+  }
+  for (std::size_t j = 0; j < flow.training_gpu.size(); ++j) {
+    const auto& job = solved.site->training[j];
+    const auto* colour = kTrainingColours[j % std::size(kTrainingColours)];
+    const auto gpus = sankey.add(2, "GPUs of training " + job.id, flow.training_gpu[j], colour, it);
+    if (gpus) {
+      const auto tokens = sankey.add(3, "", flow.training_gpu[j], colour, gpus);
+      sankey.relabel(*tokens, job.id + ": " + rate_text(solved.plan->trained[j], 3) + " trained");
     }
   }
   sankey.add(2, "Idle GPUs", flow.idle_gpu, "#98a4af", it);
@@ -214,6 +224,9 @@ std::vector<Chart> power_flow_charts(const PlanReport& report) {
   sankey.relabel(*meter, "Meter " + power_text(solved.plan->totals.meter, 3));
   Watts racks = flow.network + flow.conversion + flow.fans + flow.host + flow.idle_gpu;
   for (const auto power : flow.service_gpu) {
+    racks += power;
+  }
+  for (const auto power : flow.training_gpu) {
     racks += power;
   }
   if (const auto it = sankey.add(1, "GPU racks, IT", racks, "#52749a", meter)) {

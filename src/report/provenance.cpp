@@ -189,6 +189,20 @@ void add_services(const plan::Site& site, Inputs& inputs, Table& table) {
   }
 }
 
+void add_training(const plan::Site& site, Table& table) {
+  for (const auto& job : site.training) {
+    const auto name = "training " + job.id + ": ";
+    table.add({name + "value of a trained token", significant(in_usd_per_million_tokens(job.value)),
+               "USD per million", "site file"});
+    table.add({name + "tokens of one pipeline's iteration",
+               significant(in_tokens(job.tokens_per_iteration), 8), "tokens", "site file"});
+    table.add({name + "blocking power of a GPU",
+               significant(in_watts(job.curve->pipeline().blocking_power)), "W", "site file"});
+    table.add({name + "time and energy of its operations", std::to_string(job.curve->settings()),
+               "settings", job.profile});
+  }
+}
+
 Table site_inputs(const plan::SolvedSite& solved, Inputs& inputs) {
   const auto& site = *solved.site;
   Table table{"site-inputs",
@@ -211,6 +225,7 @@ Table site_inputs(const plan::SolvedSite& solved, Inputs& inputs) {
                significant(in_kilowatts(load.it_power), 8), "kW IT", "site file"});
   }
   add_services(site, inputs, table);
+  add_training(site, table);
   for (const auto& rack : site.racks) {
     if (rack.capital_per_gpu) {
       table.add({"rack " + rack.system + ": capital per GPU",

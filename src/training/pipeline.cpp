@@ -15,11 +15,28 @@ Option option_of(const ProfileRow& row, Watts blocking_power, double share) {
   return {row.knob, time, energy, energy - blocking_power * time};
 }
 
-bool is_faster_by_name(const ProfileRow& a, const ProfileRow& b) {
+bool is_faster_by_name(const Option& a, const Option& b) {
   if (a.knob.frequency_mhz != b.knob.frequency_mhz) {
     return a.knob.frequency_mhz > b.knob.frequency_mhz;
   }
   return a.time < b.time;
+}
+
+/// Fills in from Work::all what follows from it.
+void rank_options(Work& work) {
+  auto all = work.all;
+  std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) {
+    return a.time != b.time ? a.time < b.time : a.effective_energy < b.effective_energy;
+  });
+  work.options.clear();
+  for (const auto& option : all) {
+    if (work.options.empty() || option.effective_energy < work.options.back().effective_energy) {
+      work.options.push_back(option);
+    }
+  }
+  std::reverse(work.options.begin(), work.options.end());
+  work.dominated = all.size() - work.options.size();
+  work.all_max = *std::min_element(work.all.begin(), work.all.end(), is_faster_by_name);
 }
 
 std::string name_of(const Pipeline& pipeline, std::uint32_t operation) {
@@ -39,20 +56,19 @@ Work make_work(std::span<const ProfileRow> rows, Watts blocking_power, double ti
   for (const auto& row : rows) {
     work.all.push_back(option_of(row, blocking_power, time_share));
   }
-  auto all = work.all;
-  std::stable_sort(all.begin(), all.end(), [](const Option& a, const Option& b) {
-    return a.time != b.time ? a.time < b.time : a.effective_energy < b.effective_energy;
-  });
-  for (const auto& option : all) {
-    if (work.options.empty() || option.effective_energy < work.options.back().effective_energy) {
-      work.options.push_back(option);
-    }
-  }
-  std::reverse(work.options.begin(), work.options.end());
-  work.dominated = all.size() - work.options.size();
-  work.all_max = option_of(*std::min_element(rows.begin(), rows.end(), is_faster_by_name),
-                           blocking_power, time_share);
+  rank_options(work);
   return work;
+}
+
+std::optional<Pipeline> under_cap(Pipeline pipeline, Watts cap) {
+  for (auto& work : pipeline.works) {
+    std::erase_if(work.all, [&](const Option& option) { return option.power() > cap; });
+    if (work.all.empty()) {
+      return std::nullopt;
+    }
+    rank_options(work);
+  }
+  return pipeline;
 }
 
 std::vector<std::uint32_t> topological_order(const Pipeline& pipeline, const std::string& where) {

@@ -1,4 +1,5 @@
-// A site file against the shipped catalog and climates, beside an hourly file hours.csv.
+// A site file against the shipped catalog and climates, beside an hourly file hours.csv, a training
+// profile profile.csv and a graph of operations graph.json.
 #include "perwatt/plan/site.hpp"
 
 #include <cstddef>
@@ -21,7 +22,7 @@ const perwatt::catalog::Catalog& catalog_with_climates() {
   return kCatalog;
 }
 
-/// A folder with an hourly file, for as long as the program runs.
+/// A folder with the files that a site may name, for as long as the program runs.
 class Folder {
  public:
   Folder()
@@ -34,6 +35,12 @@ class Folder {
                std::to_string(i % 10) + ",0." + std::to_string(1 + i % 9) + "\n";
     }
     perwatt::write_file(path_ / "hours.csv", hours);
+    perwatt::write_file(
+        path_ / "profile.csv",
+        "stage,instruction,frequency,time,energy\n0,forward,1410,1,300\n"
+        "0,forward,1000,1.25,150\n0,backward,1410,2,700\n0,backward,1000,2.5,350\n");
+    perwatt::write_file(path_ / "graph.json",
+                        R"({"operations": [{"name": "f", "stage": 0, "instruction": "forward"}]})");
   }
 
   ~Folder() {
@@ -59,7 +66,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::demand_answer_or_error([&] {
     const auto site = plan::parse_site(text, kFolder.site_file(), catalog_with_climates());
     fuzz::demand(site.envelope > Watts{}, "the envelope is not above 0");
-    fuzz::demand(!site.services.empty() && !site.racks.empty(), "no service or no rack");
+    fuzz::demand(!site.services.empty() || !site.training.empty(), "nothing to do");
+    fuzz::demand(!site.racks.empty(), "no rack");
+    for (const auto& job : site.training) {
+      fuzz::demand(job.curve != nullptr && job.gpus_per_pipeline() > 0 && job.max_pipelines > 0 &&
+                       job.tokens_per_iteration > Tokens{},
+                   "a training job without a pipeline");
+    }
     for (const auto& rack : site.racks) {
       static_cast<void>(catalog_with_climates().system(rack.system, ""));
     }

@@ -32,7 +32,7 @@ MOST_LEVERS = 7
 RULES = {"precision": "precisions", "speculative_decoding": "spec_decode", "disaggregation": "serving"}
 CLASSES = {"placement": "operations", "engine_version": "operations", "operating_point": "operations",
            "speculative_decoding": "operations", "disaggregation": "operations", "precision": "operations",
-           "clock": "operations", "power_cap": "operations", "provisioning": "operations",
+           "clock": "operations", "training_frequency_plan": "operations", "power_cap": "operations", "provisioning": "operations",
            "availability": "operations", "model": "model",
            "cooling": "facility", "smoothing": "facility", "power_supply": "facility",
            "host_and_fabric": "hardware", "scale_up_domain": "hardware",

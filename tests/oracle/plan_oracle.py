@@ -3,6 +3,7 @@
 import argparse
 import copy
 import csv
+import itertools
 import json
 import math
 import multiprocessing
@@ -18,7 +19,7 @@ import reference
 RELATIVE = 1e-6
 EXACT = 1e-9
 LARGE_PLAN_RACKS = 100
-MUTATIONS = ("rate", "revenue", "power", "idle", "provisioned", "capital", "loads")
+MUTATIONS = ("rate", "revenue", "power", "idle", "provisioned", "capital", "loads", "trained", "training_power")
 MUTATION = 1e-5
 
 
@@ -52,6 +53,8 @@ class Runner:
     def plan(self, site, name, *flags):
         file = self.folder / f"{name}.toml"
         file.write_text(random_site.to_toml(site))
+        for job in site.get("training", []):
+            (self.folder / job["profile"]).write_text(random_site.training_profile(job["profile"]))
         table = self.folder / f"{name}.csv"
         table.unlink(missing_ok=True)
         done = subprocess.run([self.binary, "plan", str(file), "--json", "--measured-only", "--candidates", str(table),
@@ -65,6 +68,65 @@ class Runner:
 
 def column_key(service, system, plant, read_at, interactivity):
     return service, system, plant, Path(read_at).name, f"{float(interactivity):.9g}"
+
+
+def all_plans(job, cap):
+    """(s, J per GPU) of every choice of settings that boards under `cap` hold."""
+    settings = random_site.training_settings(job["profile"])
+    held = [[(t, e) for _, t, e in settings[i] if e / t <= cap] for i in ("forward", "backward")] * job["microbatches"]
+    tail = reference.quantity(job["tail"], reference.TIME_UNITS) if "tail" in job else 0.0
+    blocking = reference.quantity(job["blocking_power"], reference.POWER_UNITS)
+    return [(sum(t for t, _ in choice) + tail, sum(e for _, e in choice) + blocking * tail)
+            for choice in itertools.product(*held)]
+
+
+def full_clocks(job, cap):
+    settings = random_site.training_settings(job["profile"])
+    held = [[s for s in settings[i] if s[2] / s[1] <= cap] for i in ("forward", "backward")]
+    tail = reference.quantity(job["tail"], reference.TIME_UNITS) if "tail" in job else 0.0
+    return job["microbatches"] * sum(max(s)[1] for s in held) + tail if all(held) else None
+
+
+def add_training(checks, plan, model, rule):
+    """The program's points, each checked to be a plan, and none better left out by more than the thinning."""
+    for j, told in enumerate(plan.get("training", [])):
+        job = model.jobs[j]
+        for k, rack in enumerate(model.racks):
+            if CATALOG.names["accelerator"][rack.system["accelerator"]] != told["accelerator"]:
+                continue
+            columns = [c for c in told.get("columns", []) if (c["system"], c["hall"]) == rack.key]
+            cap = reference.cap_watts(CATALOG, rack.system)
+            plans, full = all_plans(job, cap), full_clocks(job, cap)
+            fits = job["gpus_per_stage"] <= (rack.owned + rack.max_buy) * rack.gpus
+            checks.that(bool(columns) == (bool(plans) and fits) or plan["status"] == "infeasible",
+                        f"{told['id']} on {rack.key}: {len(columns)} columns of {len(plans)} plans")
+            for c in columns:
+                joules = c["iteration_joules_per_pipeline"] / job["gpus_per_stage"]
+                off = min(abs(t / c["time_seconds"] - 1) + abs(e / joules - 1) for t, e in plans)
+                checks.that(off < 1e-8, f"{told['id']}: no choice of settings takes {c['time_seconds']} s and {joules} J")
+                reference.add_training(model, j, k, c["time_seconds"], joules, CATALOG)
+                mine = model.training[-1]
+                checks.near("trained tokens per GPU", c["mean_trained_tokens_per_s_per_gpu"], mine.trained)
+                checks.near("training facility power", c["mean_facility_power_watts_per_gpu"], mine.meter_watts)
+                checks.that(rule == "any" or c["time_seconds"] <= full * (1 + 1e-8), "a plan is slower than the rule allows")
+            if columns and rule != "none":
+                check_frontier(checks, told["id"], columns, job, [p for p in plans if rule == "any" or p[0] <= full * (1 + 1e-9)])
+
+
+def check_frontier(checks, name, columns, job, plans):
+    """At every rate that a mixture of plans reaches, mixtures of the columns draw at most a thousandth more."""
+    def least_watts(points, rate):
+        return min((b - a) * (rate - r) / (s - r) + a if s != r else min(a, b)
+                   for (r, a), (s, b) in itertools.product(points, points)
+                   if min(r, s) - 1e-12 <= rate <= max(r, s) + 1e-12)
+
+    mine = [(1 / c["time_seconds"], c["iteration_joules_per_pipeline"] / job["gpus_per_stage"] / c["time_seconds"])
+            for c in columns]
+    reach = max(r for r, _ in mine)
+    checks.near(f"{name}: the fastest plan", max(1 / t for t, _ in plans), reach, 1e-8)
+    for time, joules in plans:
+        if 1 / time >= min(r for r, _ in mine):
+            checks.at_most("watts of the columns' mixtures", least_watts(mine, min(1 / time, reach)), joules / time, 1.5e-3)
 
 
 def build_reference(runner, site, rows, catalog, points):
@@ -106,6 +168,11 @@ def mutate(model, what):
             rack.provisioned_watts *= factor
         elif what == "capital" and rack.capital_per_gpu:
             rack.capital_per_gpu *= factor
+    for column in model.training:
+        if what == "trained":
+            column.value *= factor
+        elif what == "training_power":
+            column.meter_watts *= factor
     if what == "loads":
         model.load_meter_watts *= factor
 
@@ -136,19 +203,22 @@ def check_columns(checks, model, told, key):
 def check_totals(checks, plan, model):
     meter = plan["meter_power_watts"]
     output = plan["tokens_per_s"]["output"]
+    training = plan.get("training_power_watts", {"facility": 0.0, "it": 0.0, "gpu": 0.0})
     if output > 0:
-        for boundary, watts in (("facility", meter["mean"]), ("it", plan["it_power_watts"]),
-                                ("gpu", plan["gpu_power_watts"])):
+        for boundary, watts in (("facility", meter["mean"] - training["facility"]),
+                                ("it", plan["it_power_watts"] - training["it"]),
+                                ("gpu", plan["gpu_power_watts"] - training["gpu"])):
             checks.near(f"J per token x tokens/s, {boundary}",
                         plan["joules_per_output_token"][boundary] * output, watts)
         checks.near("output per facility MW", plan["output_tokens_per_s_per_facility_megawatt"],
-                    output / meter["mean"] * 1e6)
+                    output / (meter["mean"] - training["facility"]) * 1e6)
         checks.near("output per provisioned MW", plan["output_tokens_per_s_per_provisioned_megawatt"],
                     output / plan["provisioned_power_watts"] * 1e6)
     flow = plan["power_flow"]
-    parts = sum(v for k, v in flow.items() if k != "gpu_watts") + sum(flow["gpu_watts"].values())
+    boards = {k: v for k, v in flow.items() if isinstance(v, dict)}
+    parts = sum(v for k, v in flow.items() if k not in boards) + sum(sum(v.values()) for v in boards.values())
     checks.near("power flow sum", parts, meter["mean"])
-    checks.that(all(v >= 0 for k, v in flow.items() if k != "gpu_watts"), "a part of the power flow is negative")
+    checks.that(all(v >= 0 for k, v in flow.items() if k not in boards), "a part of the power flow is negative")
     envelope = model.envelope * (1 + 1e-7)
     checks.that(plan["provisioned_power_watts"] <= envelope, "provisioned power is above the envelope")
     checks.that(meter["peak"] <= envelope, "peak power is above the envelope")
@@ -183,12 +253,30 @@ def check_rebuilt(checks, plan, model):
         if s.max_ttft:
             checks.that(d["ttft_seconds"] is not None and d["ttft_seconds"] <= s.max_ttft * (1 + EXACT),
                         "a deployment breaks the TTFT limit")
+    value = training = 0.0
+    for told in plan.get("training", []):
+        own = 0.0
+        for p in told["plans"]:
+            own += p["mean_trained_tokens_per_s_per_gpu"] * p["gpus"]
+            training += p["mean_facility_power_watts_per_gpu"] * p["gpus"]
+            checks.near("pipelines", p["pipelines"] * told["gpus_per_pipeline"], p["gpus"])
+        checks.near("trained", told["trained_tokens_per_s"], own)
+        checks.at_most("pipelines wanted", told["pipelines"], told["max_pipelines"], relative=1e-7)
+        checks.at_most("committed to train", told["committed_trained_tokens_per_s"] or 0, own, relative=1e-7, absolute=1e-3)
+        value += own * 3600 * told["value_usd_per_million_trained_tokens"] / 1e6
+    meter += training
+    revenue += value
+    if "training" in plan:
+        checks.near("value of training", plan["training_value_usd_per_hour"], value)
+        checks.near("training power", plan["training_power_watts"]["facility"], training)
     capital = 0.0
     provisioned = model.load_meter_watts
     for r in plan["racks"]:
         rack = racks[r["system"], r["cooling_plant"]]
         used = sum(d["gpus"] for d in plan["deployments"]
                    if (d["system"], d["cooling_plant"]) == rack.key)
+        trained = sum(p["gpus"] for t in plan.get("training", []) for p in t["plans"]
+                      if (p["system"], p["hall"]) == rack.key)
         meter += r["idle_gpus"] * rack.idle_meter_watts
         capital += r["bought"] * rack.gpus * (rack.capital_per_gpu or 0)
         provisioned += r["powered"] * rack.provisioned_watts
@@ -196,9 +284,10 @@ def check_rebuilt(checks, plan, model):
         checks.that(r["powered"] == int(r["powered"]) and r["bought"] == int(r["bought"]), f"{name}: racks are not whole")
         checks.that(r["powered"] <= rack.owned + rack.max_buy, f"{name}: more racks powered than there are")
         checks.that(r["bought"] == max(0, r["powered"] - rack.owned), f"{name}: bought is not what owned lacks")
-        checks.at_most("GPUs of powered racks", used, r["powered"] * rack.gpus, relative=1e-7)
+        checks.near("training GPUs", r.get("training_gpus", 0.0), trained)
+        checks.at_most("GPUs of powered racks", used + trained, r["powered"] * rack.gpus, relative=1e-7)
         checks.near("serving GPUs", r["serving_gpus"], used)
-        checks.near("serving + idle GPUs", r["serving_gpus"] + r["idle_gpus"], r["powered"] * rack.gpus, 1e-7, 1e-5)
+        checks.near("serving + idle GPUs", r["serving_gpus"] + trained + r["idle_gpus"], r["powered"] * rack.gpus, 1e-7, 1e-5)
         checks.near("idle GPU power", r["idle_gpu_power_watts"], rack.idle_gpu_watts)
         checks.near("provisioned per rack", r["provisioned_power_watts_per_rack"], rack.provisioned_watts)
         if rack.capital_per_gpu is not None:
@@ -314,6 +403,9 @@ def apply_remedy(site, remedy):
             service[key] = f"{number}s"
         else:
             service[key] = float(number)
+    elif limit.startswith("training["):
+        id, key = limit[9:].split("].")
+        next(t for t in site["training"] if t["id"] == id)[key] = float(number)
     else:
         return None, []
     return site, []
@@ -322,12 +414,13 @@ def apply_remedy(site, remedy):
 def check_infeasible(checks, runner, site, plan, model, program, name):
     served = {c.service for c in model.candidates}
     wanted = {s for s, service in enumerate(model.services) if service.committed > 0}
-    if served and wanted <= served and program.relaxed() is not None:
+    # Columns of training are only told of an optimal plan.
+    if served and wanted <= served and not model.jobs and program.relaxed() is not None:
         found, _ = program.whole()
         checks.that(found is None, f"is called infeasible but earns {found}")
     checks.that(plan["infeasible_because"] != "", "no reason is given")
     together = plan["infeasible_because"].startswith("no single limit")
-    by_slo = plan["infeasible_because"].startswith("no deployment")
+    by_slo = plan["infeasible_because"].startswith(("no deployment", "nothing on the site's systems"))
     mended = site
     for remedy in plan["remedies"]:
         changed, flags = apply_remedy(mended if together else site, remedy)
@@ -355,9 +448,11 @@ def check_site(binary, folder, seed, mutation=None, factor=0.0):
     runner = Runner(binary, folder)
     pick = random.Random(seed)
     site = random_site.make_site(pick)
+    random_site.add_training(pick, site)
     name = f"site{seed}"
     plan, rows = runner.plan(site, name)
     model, told, key, without_watts = build_reference(runner, site, rows, CATALOG, POINTS)
+    add_training(checks, plan, model, site.get("deployments", {}).get("frequency_plans", "any"))
     if mutation:
         mutate(model, mutation)
     program = reference.Program(model)

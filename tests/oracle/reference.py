@@ -275,6 +275,17 @@ class Candidate:
 
 
 @dataclass
+class Training:
+    """One point of a job on one rack kind; time and energy are the program's, checked by plan_oracle.py."""
+    job: int
+    rack: int
+    trained: float      # tokens/s per GPU, time average
+    gpu_watts: float
+    meter_watts: float  # time average, availability included
+    value: float        # USD/h, time average
+
+
+@dataclass
 class Site:
     envelope: float
     availability: float
@@ -286,6 +297,8 @@ class Site:
     load_meter_watts: float
     candidates: list = field(default_factory=list)
     unknown_ttft: list = field(default_factory=list)
+    jobs: list = field(default_factory=list)  # tables of the site file
+    training: list = field(default_factory=list)
 
 
 def read_site(text, catalog):
@@ -298,7 +311,7 @@ def read_site(text, catalog):
                 site.get("max_capital_usd_per_hour"), prices["energy_usd_per_kwh"] / 1e3,
                 [read_service(s, catalog) for s in document["service"]],
                 [read_rack(r, prices, catalog) for r in document["rack"]],
-                sum(w for w, _ in loads), sum(w * pue for w, pue in loads))
+                sum(w for w, _ in loads), sum(w * pue for w, pue in loads), jobs=document.get("training", []))
 
 
 def read_service(s, catalog):
@@ -362,6 +375,16 @@ def add_candidates(site, points, catalog, modelled_watts, allow_unknown_ttft=Fal
                 site.candidates.append(column)
 
 
+def add_training(site, job, rack, seconds, joules_per_gpu, catalog):
+    """A column of a job of one stage that takes so long and so much energy for an iteration."""
+    table, kind, a = site.jobs[job], site.racks[rack], site.availability
+    trained = a * table["tokens_per_iteration"] / seconds / table["gpus_per_stage"]
+    watts = joules_per_gpu / seconds
+    meter = a * it_watts_per_gpu(catalog, kind.system, watts) * kind.pue + (1 - a) * kind.idle_meter_watts
+    site.training.append(Training(job, rack, trained, watts, meter,
+                                  trained * 3600 * table["value_usd_per_million_trained_tokens"] / 1e6))
+
+
 def cap_watts(catalog, system):
     return figure(catalog.get("accelerator", system["accelerator"]), "tdp_watts")
 
@@ -385,26 +408,36 @@ class Program:
     def __init__(self, site):
         self.site = site
         columns, racks = len(site.candidates), len(site.racks)
-        self.size = columns + 2 * racks
+        trained = range(columns + 2 * racks, columns + 2 * racks + len(site.training))
+        self.size = trained.stop
         self.powered = range(columns, columns + racks)
-        self.bought = range(columns + racks, self.size)
+        self.bought = range(columns + racks, columns + 2 * racks)
         gain = np.zeros(self.size)
         self.upper = np.full(self.size, np.inf)
         rows = []
         for c, column in enumerate(site.candidates):
             idle = site.racks[column.rack].idle_meter_watts
             gain[c] = column.revenue - (column.meter_watts - idle) * site.usd_per_watt_hour
+        for t, column in zip(trained, site.training):
+            idle = site.racks[column.rack].idle_meter_watts
+            gain[t] = column.value - (column.meter_watts - idle) * site.usd_per_watt_hour
         for k, rack in enumerate(site.racks):
             gain[self.powered[k]] = -rack.gpus * rack.idle_meter_watts * site.usd_per_watt_hour
             gain[self.bought[k]] = -rack.gpus * (rack.capital_per_gpu or 0.0)
             self.upper[self.bought[k]] = rack.max_buy
             own = {c: 1.0 for c, column in enumerate(site.candidates) if column.rack == k}
+            own |= {t: 1.0 for t, column in zip(trained, site.training) if column.rack == k}
             rows.append((own | {self.powered[k]: -float(rack.gpus)}, -np.inf, 0.0))
             rows.append(({self.powered[k]: 1.0, self.bought[k]: -1.0}, -np.inf, rack.owned))
         for s, service in enumerate(site.services):
             rates = {c: column.at.output * site.availability / 1e3
                      for c, column in enumerate(site.candidates) if column.service == s}
             rows.append((rates, service.committed / 1e3, service.demand / 1e3))
+        for j, job in enumerate(site.jobs):
+            own = [(t, column) for t, column in zip(trained, site.training) if column.job == j]
+            rows.append(({t: 1.0 for t, _ in own}, -np.inf, job["max_pipelines"] * job["gpus_per_stage"]))
+            rows.append(({t: -column.trained / 1e3 for t, column in own}, -np.inf,
+                         -job.get("committed_trained_tokens_per_s", 0) / 1e3))
         if site.max_capital is not None:
             rows.append(({self.bought[k]: r.gpus * (r.capital_per_gpu or 0.0)
                           for k, r in enumerate(site.racks)}, -np.inf, site.max_capital))
@@ -441,9 +474,15 @@ class Program:
         matrix, low, high = self._matrix(self.site.envelope, None)
         integer = np.zeros(self.size)
         integer[list(self.powered)] = 1
-        answer = milp(-self.gain, constraints=LinearConstraint(matrix, low, high), integrality=integer,
-                      bounds=Bounds(0, self.upper),
-                      options={"mip_rel_gap": 1e-6, "time_limit": time_limit})
+
+        def solve(presolve):
+            return milp(-self.gain, constraints=LinearConstraint(matrix, low, high), integrality=integer,
+                        bounds=Bounds(0, self.upper),
+                        options={"mip_rel_gap": 1e-6, "time_limit": time_limit, "presolve": presolve})
+
+        answer = solve(True)
+        if answer.status == 2:  # HiGHS's presolve was seen to call a site infeasible that it solves without
+            answer = solve(False)
         if answer.x is None:
             return None, None if answer.status == 2 else math.inf
         return -answer.fun - self.fixed, -answer.mip_dual_bound - self.fixed

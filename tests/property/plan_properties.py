@@ -50,6 +50,11 @@ class Suite:
         return file
 
 
+def example_text(example):
+    """With the files that it names found from any folder."""
+    return example.read_text().replace('"../', f'"{ROOT}/')
+
+
 def tables_of(text, name):
     """(the text before, the blocks of [[name]], the text after)."""
     blocks = list(re.finditer(rf"^\[\[{name}\]\]\n(?:(?!\[).*\n?)*", text, re.M))
@@ -75,7 +80,7 @@ def same_answer(suite, what, got, want):
 def order_does_not_matter(suite):
     pick = random.Random(1)
     for example in sorted((ROOT / "examples").glob("*.toml")):
-        text = example.read_text()
+        text = example_text(example)
         want = suite.plan(example)
         for i in range(SHUFFLES):
             for name in ("service", "rack", "load"):
@@ -229,10 +234,10 @@ def baseline_is_the_site_without_purchases_as_it_runs(suite):
 def scale(suite):
     """Twice the site earns at least twice as much, and relaxed exactly twice."""
     for example in sorted((ROOT / "examples").glob("*.toml")):
-        text = example.read_text()
+        text = example_text(example)
         one, two = suite.plan(example), text
-        for key in ("demand_output_tokens_per_s", "committed_output_tokens_per_s", "owned", "max_buy", "positions", "max_positions",
-                    "energy_mwh"):
+        for key in ("demand_output_tokens_per_s", "committed_output_tokens_per_s", "committed_trained_tokens_per_s", "max_pipelines", "owned",
+                    "max_buy", "positions", "max_positions", "energy_mwh"):
             two = re.sub(rf"^({key} = )(\d+)", lambda m: f"{m[1]}{2 * int(m[2])}", two, flags=re.M)
         two = re.sub(r'^(envelope|power)( = ")([\d.]+)', lambda m: f"{m[1]}{m[2]}{2 * float(m[3])!r}", two, flags=re.M)
         assert tomllib.loads(two)["site"]["envelope"] != tomllib.loads(text)["site"]["envelope"]

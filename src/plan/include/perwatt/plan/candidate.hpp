@@ -1,5 +1,5 @@
 // The columns of the plan: what one GPU of a rack kind yields and draws in one deployment at one
-// load.
+// load, or in a training job under one frequency plan.
 #pragma once
 
 #include <cstddef>
@@ -61,6 +61,29 @@ struct Candidate {
   UsdPerSecond margin_per_gpu;          // revenue - energy at yearly means, time average
 };
 
+/// One column of a training job, per GPU.
+struct TrainingColumn {
+  std::size_t job = 0;   // index into Site::training
+  std::size_t rack = 0;  // index into the rack kinds
+  TrainingPoint point;   // at the reference temperature
+  inference::GpuPower gpu_power;
+  facility::ItPower it_per_gpu;          // while training
+  facility::ItPower highest_it_per_gpu;  // every board in its most drawing operation
+  facility::ItPower mean_it_per_gpu;     // time average, idle share of availability included
+  facility::MeterPower meter_per_gpu;    // the same at the meter, at the hall's yearly mean
+  TokensPerSecond mean_trained_per_gpu;  // time average
+  UsdPerSecond value_per_gpu;            // of the trained tokens, time average
+  UsdPerSecond margin_per_gpu;           // value - energy at yearly means, time average
+};
+
+/// A training job on one rack kind of its accelerator.
+struct TrainingFit {
+  std::size_t rack = 0;
+  std::size_t settings_above_cap = 0;  // settings of the profile that its boards do not hold
+  bool is_above_cap = false;           // no column: an operation has no setting within the cap
+  bool is_too_large = false;           // no column: one pipeline has more GPUs than the racks
+};
+
 /// Why measured rows did not become columns.
 struct Excluded {
   std::size_t unknown_ttft = 0;
@@ -87,6 +110,8 @@ struct CandidateSet {
   std::vector<Excluded> excluded;                   // by service
   std::vector<std::vector<Unmodelled>> unmodelled;  // by service
   std::vector<ServiceReach> reach;                  // by service
+  std::vector<TrainingColumn> training;
+  std::vector<std::vector<TrainingFit>> training_fit;  // by job
 };
 
 /// All columns of the site. `site`, `catalog` and the points behind `options` must outlive the

@@ -22,6 +22,7 @@ enum class Lever : std::uint8_t {
   disaggregation,
   precision,
   clock,
+  training_frequency_plan,
   power_cap,
   provisioning,
   availability,
@@ -35,7 +36,7 @@ enum class Lever : std::uint8_t {
   capacity,
 };
 
-inline constexpr std::size_t kLeverCount = 18;
+inline constexpr std::size_t kLeverCount = 19;
 using LeverSet = std::bitset<kLeverCount>;
 
 /// What it takes to pull a lever.
@@ -58,8 +59,8 @@ struct LeverInfo {
 [[nodiscard]] std::string_view to_string(Layer layer);
 [[nodiscard]] std::optional<LeverClass> parse_lever_class(std::string_view text);
 
-/// The site in which the levers in `pulled` stand as in `plan` (deployments: as in either), all
-/// others as in `baseline`. Services, prices and finance are the plan's.
+/// The site in which the levers in `pulled` stand as in `plan` (deployments and frequency plans: as
+/// in either), all others as in `baseline`. Services, training, prices and finance are the plan's.
 [[nodiscard]] Site mixed_site(const Site& baseline, const Site& plan, LeverSet pulled,
                               const catalog::Catalog& catalog);
 

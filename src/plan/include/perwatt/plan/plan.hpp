@@ -26,10 +26,19 @@ struct Assignment {
   std::vector<double> gpus_by_hour;  // by hour class
 };
 
+/// GPUs given to one training column.
+struct TrainingAssignment {
+  std::size_t column = 0;            // index into CandidateSet::training
+  double gpus = 0;                   // mean over the year
+  double pipelines = 0;              // gpus / GPUs of a pipeline; a fraction runs part of the time
+  std::vector<double> gpus_by_hour;  // by hour class
+};
+
 struct RackUse {
   double powered = 0;  // whole racks
   double bought = 0;
-  double serving_gpus = 0;  // mean over the year
+  double serving_gpus = 0;   // mean over the year
+  double training_gpus = 0;  // mean over the year
   double idle_gpus = 0;
 };
 
@@ -40,6 +49,7 @@ struct HourUse {
   Watts reserved;  // at the meter, in its warmest hour
   Watts supplied;  // generated and discharged, less charged
   TokensPerSecond output;
+  std::vector<TokensPerSecond> trained;  // by training job
   UsdPerSecond energy_cost;
 };
 
@@ -78,8 +88,12 @@ struct Totals {
   Watts provisioned;  // the same: what the policy keeps for the plan
   std::optional<double> carbon_grams_per_second;
   double water_litres_per_second = 0;
-  Watts supplied;  // mean of the supplies beside the grid
-  UsdPerSecond revenue;
+  Watts supplied;      // mean of the supplies beside the grid
+  Watts training_gpu;  // of these means, what GPUs given to training draw, idle share included
+  Watts training_it;
+  Watts training_meter;
+  UsdPerSecond revenue;         // of services and training
+  UsdPerSecond training_value;  // of it, trained tokens
   UsdPerSecond energy_cost;
   UsdPerSecond capital_cost;
   std::map<Tag, TokensPerSecond> output_by_tag;  // of the chosen columns' rates
@@ -87,6 +101,18 @@ struct Totals {
   Tag power_tag = Tag::measured;
 
   [[nodiscard]] UsdPerSecond profit() const { return revenue - energy_cost - capital_cost; }
+
+  /// What is drawn for everything but training: what output tokens are charged with.
+  [[nodiscard]] Watts gpu_beside_training() const { return gpu - training_gpu; }
+
+  [[nodiscard]] Watts it_beside_training() const { return it - training_it; }
+
+  [[nodiscard]] Watts meter_beside_training() const { return meter - training_meter; }
+
+  /// At the meter; 0 where nothing is served.
+  [[nodiscard]] JoulesPerToken joules_per_output_token() const {
+    return output > TokensPerSecond{} ? meter_beside_training() / output : JoulesPerToken{};
+  }
 };
 
 /// Where the power at the meter goes; the parts sum to Totals::meter.
@@ -99,7 +125,8 @@ struct PowerFlow {
   Watts fans;
   Watts host;
   Watts idle_gpu;
-  std::vector<Watts> service_gpu;  // by service
+  std::vector<Watts> service_gpu;   // by service
+  std::vector<Watts> training_gpu;  // by training job
 };
 
 /// Value of one more or one less, from re-solving the relaxation. Nothing: that step is infeasible.
@@ -127,19 +154,23 @@ struct Plan {
   std::string infeasible_because;  // empty when optimal
   std::vector<Remedy> remedies;    // smallest change first
   std::vector<Assignment> assignments;
+  std::vector<TrainingAssignment> training;
   std::vector<RackUse> racks;
   std::vector<HourUse> hours;  // by hour class
   std::vector<HallUse> halls;
-  std::optional<ExcursionCheck> excursion;      // under managed provisioning
-  std::vector<TokensPerSecond> served;          // output, by service
-  std::vector<std::optional<Remedy>> unserved;  // by service: why it has no column, if so
+  std::optional<ExcursionCheck> excursion;       // under managed provisioning
+  std::vector<TokensPerSecond> served;           // output, by service
+  std::vector<std::optional<Remedy>> unserved;   // by service: why it has no column, if so
+  std::vector<TokensPerSecond> trained;          // by training job
+  std::vector<std::optional<Remedy>> untrained;  // by training job: why it has no column, if so
   Totals totals;
   PowerFlow flow;
   Duals duals;
   UsdPerSecond relaxed_profit;  // optimum of the linear program, racks not whole
   double rack_gap_ratio = 0;    // (relaxed - whole racks) / relaxed
   double proven_gap_ratio = 0;  // (best bound - found) / found of the integer search
-  std::vector<double> reduced_cost_usd_per_hour;  // by candidate, in the relaxation
+  std::vector<double> reduced_cost_usd_per_hour;           // by candidate, in the relaxation
+  std::vector<double> training_reduced_cost_usd_per_hour;  // by training column
   SolverUse solver;
 };
 

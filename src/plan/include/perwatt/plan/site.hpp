@@ -1,5 +1,5 @@
-// The site a plan is made for: envelope, racks, services, other loads, prices. File format:
-// docs/reference/site.md.
+// The site a plan is made for: envelope, racks, services, training, other loads, prices. File
+// format: docs/reference/site.md.
 #pragma once
 
 #include <filesystem>
@@ -17,6 +17,7 @@
 #include "perwatt/inference/deployment.hpp"
 #include "perwatt/plan/power_profile.hpp"
 #include "perwatt/plan/scenarios.hpp"
+#include "perwatt/plan/training_job.hpp"
 
 namespace perwatt::plan {
 
@@ -29,18 +30,20 @@ struct DeploymentRules {
   std::string not_after;  // rows dated YYYY-MM-DD up to this one; undated rows never pass
   std::optional<double> max_concurrency_per_gpu;  // rows without concurrency never pass
   double min_clock_ratio = 1;  // core clocks may be locked down to this, over the highest
+  FrequencyPlans frequency_plans = FrequencyPlans::any;  // of training jobs
 
   [[nodiscard]] bool allow(const inference::OperatingPoint& point) const;
 
   bool operator==(const DeploymentRules&) const = default;
 };
 
-/// A share of the GPUs of a rack kind that is kept for a service. A rack kind with any placement
-/// serves only the services it names, each up to its share.
+/// A share of the GPUs of a rack kind that is kept for a service or a training job. A rack kind
+/// with any placement runs only those it names, each up to its share.
 struct Placement {
-  std::string system;   // catalog id
-  std::string hall;     // Hall::id
-  std::string service;  // Service::id
+  std::string system;    // catalog id
+  std::string hall;      // Hall::id
+  std::string service;   // Service::id; empty where it is kept for training
+  std::string training;  // TrainingJob::id; empty where it is kept for a service
   double gpu_share_ratio = 0;
 
   bool operator==(const Placement&) const = default;
@@ -178,6 +181,7 @@ struct Site {
   bool availability_is_assumed = true;
   std::optional<UsdPerSecond> max_capital;
   std::vector<Service> services;
+  std::vector<TrainingJob> training;  // with the services at least one
   std::vector<RackStock> racks;
   std::vector<SiteLoad> loads;
   std::string price_table;  // catalog id

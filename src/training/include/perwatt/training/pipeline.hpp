@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ struct Option {
   Seconds time;
   Joules energy;
   Joules effective_energy;  // energy - blocking power * time
+
+  [[nodiscard]] Watts power() const { return energy / time; }
+
+  bool operator==(const Option&) const = default;
 };
 
 /// What operations of one stage and instruction have in common.
@@ -39,6 +44,8 @@ struct Work {
   /// shortest time. May be dominated.
   Option all_max;
   std::size_t dominated = 0;  // options left out
+
+  bool operator==(const Work&) const = default;
 };
 
 /// Makes the work of `rows` (one stage and instruction); ranks that wait for the slowest one of
@@ -50,6 +57,8 @@ struct Work {
 struct Operation {
   std::uint32_t work = 0;  // index into Pipeline::works
   int microbatch = 0;      // -1: once per iteration
+
+  bool operator==(const Operation&) const = default;
 };
 
 /// `after` begins when `before` has ended and `delay` has passed.
@@ -57,6 +66,8 @@ struct Dependency {
   std::uint32_t before = 0;  // indices into Pipeline::operations
   std::uint32_t after = 0;
   Seconds delay;
+
+  bool operator==(const Dependency&) const = default;
 };
 
 struct Pipeline {
@@ -77,7 +88,14 @@ struct Pipeline {
   [[nodiscard]] const Work& work_of(std::uint32_t operation) const {
     return works[operations[operation].work];
   }
+
+  bool operator==(const Pipeline&) const = default;
 };
+
+/// The pipeline on devices whose power is capped: without the settings that draw more than `cap` on
+/// average over their operation, which a device under that cap does not hold. Nothing when an
+/// operation has no setting left.
+[[nodiscard]] std::optional<Pipeline> under_cap(Pipeline pipeline, Watts cap);
 
 /// Operations in an order that keeps all dependencies. Throws Error(bad_input) naming two
 /// operations of a cycle; `where` stands in front of the message.

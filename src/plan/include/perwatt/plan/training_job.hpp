@@ -1,0 +1,100 @@
+// Training beside inference: jobs of a site and the points at which one pipeline of a job may run,
+// from its time-energy frontier. Formulas: docs/model/plan.md#training.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "perwatt/base/units.hpp"
+#include "perwatt/training/pipeline.hpp"
+
+namespace perwatt::plan {
+
+/// Which frequency plans training jobs may run; each allows what those before it allow.
+enum class FrequencyPlans {
+  none,       // full clocks
+  same_time,  // no iteration longer than at full clocks
+  any
+};
+
+[[nodiscard]] std::string_view to_string(FrequencyPlans plans);
+[[nodiscard]] std::optional<FrequencyPlans> parse_frequency_plans(std::string_view text);
+
+/// One plan of real settings for an iteration of one pipeline.
+struct TrainingPoint {
+  FrequencyPlans needs = FrequencyPlans::none;
+  Seconds time;         // of the iteration
+  Joules energy;        // of an iteration, per GPU of a stage's group, summed over stages
+  Joules lower_bound;   // of any plan that takes this time
+  Watts mean_power;     // of one board over the iteration, mean of the stages
+  Watts highest_power;  // of one board, mean over the operation that draws most
+
+  /// At least 0; 0 where nothing takes energy.
+  [[nodiscard]] double gap_ratio() const {
+    return energy > lower_bound && lower_bound > Joules{} ? energy / lower_bound - 1 : 0;
+  }
+};
+
+/// The points of one pipeline under each power cap that is asked for, solved once per cap. Not safe
+/// for use by several threads at once.
+class TrainingCurve {
+ public:
+  explicit TrainingCurve(training::Pipeline pipeline);
+
+  [[nodiscard]] const training::Pipeline& pipeline() const { return pipeline_; }
+
+  /// On boards that hold `cap`: full clocks first, then plans from fast to slow whose mixtures stay
+  /// within kThinning of the watts of every plan in between, and the one of least energy. Empty
+  /// where an operation has no setting within the cap.
+  [[nodiscard]] const std::vector<TrainingPoint>& points_under(Watts cap);
+
+  /// Settings of the profile, over all stages and instructions; those that draw more than `cap`.
+  [[nodiscard]] std::size_t settings() const;
+  [[nodiscard]] std::size_t settings_above(Watts cap) const;
+
+  /// Neither transfers nor a tail: the iteration is its operations alone.
+  [[nodiscard]] bool has_operations_only() const;
+
+  /// Relative, of the frontier's watts at one rate.
+  static constexpr double kThinning = 5e-4;
+
+ private:
+  training::Pipeline pipeline_;
+  std::map<Watts, std::vector<TrainingPoint>> solved_;
+};
+
+/// A model somebody trains with data parallel replicas (pipelines), each of stages x gpus_per_stage
+/// GPUs. Replicas on one rack kind wait for each other: they run the same plan at the same time.
+struct TrainingJob {
+  std::string id;
+  std::string accelerator;  // catalog id: where the profile was measured, and where it may run
+  std::string profile;      // the file as written; the graph's where there is no profile
+  int gpus_per_stage = 1;
+  Tokens tokens_per_iteration;  // of one pipeline
+  UsdPerToken value;            // of a trained token
+  int max_pipelines = 0;
+  std::optional<TokensPerSecond> committed;  // trained tokens/s, mean over the year
+  std::shared_ptr<TrainingCurve> curve;      // never null
+  std::string defined_at;
+
+  [[nodiscard]] int gpus_per_pipeline() const { return curve->pipeline().stages * gpus_per_stage; }
+
+  /// Alike but for where they are written.
+  [[nodiscard]] bool same_as(const TrainingJob& other) const;
+};
+
+/// Factors on the trained tokens/s of a job that hold in 9 of 10 workloads that were measured
+/// (docs/model/plan.md#training).
+struct TrainingRateInterval {
+  double low_factor = 1;
+  double high_factor = 1;
+};
+
+[[nodiscard]] TrainingRateInterval rate_interval(const TrainingJob& job);
+
+}  // namespace perwatt::plan

@@ -1,0 +1,180 @@
+#include "perwatt/plan/training_job.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <span>
+#include <utility>
+
+#include "perwatt/training/frequency_plan.hpp"
+
+namespace perwatt::plan {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kNames{"none", "same_time", "any"};
+constexpr double kSameTime = 1e-9;  // relative: longer by less is rounding
+
+Watts power_over(const training::FrontierPoint& point, Watts blocking) {
+  return point.effective_energy / point.time + blocking;
+}
+
+/// Whether the mixture of two frontier points draws, at the rate of each point between them, at
+/// most kThinning more than that point.
+bool stands_for_all_between(const std::vector<training::FrontierPoint>& points, std::size_t a,
+                            std::size_t b, Watts blocking) {
+  const Watts slow = power_over(points[a], blocking);
+  const Watts fast = power_over(points[b], blocking);
+  for (std::size_t i = a + 1; i < b; ++i) {
+    // Rates are 1 / time.
+    const double share =
+        (points[a].time / points[i].time - 1) / (points[a].time / points[b].time - 1);
+    const Watts mixed = slow + (fast - slow) * share;
+    if (mixed > power_over(points[i], blocking) * (1 + TrainingCurve::kThinning)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Times of breakpoints, fast to slow, as far apart as stands_for_all_between() allows.
+std::vector<Seconds> thinned_times(const training::TimeEnergyFrontier& frontier) {
+  const auto& points = frontier.points();
+  std::vector<Seconds> times{points.front().time};
+  for (std::size_t from = 0; from + 1 < points.size();) {
+    // The watts over the rate are convex, so what a longer chord leaves out only grows.
+    std::size_t good = from + 1;
+    std::size_t bad = points.size();
+    while (bad - good > 1) {
+      const std::size_t middle = std::midpoint(good, bad);
+      (stands_for_all_between(points, from, middle, frontier.blocking()) ? good : bad) = middle;
+    }
+    times.push_back(points[good].time);
+    from = good;
+  }
+  std::reverse(times.begin(), times.end());
+  return times;
+}
+
+Watts highest_power(std::span<const training::Option* const> chosen) {
+  Watts highest;
+  for (const auto* option : chosen) {
+    highest = std::max(highest, option->power());
+  }
+  return highest;
+}
+
+TrainingPoint point_of(const training::FrequencyPlan& plan, int stages, Seconds full_clocks) {
+  const auto needs =
+      plan.time <= full_clocks * (1 + kSameTime) ? FrequencyPlans::same_time : FrequencyPlans::any;
+  return {needs,
+          plan.time,
+          plan.energy,
+          plan.lower_bound,
+          plan.mean_power() / static_cast<double>(stages),
+          highest_power(plan.chosen)};
+}
+
+TrainingPoint full_clocks_of(const training::Planner& planner) {
+  const auto& pipeline = planner.pipeline();
+  const auto& run = planner.all_max();
+  Watts highest;
+  for (const auto& work : pipeline.works) {
+    highest = std::max(highest, work.all_max.power());
+  }
+  return {FrequencyPlans::none,
+          run.time,
+          run.energy,
+          planner.frontier().energy(run.time),
+          run.energy / run.time / static_cast<double>(pipeline.stages),
+          highest};
+}
+
+std::vector<TrainingPoint> points_of(const training::Pipeline& pipeline) {
+  const training::Planner planner{pipeline};
+  std::vector<TrainingPoint> points{full_clocks_of(planner)};
+  const Seconds full_clocks = points.front().time;
+  std::vector<TrainingPoint> plans;
+  const auto add = [&](const training::FrequencyPlan& plan) {
+    plans.push_back(point_of(plan, pipeline.stages, full_clocks));
+  };
+  for (const auto time : thinned_times(planner.frontier())) {
+    add(*planner.at(time));
+  }
+  // The frontier counts whole picoseconds, so that its fastest time may be the later one.
+  add(*planner.at(std::max(full_clocks, planner.frontier().fastest())));
+  add(*planner.at(planner.frontier().least_energy_time()));
+  std::sort(plans.begin(), plans.end(), [](const TrainingPoint& a, const TrainingPoint& b) {
+    return a.time != b.time ? a.time < b.time : a.energy < b.energy;
+  });
+  for (const auto& plan : plans) {
+    if (points.size() == 1 || plan.time > points.back().time) {
+      points.push_back(plan);
+    }
+  }
+  return points;
+}
+
+}  // namespace
+
+std::string_view to_string(FrequencyPlans plans) {
+  return kNames[static_cast<std::size_t>(plans)];
+}
+
+std::optional<FrequencyPlans> parse_frequency_plans(std::string_view text) {
+  const auto at = std::find(kNames.begin(), kNames.end(), text);
+  return at == kNames.end() ? std::nullopt
+                            : std::optional{static_cast<FrequencyPlans>(at - kNames.begin())};
+}
+
+TrainingCurve::TrainingCurve(training::Pipeline pipeline) : pipeline_{std::move(pipeline)} {}
+
+const std::vector<TrainingPoint>& TrainingCurve::points_under(Watts cap) {
+  const auto [at, added] = solved_.try_emplace(cap);
+  if (added) {
+    if (const auto capped = training::under_cap(pipeline_, cap)) {
+      at->second = points_of(*capped);
+    }
+  }
+  return at->second;
+}
+
+std::size_t TrainingCurve::settings() const {
+  std::size_t count = 0;
+  for (const auto& work : pipeline_.works) {
+    count += work.all.size();
+  }
+  return count;
+}
+
+std::size_t TrainingCurve::settings_above(Watts cap) const {
+  std::size_t count = 0;
+  for (const auto& work : pipeline_.works) {
+    count += static_cast<std::size_t>(
+        std::count_if(work.all.begin(), work.all.end(),
+                      [&](const training::Option& option) { return option.power() > cap; }));
+  }
+  return count;
+}
+
+bool TrainingCurve::has_operations_only() const {
+  return pipeline_.tail <= Seconds{} &&
+         std::none_of(pipeline_.dependencies.begin(), pipeline_.dependencies.end(),
+                      [](const auto& dependency) { return dependency.delay > Seconds{}; });
+}
+
+bool TrainingJob::same_as(const TrainingJob& other) const {
+  return id == other.id && accelerator == other.accelerator &&
+         gpus_per_stage == other.gpus_per_stage &&
+         tokens_per_iteration == other.tokens_per_iteration && value == other.value &&
+         max_pipelines == other.max_pipelines && committed == other.committed &&
+         (curve == other.curve || curve->pipeline() == other.curve->pipeline());
+}
+
+TrainingRateInterval rate_interval(const TrainingJob& job) {
+  // Measured iterations over the model's, docs/model/plan.md#training.
+  return job.curve->has_operations_only() ? TrainingRateInterval{0.93, 1.0}
+                                          : TrainingRateInterval{0.98, 1.02};
+}
+
+}  // namespace perwatt::plan
