@@ -5,8 +5,8 @@
 #include "claims/claims_tables.hpp"
 #include "lever_tables.hpp"
 #include "plan_tables.hpp"
-#include "ratio_curves.hpp"
 #include "plan_training_tables.hpp"
+#include "ratio_curves.hpp"
 
 namespace perwatt::report {
 
