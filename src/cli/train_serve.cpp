@@ -20,6 +20,10 @@ namespace perwatt::cli {
 namespace {
 
 constexpr std::size_t kLeastTokenBytes = 16;
+constexpr Seconds kLeastIdle = seconds(60);
+
+/// Connections that waiting ranks leave to others.
+constexpr std::size_t kSpareConnections = 64;
 
 struct ServeOptions {
   std::string pipelines;
@@ -29,8 +33,21 @@ struct ServeOptions {
   net::HttpServerOptions server;
   serve::JobLimits limits;
   std::string forget_after;
-  std::size_t most_body_kib = 4096;
+  std::string most_body = "4MiB";
 };
+
+/// "512KiB", "4MiB".
+std::size_t read_bytes(const std::string& text, const char* flag) {
+  const auto unit = text.find_first_not_of("0123456789");
+  const auto number = parse_integer(std::string_view{text}.substr(0, unit));
+  const auto name = unit == std::string::npos ? "" : text.substr(unit);
+  const int shift = name == "KiB" ? 10 : name == "MiB" ? 20 : 0;
+  if (!number || *number < 1 || *number > 1 << 20 || shift == 0) {
+    throw Error{ErrorCode::usage, "'" + printable(text) + "' is no size", flag,
+                "write it with its unit, as 512KiB or 4MiB"};
+  }
+  return static_cast<std::size_t>(*number) << shift;
+}
 
 /// "127.0.0.1:7787", "[::1]:7787".
 void read_listen(const std::string& text, net::HttpServerOptions& server) {
@@ -59,6 +76,16 @@ std::string read_token(const std::string& file) {
   return token;
 }
 
+/// An empty value, as of a variable that is not set, must not switch a guard off.
+void refuse_empty(const CLI::App& verb) {
+  for (const auto* option : verb.get_options()) {
+    if (option->count() > 0 && option->as<std::string>().empty()) {
+      throw Error{ErrorCode::usage, "it is empty", option->get_name(),
+                  "give a value, or leave it out"};
+    }
+  }
+}
+
 void run_serve(ServeOptions& options) {
   read_listen(options.listen, options.server);
   if (!options.token_file.empty()) {
@@ -67,17 +94,23 @@ void run_serve(ServeOptions& options) {
   if (!options.forget_after.empty()) {
     options.limits.idle =
         parse_flag([&] { return parse_seconds(options.forget_after, "--forget-after"); });
+    if (options.limits.idle < kLeastIdle) {
+      throw Error{ErrorCode::usage, "'" + options.forget_after + "' is too short", "--forget-after",
+                  "give at least 1min"};
+    }
   }
   allow_many_descriptors();
-  options.server.most_body_bytes = options.most_body_kib << 10;
+  options.server.most_body_bytes = read_bytes(options.most_body, "--max-body");
+  options.limits.waiting = static_cast<int>(options.server.most_connections - kSpareConnections);
   serve::TrainingJobs jobs{serve::read_pipelines(options.pipelines), options.state, options.limits,
                            [] { return WallClock::now().unix_time(Instant::now()); }};
   serve::TrainingRoutes routes{jobs};
   net::HttpServer server{
       options.server, [&](const net::HttpRequest& request, const net::HttpReply& reply) {
-        routes.handle(request, [reply](net::HttpAnswer answer, net::HttpReply::Done done) {
-          reply.send(std::move(answer), std::move(done));
-        });
+        routes.handle(request, {[reply](net::HttpAnswer answer, net::HttpReply::Done done) {
+                                  reply.send(std::move(answer), std::move(done));
+                                },
+                                [reply] { return reply.is_open(); }});
       }};
   fmt::print("Listening on {}: {} pipelines, {} jobs in {}\n", server.url(),
              jobs.pipelines().size(), jobs.states().size(), options.state);
@@ -111,15 +144,11 @@ void add_train_serve(CLI::App& train) {
   verb->add_option("--max-jobs", options->limits.jobs, "Jobs at a time")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  verb->add_option("--max-ranks", options->limits.ranks, "Ranks of a job")
-      ->check(CLI::Range(1, 1'000'000))
+  verb->add_option("--max-connections", options->server.most_connections,
+                   "Callers at a time: all ranks of a job wait at once, and 64 are kept for others")
+      ->check(CLI::Range(65, 1'000'000))
       ->capture_default_str();
-  verb->add_option("--max-connections", options->server.most_connections, "Callers at a time")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  verb->add_option("--max-body", options->most_body_kib, "KiB of a request's body")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+  verb->add_option("--max-body", options->most_body, "Of a request's body")->capture_default_str();
   verb->add_option("--forget-after", options->forget_after,
                    "Idle jobs may be forgotten after this time; 168h by default");
   verb->footer(
@@ -129,8 +158,9 @@ void add_train_serve(CLI::App& train) {
       "On a machine that the ranks reach:\n"
       "  perwatt train serve examples/training-pipelines.toml --listen 0.0.0.0:7787 --token-file "
       "token --certificate chain.pem --key key.pem");
-  verb->callback([options, &train] {
+  verb->callback([options, verb, &train] {
     refuse_flags_before(train, "serve");
+    refuse_empty(*verb);
     run_serve(*options);
   });
 }

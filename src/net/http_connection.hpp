@@ -6,12 +6,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
 
 #include "perwatt/net/http_server.hpp"
@@ -25,7 +28,10 @@ class HttpConnection {
  public:
   virtual ~HttpConnection() = default;
   virtual void start() = 0;
+  /// Answers the first request with `refusal` and closes.
+  virtual void refuse(HttpAnswer refusal) = 0;
   virtual void answer(HttpAnswer answer, HttpReply::Done done) = 0;
+  [[nodiscard]] virtual bool is_open() const = 0;
 };
 
 /// What a connection needs of its server, which owns it until it has closed.
@@ -47,6 +53,8 @@ class HttpReply::Answerer {
   Answerer& operator=(const Answerer&) = delete;
 
   void send(HttpAnswer answer, HttpReply::Done done);
+
+  [[nodiscard]] bool is_open() const;
 
  private:
   std::weak_ptr<HttpConnection> connection_;
@@ -80,6 +88,13 @@ class StreamConnection final : public HttpConnection,
     }
   }
 
+  void refuse(HttpAnswer refusal) override {
+    unconditional_refusal_ = std::move(refusal);
+    start();
+  }
+
+  [[nodiscard]] bool is_open() const override { return is_open_; }
+
   void answer(HttpAnswer answer, HttpReply::Done done) override {
     if (!is_open_) {
       if (done) {
@@ -95,7 +110,9 @@ class StreamConnection final : public HttpConnection,
       response_.set(http::field::www_authenticate, "Bearer");
     }
     response_.keep_alive(keeps_alive_);
-    response_.body() = std::move(answer.body);
+    if (!is_head_) {
+      response_.body() = std::move(answer.body);
+    }
     response_.prepare_payload();
     arm();
     http::async_write(stream_, response_,
@@ -111,11 +128,47 @@ class StreamConnection final : public HttpConnection,
  private:
   static constexpr bool kIsTls = !std::is_same_v<Stream, asio::ip::tcp::socket>;
   static constexpr std::uint32_t kMostHeaderBytes = 16384;
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
   void read() {
     parser_.emplace();
     parser_->header_limit(kMostHeaderBytes);
     parser_->body_limit(host_.options().most_body_bytes);
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        [self = this->shared_from_this()](boost::system::error_code failure, std::size_t) {
+          self->has_read_head(failure);
+        });
+  }
+
+  /// Strangers are refused before their body is read.
+  void has_read_head(boost::system::error_code failure) {
+    if (failure || !is_open_) {
+      has_read(failure);
+      return;
+    }
+    const auto& head = parser_->get();
+    if (unconditional_refusal_) {
+      refusal_ = unconditional_refusal_;
+    } else if (!host_.options().token.empty() &&
+               !authorizes(std::string{head[http::field::authorization]}, host_.options().token)) {
+      refusal_ = {401, detail_json("no valid token; send 'Authorization: Bearer TOKEN', or the "
+                                   "token as password")};
+    }
+    if (refusal_) {
+      has_read({});
+    } else if (!is_answering_ && boost::beast::iequals(head[http::field::expect], "100-continue")) {
+      asio::async_write(
+          stream_, asio::buffer(kContinue),
+          [self = this->shared_from_this()](boost::system::error_code broken, std::size_t) {
+            broken ? self->close() : self->read_body();
+          });
+    } else {
+      read_body();
+    }
+  }
+
+  void read_body() {
     http::async_read(stream_, buffer_, *parser_,
                      [self = this->shared_from_this()](boost::system::error_code failure,
                                                        std::size_t) { self->has_read(failure); });
@@ -171,10 +224,8 @@ class StreamConnection final : public HttpConnection,
       return;
     }
     keeps_alive_ = parser_->keep_alive();
-    const bool may_ask =
-        host_.options().token.empty() ||
-        authorizes(std::string{parser_->get()[http::field::authorization]}, host_.options().token);
     auto message = parser_->release();
+    is_head_ = message.method() == http::verb::head;
     HttpRequest request;
     request.method = std::string{message.method_string()};
     const std::string target{message.target()};
@@ -183,12 +234,7 @@ class StreamConnection final : public HttpConnection,
     request.query = mark == std::string::npos ? "" : target.substr(mark + 1);
     request.body = std::move(message.body());
     read();
-    if (may_ask) {
-      host_.handle(request, reply);
-    } else {
-      reply.send({401, detail_json("no valid token; send 'Authorization: Bearer TOKEN', or the "
-                                   "token as password")});
-    }
+    host_.handle(request, reply);
   }
 
   void answered() {
@@ -250,10 +296,12 @@ class StreamConnection final : public HttpConnection,
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
   std::optional<HttpAnswer> refusal_;  // of the request just read
+  std::optional<HttpAnswer> unconditional_refusal_;
   std::array<char, 4096> drained_{};
   bool is_open_ = true;
   bool is_refused_ = false;  // what came was no request, or too long
   bool keeps_alive_ = true;
+  bool is_head_ = false;       // the request under way wants no body
   bool is_answering_ = false;  // from a request handed on to its answer written
   bool is_read_ = false;       // the next request, whole
 };

@@ -21,6 +21,11 @@ namespace {
 
 using asio::ip::tcp;
 
+/// Callers beyond HttpServerOptions::most_connections that are told so; more are hung up on.
+constexpr std::size_t kMostToldOff = 256;
+
+constexpr unsigned char kSessionContext[] = "perwatt";
+
 asio::ip::address parse_address(const std::string& text) {
   boost::system::error_code failure;
   auto address = asio::ip::make_address(text, failure);
@@ -65,6 +70,9 @@ std::unique_ptr<asio::ssl::context> make_tls(const HttpServerOptions& options) {
     tls_step(options.client_ca_file, "the roots of the callers' certificates",
              [&](auto& failure) { context->load_verify_file(options.client_ca_file, failure); });
     context->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert);
+    // Without it OpenSSL refuses to resume sessions of callers whose certificate was verified.
+    SSL_CTX_set_session_id_context(context->native_handle(), kSessionContext,
+                                   sizeof kSessionContext - 1);
   }
   return context;
 }
@@ -134,6 +142,15 @@ void HttpReply::send(HttpAnswer answer, Done done) const {
   answerer_->send(std::move(answer), std::move(done));
 }
 
+bool HttpReply::is_open() const {
+  return answerer_->is_open();
+}
+
+bool HttpReply::Answerer::is_open() const {
+  const auto connection = connection_.lock();
+  return connection && connection->is_open();
+}
+
 HttpReply::Answerer::~Answerer() {
   send({500, detail_json("no answer was given")}, {});
 }
@@ -181,11 +198,9 @@ struct HttpServer::Listener final : ConnectionHost {
   }
 
   void closed(const HttpConnection& connection) override {
-    connections.erase(&connection);
-    if (is_full) {
-      is_full = false;
-      accept();
-    }
+    const auto gone = connections.find(&connection);
+    served -= gone->second.is_told_off ? 0 : 1;
+    connections.erase(gone);
   }
 
   void accept() {
@@ -202,11 +217,10 @@ struct HttpServer::Listener final : ConnectionHost {
         });
         return;
       }
-      welcome(std::move(socket));
-      is_full = connections.size() >= settings.most_connections;
-      if (!is_full) {
-        accept();
+      if (connections.size() < settings.most_connections + kMostToldOff) {
+        welcome(std::move(socket));
       }
+      accept();
     });
   }
 
@@ -221,18 +235,32 @@ struct HttpServer::Listener final : ConnectionHost {
     } else {
       connection = std::make_shared<StreamConnection<tcp::socket>>(*this, std::move(socket));
     }
-    connections.emplace(connection.get(), connection);
-    connection->start();
+    const bool is_full = served >= settings.most_connections;
+    served += is_full ? 0 : 1;
+    connections.emplace(connection.get(), Welcomed{connection, is_full});
+    if (is_full) {
+      connection->refuse(
+          {503, detail_json("there are " + std::to_string(settings.most_connections) +
+                            " callers, as many as this server takes; come again")});
+    } else {
+      connection->start();
+    }
   }
 
   HttpServerOptions settings;
   Handler handler;
   std::unique_ptr<asio::ssl::context> tls;
-  bool is_full = false;  // not accepting
   asio::io_context io;
   tcp::acceptor acceptor{io};
   asio::steady_timer retry{io};
-  std::map<const HttpConnection*, std::shared_ptr<HttpConnection>> connections;
+
+  struct Welcomed {
+    std::shared_ptr<HttpConnection> connection;
+    bool is_told_off;
+  };
+
+  std::map<const HttpConnection*, Welcomed> connections;
+  std::size_t served = 0;  // of them, without those told off
 };
 
 HttpServer::HttpServer(HttpServerOptions options, Handler handler)

@@ -1,12 +1,14 @@
 #include "perwatt/serve/planned_pipeline.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/training/plan_file.hpp"
 
 namespace perwatt::serve {
 
@@ -14,7 +16,7 @@ namespace {
 
 constexpr double kNone = -1;
 
-std::vector<std::vector<int>> frequencies_by_stage(const training::Pipeline& pipeline) {
+std::vector<std::vector<int>> frequencies_of(const training::Pipeline& pipeline) {
   std::vector<std::set<int>> sets(static_cast<std::size_t>(pipeline.stages));
   for (const auto& work : pipeline.works) {
     for (const auto& option : work.options) {
@@ -30,6 +32,34 @@ std::vector<std::vector<int>> frequencies_by_stage(const training::Pipeline& pip
   return lists;
 }
 
+/// FNV-1a, 64 bits: the same in every build.
+std::string hash_of(const std::string& text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  }
+  return std::to_string(hash);
+}
+
+std::string fingerprint_of(const training::Pipeline& pipeline,
+                           const std::vector<std::vector<int>>& frequencies) {
+  std::string text;
+  for (std::size_t stage = 0; stage < pipeline.order.size(); ++stage) {
+    for (const auto operation : pipeline.order[stage]) {
+      text += pipeline.work_of(operation).instruction + ' ';
+    }
+    for (const int frequency : frequencies[stage]) {
+      text += std::to_string(frequency) + ' ';
+    }
+    text += '\n';
+  }
+  return hash_of(text);
+}
+
+std::pair<double, double> key_of(std::optional<Watts> cap, std::optional<Seconds> time) {
+  return {cap ? cap->in_base() : kNone, time ? time->in_base() : kNone};
+}
+
 }  // namespace
 
 PlannedPipeline::PlannedPipeline(std::string name, training::Pipeline pipeline, PlanGoal goal,
@@ -38,7 +68,8 @@ PlannedPipeline::PlannedPipeline(std::string name, training::Pipeline pipeline, 
       pipeline_{std::move(pipeline)},
       planner_{pipeline_},
       goal_{goal},
-      frequencies_{frequencies_by_stage(pipeline_)} {
+      frequencies_{frequencies_of(pipeline_)},
+      fingerprint_{fingerprint_of(pipeline_, frequencies_)} {
   if (!pipeline_.other_knobs.empty()) {
     throw_bad_input("the profile has the knob " + printable(pipeline_.other_knobs.front()) +
                         ", and ranks are told frequencies only",
@@ -48,6 +79,7 @@ PlannedPipeline::PlannedPipeline(std::string name, training::Pipeline pipeline, 
     throw_bad_input("no iteration is as short as " + shortest(goal_.time->in_base()) + " s", where,
                     "give at least " + shortest(planner_.frontier().fastest().in_base()) + "s");
   }
+  unhurried_ = goal_plan();
 }
 
 training::FrequencyPlan PlannedPipeline::goal_plan() const {
@@ -56,51 +88,57 @@ training::FrequencyPlan PlannedPipeline::goal_plan() const {
                                   planner_.all_max().time, planner_.frontier().fastest())));
 }
 
-std::optional<training::FrequencyPlan> PlannedPipeline::capped_plan(
-    std::optional<Watts> cap) const {
-  auto plan = goal_plan();
-  return !cap || plan.mean_power() <= *cap ? std::optional{std::move(plan)}
-                                           : planner_.under_power(*cap);
-}
-
 std::shared_ptr<const StagePlan> PlannedPipeline::told(const training::FrequencyPlan& plan) const {
   auto told = std::make_shared<StagePlan>();
   told->time = plan.time;
   told->energy = plan.energy;
   told->lower_bound = plan.lower_bound;
-  for (const auto& order : pipeline_.order) {
-    auto list = nlohmann::json::array();
-    for (const auto operation : order) {
-      if (const auto& frequency = plan.chosen[operation]->knob.frequency_mhz) {
-        list.push_back({pipeline_.work_of(operation).instruction, *frequency});
-      }
-    }
-    told->frequencies.push_back(list.dump());
+  for (const auto& stage : training::frequencies_by_stage(plan, pipeline_)) {
+    told->frequencies.push_back(nlohmann::json(stage).dump());
   }
   return told;
 }
 
+std::shared_ptr<const StagePlan> PlannedPipeline::known(std::optional<Watts> cap,
+                                                        std::optional<Seconds> time) const {
+  std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+  const auto found = known_.find(key_of(cap, time));
+  return found == known_.end() ? nullptr : found->second.lock();
+}
+
 std::shared_ptr<const StagePlan> PlannedPipeline::plan(std::optional<Watts> cap) const {
-  auto& known = known_[{cap ? cap->in_base() : kNone, kNone}];
-  auto plan = known.lock();
-  if (!plan) {
-    if (const auto found = capped_plan(cap)) {
-      known = plan = told(*found);
-    }
+  auto plan = known(cap, std::nullopt);
+  if (plan) {
+    return plan;
   }
+  if (!cap || unhurried_.mean_power() <= *cap) {
+    plan = told(unhurried_);
+  } else if (const auto found = planner_.under_power_without_waiting(*cap)) {
+    plan = told(*found);
+  } else {
+    return nullptr;
+  }
+  known_[key_of(cap, std::nullopt)] = plan;
   return plan;
 }
 
 std::shared_ptr<const StagePlan> PlannedPipeline::waiting_plan(std::optional<Watts> cap,
                                                                Seconds time) const {
-  std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
-  auto& known = known_[{cap ? cap->in_base() : kNone, time.in_base()}];
-  auto plan = known.lock();
-  if (!plan) {
-    auto found = planner_.with_straggler(time);
-    const bool fits = found && (!cap || found->mean_power() <= *cap);
-    known = plan = told(fits ? *found : *capped_plan(cap));
+  auto plan = known(cap, time);
+  if (plan) {
+    return plan;
   }
+  const auto found = planner_.with_straggler(time);
+  if (found && (!cap || found->mean_power() <= *cap)) {
+    plan = told(*found);
+  } else {  // as without others, and then it waits
+    auto waiting = *this->plan(cap);
+    waiting.energy += planner_.frontier().blocking() * (time - waiting.time);
+    waiting.time = time;
+    waiting.lower_bound = planner_.frontier().energy(time);
+    plan = std::make_shared<const StagePlan>(std::move(waiting));
+  }
+  known_[key_of(cap, time)] = plan;
   return plan;
 }
 

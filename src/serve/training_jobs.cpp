@@ -15,11 +15,23 @@ namespace perwatt::serve {
 
 namespace {
 
-constexpr std::size_t kMostMetadataBytes = 200;
+constexpr std::size_t kMostMetadataBytes = 200;  // in an id
 constexpr std::size_t kMostNamedRanks = 16;
 constexpr double kMostSlowdown = 100;
 constexpr double kMostSeconds = 1e6;  // of an iteration, reported
 constexpr double kMostJoules = 1e12;
+
+/// The id is written into addresses as it is.
+std::string plain(std::string_view metadata) {
+  std::string text{metadata.substr(0, kMostMetadataBytes)};
+  for (char& c : text) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') ||
+                          std::string_view{" -._:=,+"}.find(c) != std::string_view::npos;
+    c = is_plain ? c : '_';
+  }
+  return text;
+}
 
 std::string id_stem(const JobRequest& request, Seconds unix_time) {
   const auto now = static_cast<std::time_t>(in_seconds(unix_time));
@@ -30,19 +42,7 @@ std::string id_stem(const JobRequest& request, Seconds unix_time) {
   return std::string{stamp.data()} + "+dp" + std::to_string(request.data_parallel) + "+pp" +
          std::to_string(request.pipeline_parallel) + "+tp" +
          std::to_string(request.tensor_parallel) + "+perwatt" +
-         (request.metadata.empty() ? "" : "+" + request.metadata);
-}
-
-/// The metadata becomes part of the id, which callers write into addresses as it is.
-void check_metadata(const std::string& metadata) {
-  const bool is_plain = std::all_of(metadata.begin(), metadata.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view{" -._:=,+"}.find(c) != std::string_view::npos;
-  });
-  if (!is_plain || metadata.size() > kMostMetadataBytes) {
-    throw Refusal{400, "job_metadata is '" + printable(metadata) +
-                           "'; use up to 200 letters, digits, spaces and -._:=,+"};
-  }
+         (request.metadata.empty() ? "" : "+" + plain(request.metadata));
 }
 
 std::string_view first_word(std::string_view metadata) {
@@ -79,7 +79,8 @@ std::optional<Watts> pipeline_cap(std::optional<Watts> job_cap, int data_paralle
 
 [[noreturn]] void throw_pipeline_gone(const std::string& name) {
   throw Refusal{409, "pipeline '" + name +
-                         "' is no longer in the server's file, or has another number of stages"};
+                         "' is no longer in the server's file, or has changed there since the job "
+                         "registered; register anew"};
 }
 
 }  // namespace
@@ -93,10 +94,11 @@ TrainingJobs::TrainingJobs(std::vector<std::unique_ptr<PlannedPipeline>> pipelin
       jobs_{store_->load()} {
   for (const auto& [id, job] : jobs_) {
     for (const auto& pipeline : pipelines_) {
-      if (pipeline->name() == job->pipeline_name && pipeline->stages() == job->pipeline_parallel) {
+      if (pipeline->name() == job->pipeline_name && pipeline->fingerprint() == job->fingerprint) {
         job->pipeline = pipeline.get();
       }
     }
+    job->active_at = clock_();  // nobody could ask while no server ran
   }
 }
 
@@ -131,8 +133,11 @@ const PlannedPipeline* TrainingJobs::pipeline_for(const JobRequest& request) con
 
 void TrainingJobs::forget_idle_jobs() {
   for (auto job = jobs_.begin(); job != jobs_.end();) {
-    if (job->second->waiting.empty() && clock_() - job->second->active_at > limits_.idle) {
+    if (clock_() - job->second->active_at > limits_.idle) {
       store_->remove(job->first);
+      for (const auto& [rank, caller] : job->second->waiting) {
+        caller.deliver({404, net::detail_json("the job was idle and is forgotten")}, {});
+      }
       job = jobs_.erase(job);
     } else {
       ++job;
@@ -141,17 +146,16 @@ void TrainingJobs::forget_idle_jobs() {
 }
 
 std::string TrainingJobs::register_job(const JobRequest& request) {
-  check_metadata(request.metadata);
   const auto product = static_cast<double>(request.pipeline_parallel) * request.data_parallel *
                        request.tensor_parallel;
   if (product != static_cast<double>(request.world_size)) {
     throw Refusal{400, "world_size is " + std::to_string(request.world_size) +
                            " and the degrees multiply to " + shortest(product)};
   }
-  if (request.world_size > limits_.ranks) {
+  if (request.world_size > limits_.waiting) {
     throw Refusal{400, "world_size is " + std::to_string(request.world_size) +
-                           "; this server takes up to " + std::to_string(limits_.ranks) +
-                           " ranks a job"};
+                           ", and all ranks wait at once; this server lets " +
+                           std::to_string(limits_.waiting) + " wait"};
   }
   const auto* pipeline = pipeline_for(request);
   if (pipeline->stages() != request.pipeline_parallel) {
@@ -175,8 +179,8 @@ std::string TrainingJobs::register_job(const JobRequest& request) {
   job->pipeline_parallel = request.pipeline_parallel;
   job->data_parallel = request.data_parallel;
   job->tensor_parallel = request.tensor_parallel;
+  job->fingerprint = pipeline->fingerprint();
   job->active_at = clock_();
-  job->make_room();
   store_->add(*job);
   const auto id = job->id;
   jobs_.emplace(id, std::move(job));
@@ -190,10 +194,11 @@ void TrainingJobs::register_rank(const std::string& id, const RankRequest& reque
   check_place("pp_rank", request.pipeline_parallel, job.pipeline_parallel);
   check_place("tp_rank", request.tensor_parallel, job.tensor_parallel);
   const Place place{request.data_parallel, request.pipeline_parallel, request.tensor_parallel};
-  if (job.ranks[static_cast<std::size_t>(request.rank)]) {
-    throw Refusal{409, "rank " + std::to_string(request.rank) + " has registered already"};
+  if (job.ranks.contains(request.rank)) {
+    throw Refusal{409, "rank " + std::to_string(request.rank) +
+                           " has registered already; it may ask for its schedule"};
   }
-  if (job.taken[job.index_of(place)]) {
+  if (job.taken.contains(job.index_of(place))) {
     throw Refusal{409, "another rank has registered as dp_rank " +
                            std::to_string(place.data_parallel) + ", pp_rank " +
                            std::to_string(place.pipeline_parallel) + ", tp_rank " +
@@ -210,27 +215,33 @@ void TrainingJobs::register_rank(const std::string& id, const RankRequest& reque
       }
     }
   }
-  job.active_at = clock_();
   store_->add_rank(job, request.rank, place);
+  job.active_at = clock_();
   job.seat(request.rank, place);
 }
 
-void TrainingJobs::ask(const std::string& id, int rank, std::optional<int> round, Deliver deliver) {
+std::size_t TrainingJobs::waiting() const {
+  std::size_t ranks = 0;
+  for (const auto& [id, job] : jobs_) {
+    ranks += job->waiting.size();
+  }
+  return ranks;
+}
+
+void TrainingJobs::ask(const std::string& id, int rank, std::optional<int> round, Caller caller) {
   auto& job = find(id);
   check_rank(rank, job.world_size());
-  if (!job.ranks[static_cast<std::size_t>(rank)]) {
+  if (!job.ranks.contains(rank)) {
     throw Refusal{409, "rank " + std::to_string(rank) + " has not registered"};
   }
-  if (round && *round != job.rounds && *round != job.rounds + 1) {
+  const bool is_repeat = round ? *round == job.rounds : job.lost.contains(rank);
+  if (round && ((is_repeat && job.rounds == 0) || (!is_repeat && *round != job.rounds + 1))) {
     throw Refusal{409, "round " + std::to_string(*round) + " is not to be had: the newest is " +
-                           std::to_string(job.rounds)};
+                           std::to_string(job.rounds) + ", and rounds count from 1"};
   }
   job.active_at = clock_();
-  if (round ? *round == job.rounds : job.lost.contains(rank)) {
-    if (job.rounds == 0) {
-      throw Refusal{409, "rounds count from 1"};
-    }
-    deliver_again(job, rank, deliver);
+  if (is_repeat) {
+    deliver(job, rank, caller, false);
     return;
   }
   if (job.pipeline == nullptr) {
@@ -240,23 +251,37 @@ void TrainingJobs::ask(const std::string& id, int rank, std::optional<int> round
     throw Refusal{
         409, "no plan of pipeline '" + job.pipeline_name + "' keeps the job's power cap; raise it"};
   }
-  auto& waiting = job.waiting[rank];
-  if (waiting) {
-    waiting({409, net::detail_json("rank " + std::to_string(rank) + " has asked again")}, {});
+  if (!job.waiting.contains(rank) && waiting() >= static_cast<std::size_t>(limits_.waiting)) {
+    throw Refusal{503, std::to_string(limits_.waiting) +
+                           " ranks wait, as many as this server lets; ask again"};
   }
-  waiting = std::move(deliver);
+  if (const auto before = job.waiting.find(rank); before != job.waiting.end()) {
+    before->second.deliver(
+        {409, net::detail_json("rank " + std::to_string(rank) + " has asked again")}, {});
+  }
+  job.waiting[rank] = std::move(caller);
+  if (static_cast<int>(job.waiting.size()) == job.world_size()) {
+    drop_gone(job);
+  }
   if (static_cast<int>(job.waiting.size()) == job.world_size()) {
     hand_out(job);
   }
 }
 
-void TrainingJobs::deliver_again(Job& job, int rank, const Deliver& deliver) {
-  const auto& place = job.place_of(rank);
-  deliver(schedule_json(*job.handed_out[static_cast<std::size_t>(place.data_parallel)],
-                        place.pipeline_parallel, rank, job.rounds),
-          [this, id = job.id, round = job.rounds, rank](bool is_sent) {
-            mark_lost(id, round, rank, !is_sent);
-          });
+/// A caller that has hung up has not asked.
+void TrainingJobs::drop_gone(Job& job) {
+  std::erase_if(job.waiting, [](const auto& entry) { return !entry.second.is_there(); });
+}
+
+void TrainingJobs::deliver(const Job& job, int rank, const Caller& caller, bool may_be_lost) {
+  const auto& place = job.ranks.at(rank);
+  caller.deliver(schedule_json(*job.handed_out[static_cast<std::size_t>(place.data_parallel)],
+                               place.pipeline_parallel, rank, job.rounds),
+                 [this, id = job.id, round = job.rounds, rank, may_be_lost](bool is_sent) {
+                   if (is_sent || may_be_lost) {
+                     mark_lost(id, round, rank, !is_sent);
+                   }
+                 });
 }
 
 void TrainingJobs::mark_lost(const std::string& id, int round, int rank, bool is_lost) {
@@ -300,7 +325,7 @@ const std::vector<std::shared_ptr<const StagePlan>>& TrainingJobs::next_plans(Jo
 }
 
 void TrainingJobs::hand_out(Job& job) {
-  const auto waiting = std::exchange(job.waiting, {});
+  const auto callers = std::exchange(job.waiting, {});
   const auto before = std::exchange(job.handed_out, next_plans(job));
   const auto lost = std::exchange(job.lost, {});
   ++job.rounds;
@@ -310,13 +335,16 @@ void TrainingJobs::hand_out(Job& job) {
     job.handed_out = before;
     job.lost = lost;
     --job.rounds;
-    for (const auto& [rank, deliver] : waiting) {
-      deliver({503, net::detail_json(problem.what())}, {});
+    for (const auto& [rank, caller] : callers) {
+      caller.deliver({503, net::detail_json(problem.what())}, {});
     }
     return;
   }
-  for (const auto& [rank, deliver] : waiting) {
-    deliver_again(job, rank, deliver);
+  if (job.handed_out != before) {
+    job.measured.clear();
+  }
+  for (const auto& [rank, caller] : callers) {
+    deliver(job, rank, caller, true);
   }
 }
 
@@ -344,15 +372,15 @@ void TrainingJobs::report(const std::string& id, const IterationReport& report) 
     measured.joules += report.joules[i];
     ++measured.iterations;
   }
+  store_->keep_report(job, report.rank, measured);
   job.active_at = clock_();
   job.measured[report.rank] = measured;
-  store_->keep_report(job, report.rank);
 }
 
 JobState TrainingJobs::set_slowdown(const std::string& id, int rank, double slowdown_ratio) {
   auto& job = find(id);
   check_rank(rank, job.world_size());
-  if (!job.ranks[static_cast<std::size_t>(rank)]) {
+  if (!job.ranks.contains(rank)) {
     throw Refusal{409, "rank " + std::to_string(rank) + " has not registered"};
   }
   if (!(slowdown_ratio >= 1 && slowdown_ratio <= kMostSlowdown)) {
@@ -360,14 +388,18 @@ JobState TrainingJobs::set_slowdown(const std::string& id, int rank, double slow
                            "; give how many times as long the rank takes, from 1 (no straggler) "
                            "to 100"};
   }
-  job.active_at = clock_();
   store_->set_slowdown(job, rank, slowdown_ratio);
+  job.active_at = clock_();
+  const auto before = job.replica_slowdowns();
   if (slowdown_ratio > 1) {
     job.slowdown_ratios[rank] = slowdown_ratio;
   } else {
     job.slowdown_ratios.erase(rank);
   }
-  job.next.clear();
+  if (job.pipeline != nullptr && job.replica_slowdowns() != before) {
+    const auto held = std::exchange(job.next, {});  // plans that stay are not sought anew
+    job.next = plans_under(job, job.power_cap);
+  }
   return state_of(job);
 }
 
@@ -378,13 +410,15 @@ JobState TrainingJobs::set_power_cap(const std::string& id, std::optional<Watts>
   }
   auto plans = plans_under(job, cap);
   if (plans.empty()) {
-    const auto waiting = job.pipeline->planner().frontier().blocking() *
-                         (static_cast<double>(job.data_parallel) * job.tensor_parallel);
+    const auto& planner = job.pipeline->planner();
+    const auto least = planner.at(planner.frontier().slowest())->mean_power() *
+                       (static_cast<double>(job.data_parallel) * job.tensor_parallel);
     throw Refusal{409, "no plan draws as little as " + shortest(cap->in_base()) +
-                           " W; GPUs that only wait draw " + shortest(waiting.in_base()) + " W"};
+                           " W while it runs; the slowest draws " + shortest(least.in_base()) +
+                           " W"};
   }
-  job.active_at = clock_();
   store_->set_power_cap(job, cap);
+  job.active_at = clock_();
   job.power_cap = cap;
   job.next = std::move(plans);
   return state_of(job);
@@ -395,10 +429,13 @@ JobState TrainingJobs::state_of(Job& job) {
   state.id = job.id;
   state.pipeline = job.pipeline_name;
   state.world_size = job.world_size();
-  state.registered = job.registered;
+  state.registered = static_cast<int>(job.ranks.size());
   state.rounds = job.rounds;
-  for (int rank = 0; rank < job.world_size() && !job.waiting.empty(); ++rank) {
-    if (!job.waiting.contains(rank) && state.waiting_for.size() < kMostNamedRanks) {
+  drop_gone(job);
+  for (int rank = 0; rank < job.world_size() && !job.waiting.empty() &&
+                     state.waiting_for.size() < kMostNamedRanks;
+       ++rank) {
+    if (!job.waiting.contains(rank)) {
       state.waiting_for.push_back(rank);
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -15,20 +16,6 @@ namespace perwatt::serve {
 namespace {
 
 constexpr const char* kRemedy = "send what docs/reference/training-server.md describes";
-
-struct Route {
-  std::string_view name;
-  std::string_view method;
-  bool has_job;
-};
-
-constexpr std::array<Route, 7> kRoutes{{{"register_job", "POST", false},
-                                        {"register_rank", "POST", true},
-                                        {"schedule", "GET", true},
-                                        {"result", "POST", true},
-                                        {"straggler", "POST", true},
-                                        {"power_cap", "POST", true},
-                                        {"info", "GET", false}}};
 
 int degree(const JsonNode& body, const char* key) {
   const auto value = body.optional_int(key);
@@ -81,6 +68,10 @@ IterationReport read_report(const JsonNode& body) {
   report.seconds = body.numbers("iter_time");
   report.joules = body.numbers("iter_energy");
   return report;
+}
+
+std::pair<int, double> read_straggler(const JsonNode& body) {
+  return {place(body, "rank"), body.number("slowdown_ratio")};
 }
 
 std::optional<Watts> read_cap(const JsonNode& body) {
@@ -156,65 +147,124 @@ Json info_json(const TrainingJobs& jobs) {
   return json;
 }
 
-}  // namespace
+/// The object a request brings. What is wrong with it is the caller's fault.
+class Body {
+ public:
+  explicit Body(const std::string& text)
+      : json_(parse_json(text, "body", kRemedy)), node_{json_, "body", kRemedy} {}
 
-void TrainingRoutes::handle(const net::HttpRequest& request, const TrainingJobs::Deliver& deliver) {
-  const auto parts =
-      split(std::string_view{request.path}.substr(request.path.starts_with('/')), '/');
-  const auto route = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Route& known) {
-    return known.name == parts.front() && parts.size() == (known.has_job ? 2U : 1U);
-  });
+  Body(const Body&) = delete;
+  Body& operator=(const Body&) = delete;
+
+  [[nodiscard]] const JsonNode& node() const { return node_; }
+
+ private:
+  Json json_;
+  JsonNode node_;
+};
+
+template <class Read>
+auto read_body(const std::string& text, Read read) {
   try {
-    if (route == kRoutes.end()) {
-      throw Refusal{404, "there is nothing at '" + printable(request.path) +
-                             "'; routes: /register_job, /register_rank/JOB, /schedule/JOB, "
-                             "/result/JOB, /straggler/JOB, /power_cap/JOB, /info"};
-    }
-    if (route->method != request.method) {
-      throw Refusal{405, "/" + std::string{route->name} + " takes " + std::string{route->method} +
-                             ", not " + printable(request.method)};
-    }
-    const auto job = route->has_job ? net::percent_decoded(parts[1]) : std::string{};
-    if (route->name == "schedule") {
-      const auto rank = query_number(request.query, "rank");
-      if (!rank) {
-        throw Refusal{400, "rank is missing; add ?rank=N"};
-      }
-      jobs_.ask(job, *rank, query_number(request.query, "round"), deliver);
-      return;
-    }
-    deliver(answer(request, std::string{route->name}, job), {});
-  } catch (const Refusal& refusal) {
-    deliver({refusal.status(), net::detail_json(refusal.what())}, {});
+    return read(Body{text}.node());
   } catch (const Error& error) {
-    const int status = error.code() == ErrorCode::bad_input ? 400 : 503;
-    deliver({status, net::detail_json(error.what())}, {});
+    throw Refusal{400, error.what()};
   }
 }
 
-net::HttpAnswer TrainingRoutes::answer(const net::HttpRequest& request, const std::string& route,
-                                       const std::string& job) {
-  if (route == "info") {
-    return {200, info_json(jobs_).dump()};
+struct Asked {
+  const net::HttpRequest& request;
+  std::string job;  // empty for routes without one
+  const Caller& caller;
+};
+
+void answer_with(const Asked& asked, const Json& json) {
+  asked.caller.deliver({200, json.dump()}, {});
+}
+
+struct Route {
+  std::string_view name;
+  std::string_view method;
+  bool has_job;
+  void (*answer)(TrainingJobs& jobs, const Asked& asked);
+};
+
+const std::array<Route, 7> kRoutes{{
+    {"register_job", "POST", false,
+     [](TrainingJobs& jobs, const Asked& asked) {
+       answer_with(asked, jobs.register_job(read_body(asked.request.body, read_job)));
+     }},
+    {"register_rank", "POST", true,
+     [](TrainingJobs& jobs, const Asked& asked) {
+       jobs.register_rank(asked.job, read_body(asked.request.body, read_rank));
+       answer_with(asked, nullptr);
+     }},
+    {"schedule", "GET", true,
+     [](TrainingJobs& jobs, const Asked& asked) {
+       const auto rank = query_number(asked.request.query, "rank");
+       if (!rank) {
+         throw Refusal{400, "rank is missing; add ?rank=N"};
+       }
+       jobs.ask(asked.job, *rank, query_number(asked.request.query, "round"), asked.caller);
+     }},
+    {"result", "POST", true,
+     [](TrainingJobs& jobs, const Asked& asked) {
+       jobs.report(asked.job, read_body(asked.request.body, read_report));
+       answer_with(asked, nullptr);
+     }},
+    {"straggler", "POST", true,
+     [](TrainingJobs& jobs, const Asked& asked) {
+       const auto [rank, ratio] = read_body(asked.request.body, read_straggler);
+       answer_with(asked, state_json(jobs.set_slowdown(asked.job, rank, ratio)));
+     }},
+    {"power_cap", "POST", true,
+     [](TrainingJobs& jobs, const Asked& asked) {
+       const auto cap = read_body(asked.request.body, read_cap);
+       answer_with(asked, state_json(jobs.set_power_cap(asked.job, cap)));
+     }},
+    {"info", "GET", false,
+     [](TrainingJobs& jobs, const Asked& asked) { answer_with(asked, info_json(jobs)); }},
+}};
+
+std::string route_names() {
+  std::string names;
+  for (const auto& route : kRoutes) {
+    names += std::string{names.empty() ? "/" : ", /"} + std::string{route.name} +
+             (route.has_job ? "/JOB" : "");
   }
-  const auto json = parse_json(request.body, "body", kRemedy);
-  const JsonNode body{json, "body", kRemedy};
-  if (route == "register_job") {
-    return {200, Json(jobs_.register_job(read_job(body))).dump()};
+  return names;
+}
+
+/// Throws Refusal for a path or method that is none.
+const Route& route_of(const net::HttpRequest& request, const std::vector<std::string>& parts) {
+  const auto route = std::find_if(kRoutes.begin(), kRoutes.end(), [&](const Route& known) {
+    return known.name == parts.front() && parts.size() == (known.has_job ? 2U : 1U);
+  });
+  if (route == kRoutes.end()) {
+    throw Refusal{
+        404, "there is nothing at '" + printable(request.path) + "'; routes: " + route_names()};
   }
-  if (route == "straggler") {
-    const auto state = jobs_.set_slowdown(job, place(body, "rank"), body.number("slowdown_ratio"));
-    return {200, state_json(state).dump()};
+  if (route->method != request.method) {
+    throw Refusal{405, "/" + std::string{route->name} + " takes " + std::string{route->method} +
+                           ", not " + printable(request.method)};
   }
-  if (route == "power_cap") {
-    return {200, state_json(jobs_.set_power_cap(job, read_cap(body))).dump()};
+  return *route;
+}
+
+}  // namespace
+
+void TrainingRoutes::handle(const net::HttpRequest& request, const Caller& caller) {
+  try {
+    const auto parts =
+        split(std::string_view{request.path}.substr(request.path.starts_with('/')), '/');
+    const auto& route = route_of(request, parts);
+    route.answer(jobs_,
+                 {request, route.has_job ? net::percent_decoded(parts[1]) : std::string{}, caller});
+  } catch (const Refusal& refusal) {
+    caller.deliver({refusal.status(), net::detail_json(refusal.what())}, {});
+  } catch (const Error& error) {  // the state could not be written
+    caller.deliver({503, net::detail_json(error.what())}, {});
   }
-  if (route == "register_rank") {
-    jobs_.register_rank(job, read_rank(body));
-  } else {
-    jobs_.report(job, read_report(body));
-  }
-  return {200, "null"};
 }
 
 }  // namespace perwatt::serve

@@ -4,16 +4,14 @@ namespace perwatt::serve {
 
 namespace {
 
-constexpr int kVersion = 1;
-
-constexpr const char* kSchema = R"(
+constexpr const char* kTables = R"(
 CREATE TABLE jobs (
   id TEXT PRIMARY KEY,
   pipeline TEXT NOT NULL,
   pipeline_parallel INTEGER NOT NULL,
   data_parallel INTEGER NOT NULL,
   tensor_parallel INTEGER NOT NULL,
-  active_at_unix_seconds REAL NOT NULL,
+  fingerprint TEXT NOT NULL,
   rounds INTEGER NOT NULL,
   power_cap_watts REAL) WITHOUT ROWID;
 CREATE TABLE ranks (
@@ -59,16 +57,18 @@ CREATE TABLE replica_plans (
   PRIMARY KEY (job, replica)) WITHOUT ROWID;
 )";
 
+constexpr std::int32_t kApplication = 0x70777472;  // "pwtr"
+
 }  // namespace
 
 TrainingJobs::Store::Store(const std::filesystem::path& file)
-    : database_{file, kVersion, kSchema} {}
+    : database_{file, {kApplication, 1, kTables}} {}
 
 TrainingJobs::JobMap TrainingJobs::Store::load() {
   JobMap jobs;
   auto rows = database_.prepare(
       "SELECT id, pipeline, pipeline_parallel, data_parallel, tensor_parallel, "
-      "active_at_unix_seconds, rounds, power_cap_watts FROM jobs");
+      "fingerprint, rounds, power_cap_watts FROM jobs");
   while (rows.step()) {
     auto job = std::make_unique<Job>();
     job->id = rows.text(0);
@@ -76,12 +76,11 @@ TrainingJobs::JobMap TrainingJobs::Store::load() {
     job->pipeline_parallel = static_cast<int>(rows.integer(2));
     job->data_parallel = static_cast<int>(rows.integer(3));
     job->tensor_parallel = static_cast<int>(rows.integer(4));
-    job->active_at = seconds(rows.number(5));
+    job->fingerprint = rows.text(5);
     job->rounds = static_cast<int>(rows.integer(6));
     if (!rows.is_null(7)) {
       job->power_cap = Watts::from_base(rows.number(7));
     }
-    job->make_room();
     jobs.emplace(job->id, std::move(job));
   }
   load_ranks(jobs);
@@ -148,7 +147,7 @@ void TrainingJobs::Store::add(const Job& job) {
       .bind(3, std::int64_t{job.pipeline_parallel})
       .bind(4, std::int64_t{job.data_parallel})
       .bind(5, std::int64_t{job.tensor_parallel})
-      .bind(6, in_seconds(job.active_at))
+      .bind(6, job.fingerprint)
       .bind(7, std::int64_t{job.rounds})
       .run();
 }
@@ -169,13 +168,13 @@ void TrainingJobs::Store::add_rank(const Job& job, int rank, const Place& place)
 
 void TrainingJobs::Store::keep_round(const Job& job, bool plans_changed) {
   store::Transaction transaction{database_};
-  database_.prepare("UPDATE jobs SET rounds = ?, active_at_unix_seconds = ? WHERE id = ?")
+  database_.prepare("UPDATE jobs SET rounds = ? WHERE id = ?")
       .bind(1, std::int64_t{job.rounds})
-      .bind(2, in_seconds(job.active_at))
-      .bind(3, job.id)
+      .bind(2, job.id)
       .run();
   database_.prepare("DELETE FROM lost_answers WHERE job = ?").bind(1, job.id).run();
   if (plans_changed) {
+    database_.prepare("DELETE FROM reports WHERE job = ?").bind(1, job.id).run();
     write_plans(job);
   }
   transaction.commit();
@@ -242,8 +241,7 @@ void TrainingJobs::Store::set_power_cap(const Job& job, std::optional<Watts> cap
   update.bind(2, job.id).run();
 }
 
-void TrainingJobs::Store::keep_report(const Job& job, int rank) {
-  const auto& measured = job.measured.at(rank);
+void TrainingJobs::Store::keep_report(const Job& job, int rank, const Measured& measured) {
   database_.prepare("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?)")
       .bind(1, job.id)
       .bind(2, std::int64_t{rank})

@@ -24,7 +24,8 @@ class TrainingJobs::Store {
   void remove(const std::string& id);
   void add_rank(const Job& job, int rank, const Place& place);
 
-  /// The newest round; `plans_changed` says whether handed_out differs from the round before.
+  /// The newest round; with `plans_changed`, that handed_out differs from the round before, what
+  /// was measured under those plans goes.
   void keep_round(const Job& job, bool plans_changed);
 
   void set_lost(const std::string& id, int rank, bool is_lost);
@@ -32,7 +33,7 @@ class TrainingJobs::Store {
   /// 1 takes the slowdown away.
   void set_slowdown(const Job& job, int rank, double ratio);
   void set_power_cap(const Job& job, std::optional<Watts> cap);
-  void keep_report(const Job& job, int rank);
+  void keep_report(const Job& job, int rank, const Measured& measured);
 
  private:
   void load_ranks(JobMap& jobs);

@@ -105,8 +105,10 @@ void Database::Closer::operator()(sqlite3* database) const noexcept {
   sqlite3_close_v2(database);
 }
 
-Database::Database(const std::filesystem::path& file, int version, const char* schema)
-    : file_{file.string()} {
+Database::Database(const std::filesystem::path& file, const Schema& schema) : file_{file.string()} {
+  if (file_.empty()) {
+    throw_bad_input("the file has no name", "state", "give one");
+  }
   sqlite3* opened = nullptr;
   const int code =
       sqlite3_open_v2(file_.c_str(), &opened,
@@ -120,26 +122,33 @@ Database::Database(const std::filesystem::path& file, int version, const char* s
   execute(
       "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
       "PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT");
-  auto stored = prepare("PRAGMA user_version");
-  stored.step();
-  const auto found = stored.integer(0);
-  stored.step();
-  if (found == 0) {
-    auto tables = prepare("SELECT count(*) FROM sqlite_master");
-    tables.step();
-    if (tables.integer(0) > 0) {
-      throw_bad_input("a database of another program", file_, "give a name for a new file");
-    }
-    tables.step();
-    Transaction making{*this};
-    execute(schema);
-    execute(("PRAGMA user_version = " + std::to_string(version)).c_str());
-    making.commit();
-  } else if (found != version) {
+  if (single_number("SELECT count(*) FROM sqlite_master") == 0) {
+    make(schema);
+    return;
+  }
+  if (single_number("PRAGMA application_id") != schema.application) {
+    throw_bad_input("a database of another program", file_, "give a name for a new file");
+  }
+  if (const auto found = single_number("PRAGMA user_version"); found != schema.version) {
     throw_bad_input("it is of version " + std::to_string(found) + ", this perwatt writes version " +
-                        std::to_string(version),
+                        std::to_string(schema.version),
                     file_, "use the perwatt that made it, or give a name for a new file");
   }
+}
+
+std::int64_t Database::single_number(const char* sql) {
+  auto statement = prepare(sql);
+  statement.step();
+  return statement.integer(0);
+}
+
+void Database::make(const Schema& schema) {
+  Transaction making{*this};
+  execute(schema.sql);
+  execute(("PRAGMA application_id = " + std::to_string(schema.application) +
+           "; PRAGMA user_version = " + std::to_string(schema.version))
+              .c_str());
+  making.commit();
 }
 
 void Database::execute(const char* sql) {

@@ -132,6 +132,28 @@ std::optional<FrequencyPlan> Planner::under_power(Watts cap) const {
   return best;
 }
 
+std::optional<FrequencyPlan> Planner::under_power_without_waiting(Watts cap) const {
+  const auto ideal = frontier_.time_under_power(cap);
+  const auto slowest = frontier_.slowest();
+  if (!ideal || *ideal > slowest) {
+    return std::nullopt;
+  }
+  // A rounded plan draws a little more than the frontier: a little longer, until it draws less.
+  auto time = *ideal;
+  for (int step = 0; step < kMostSteps; ++step) {
+    auto plan = at(time);
+    if (plan && plan->mean_power() <= cap * (1 + kTimeTolerance)) {
+      return plan;
+    }
+    if (time >= slowest) {
+      return std::nullopt;
+    }
+    const double excess = plan ? plan->mean_power() / cap - 1 : 0;
+    time = std::min(slowest, time * (1 + std::max(kLeastStep, excess)));
+  }
+  return std::nullopt;
+}
+
 std::optional<FrequencyPlan> Planner::with_straggler(Seconds time) const {
   auto plan = at(std::min(time, frontier_.slowest()));
   return plan ? std::optional{held_until(*std::move(plan), time)} : std::nullopt;

@@ -145,22 +145,32 @@ std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline) {
   return json.dump(1) + "\n";
 }
 
-std::string plan_python(const FrequencyPlan& plan, const Pipeline& pipeline) {
+std::vector<std::vector<std::pair<std::string, int>>> frequencies_by_stage(
+    const FrequencyPlan& plan, const Pipeline& pipeline) {
   if (!pipeline.other_knobs.empty()) {
     throw_bad_input("the profile has the knob " + printable(pipeline.other_knobs.front()) +
                         ", which a list of frequencies cannot hold",
                     "plan", "write the plan as JSON");
   }
-  std::string text = "[\n";
+  std::vector<std::vector<std::pair<std::string, int>>> stages;
   for (const auto& order : pipeline.order) {
-    text += "[";
-    bool is_first = true;
+    auto& stage = stages.emplace_back();
     for (const auto operation : order) {
       if (const auto& frequency = plan.chosen[operation]->knob.frequency_mhz) {
-        text += std::string{is_first ? "" : ", "} + "('" + pipeline.work_of(operation).instruction +
-                "', " + std::to_string(*frequency) + ")";
-        is_first = false;
+        stage.emplace_back(pipeline.work_of(operation).instruction, *frequency);
       }
+    }
+  }
+  return stages;
+}
+
+std::string plan_python(const FrequencyPlan& plan, const Pipeline& pipeline) {
+  std::string text = "[\n";
+  for (const auto& stage : frequencies_by_stage(plan, pipeline)) {
+    text += "[";
+    for (std::size_t i = 0; i < stage.size(); ++i) {
+      text += std::string{i == 0 ? "" : ", "} + "('" + stage[i].first + "', " +
+              std::to_string(stage[i].second) + ")";
     }
     text += "],\n";
   }

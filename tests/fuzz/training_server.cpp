@@ -55,7 +55,7 @@ net::HttpRequest request_of(std::string_view text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   serve::JobLimits limits;
-  limits.ranks = 64;
+  limits.waiting = 64;
   serve::TrainingJobs jobs{one_pipeline(), ":memory:", limits, [] { return seconds(1e9); }};
   serve::TrainingRoutes routes{jobs};
   constexpr std::string_view kSeparator = "\n%%\n";
@@ -63,17 +63,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (!rest.empty()) {
     const auto end = rest.find(kSeparator);
     routes.handle(request_of(rest.substr(0, end)),
-                  [](const net::HttpAnswer& answer, const net::HttpReply::Done& done) {
-                    const auto json = nlohmann::json::parse(answer.body);
-                    const bool is_refusal = answer.status >= 400 && answer.status < 500;
-                    fuzz::demand(answer.status == 200 || is_refusal, "neither answer nor refusal");
-                    if (is_refusal) {
-                      fuzz::demand_one_line(json.at("detail").get<std::string>());
-                    }
-                    if (done) {
-                      done(answer.body.size() % 2 == 0);
-                    }
-                  });
+                  {[](const net::HttpAnswer& answer, const net::HttpReply::Done& done) {
+                     const auto json = nlohmann::json::parse(answer.body);
+                     const bool is_refusal = answer.status >= 400 && answer.status < 500;
+                     fuzz::demand(answer.status == 200 || is_refusal, "neither answer nor refusal");
+                     if (is_refusal) {
+                       fuzz::demand_one_line(json.at("detail").get<std::string>());
+                     }
+                     if (done) {
+                       done(answer.body.size() % 2 == 0);
+                     }
+                   },
+                   [size] { return size % 3 != 0; }});
     rest = end == std::string_view::npos ? "" : rest.substr(end + kSeparator.size());
   }
   return 0;

@@ -22,7 +22,7 @@ def main():
     binary = str(Path(parser.parse_args().perwatt).resolve())
     faults = []
     with tempfile.TemporaryDirectory() as scratch:
-        for site in [*sorted((ROOT / "examples").glob("*.toml")), ROOT / "tests/report/site-every-chart.toml"]:
+        for site in [*sorted((ROOT / "examples").glob("site-*.toml")), ROOT / "tests/report/site-every-chart.toml"]:
             first, second = (outputs(binary, site, Path(scratch) / f"{site.stem}{i}") for i in (1, 2))
             expected = {"stdout", "candidates.csv", "report.html", "report.md", "report.csv"}
             if set(first) != expected:

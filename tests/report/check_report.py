@@ -206,7 +206,7 @@ def main():
     options = parser.parse_args()
     browser, faults = Browser(options.chromium), []
     with tempfile.TemporaryDirectory() as scratch:
-        for site in [*sorted((ROOT / "examples").glob("*.toml")), EVERY_CHART]:
+        for site in [*sorted((ROOT / "examples").glob("site-*.toml")), EVERY_CHART]:
             page = Path(scratch) / f"{site.stem}.html"
             write_report(options.perwatt, site, page)
             faults += faults_of(page, browser, charts_of(options.perwatt, site), scratch)

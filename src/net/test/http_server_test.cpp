@@ -1,6 +1,7 @@
 #include "perwatt/net/http_server.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -52,6 +53,15 @@ class RunningServer {
   HttpServer server_;
   std::thread thread_;
 };
+
+/// Fails after a while.
+template <class Condition>
+void wait_until(Condition holds) {
+  for (int tries = 0; tries < 20000 && !holds(); ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  }
+  ASSERT_TRUE(holds());
+}
 
 /// A socket whose every byte the test decides.
 class RawClient {
@@ -138,9 +148,11 @@ TEST(HttpServer, AnswersPipelinedRequestsInOrder) {
 
 TEST(HttpServer, AnswersOldAndClosingCallersLater) {
   std::vector<HttpReply> waiting;
+  std::atomic<int> asked = 0;
   const RunningServer server{{}, [&](const HttpRequest& request, HttpReply reply) {
                                if (request.path == "/wait") {
                                  waiting.push_back(std::move(reply));
+                                 ++asked;
                                  return;
                                }
                                for (const auto& one : waiting) {
@@ -155,7 +167,7 @@ TEST(HttpServer, AnswersOldAndClosingCallersLater) {
   old.send("GET /wait HTTP/1.0\r\n\r\n");
   const RawClient impatient{server.port()};
   impatient.send("GET /wait HTTP/1.1\r\n\r\nGET /go HTTP/1.1\r\n\r\n");
-  std::this_thread::sleep_for(std::chrono::milliseconds{200});
+  wait_until([&] { return asked == 3; });
   Fetcher fetcher{{}};
   ASSERT_TRUE(fetcher.fetch(server.url() + "/go").ok());
   EXPECT_THAT(closing.read_all(), HasSubstr("at last"));
@@ -165,11 +177,15 @@ TEST(HttpServer, AnswersOldAndClosingCallersLater) {
 
 TEST(HttpServer, TellsWhetherAnAnswerArrived) {
   std::optional<HttpReply> waiting;
+  std::atomic<bool> is_waiting = false;
   std::map<std::string, bool> done;
   const RunningServer server{
       {}, [&](const HttpRequest& request, HttpReply reply) {
         if (request.path == "/wait") {
           waiting = std::move(reply);
+          is_waiting = true;
+        } else if (request.path == "/there") {
+          reply.send({200, waiting->is_open() ? "there" : "gone"});
         } else if (request.path == "/release") {
           waiting->send({200, "late"}, [&](bool is_sent) { done["late"] = is_sent; });
           reply.send({200, "released"}, [&](bool is_sent) { done["released"] = is_sent; });
@@ -180,10 +196,11 @@ TEST(HttpServer, TellsWhetherAnAnswerArrived) {
       }};
   RawClient gone{server.port()};
   gone.send("GET /wait HTTP/1.1\r\n\r\n");
-  std::this_thread::sleep_for(std::chrono::milliseconds{100});
-  gone.hang_up();
-  std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  wait_until([&] { return is_waiting.load(); });
   Fetcher fetcher{{}};
+  EXPECT_EQ(fetcher.fetch(server.url() + "/there").value().body, "there");
+  gone.hang_up();
+  wait_until([&] { return fetcher.fetch(server.url() + "/there").value().body == "gone"; });
   ASSERT_TRUE(fetcher.fetch(server.url() + "/release").ok());
   const auto told = fetcher.fetch(server.url() + "/told");
   ASSERT_TRUE(told.ok());
@@ -246,17 +263,20 @@ TEST(HttpServer, RefusesWhatIsTooLongOrNoHttp) {
 
 TEST(HttpServer, HangsUpOnSlowCallersButNotOnWaitingOnes) {
   HttpServerOptions options;
-  options.idle_timeout = seconds(0.3);
+  options.idle_timeout = seconds(1);
   std::optional<HttpReply> waiting;
+  std::atomic<bool> is_waiting = false;
   const RunningServer server{options, [&](const HttpRequest& request, HttpReply reply) {
                                if (request.path == "/wait") {
                                  waiting = std::move(reply);
+                                 is_waiting = true;
                                } else {
                                  waiting->send({200, "patience"});
                                }
                              }};
   const RawClient patient{server.port()};
   patient.send("GET /wait HTTP/1.1\r\n\r\n");
+  wait_until([&] { return is_waiting.load(); });
   const RawClient silent{server.port()};
   const RawClient slow{server.port()};
   slow.send("POST /wait HTTP/1.1\r\nContent-Length: 10\r\n\r\nab");
@@ -267,7 +287,7 @@ TEST(HttpServer, HangsUpOnSlowCallersButNotOnWaitingOnes) {
   EXPECT_THAT(patient.read_until("patience"), HasSubstr("200 OK"));
 }
 
-TEST(HttpServer, TakesNoMoreConnectionsThanAllowedUntilOneCloses) {
+TEST(HttpServer, TellsCallersThatItIsFull) {
   HttpServerOptions options;
   options.most_connections = 2;
   const RunningServer server{options, echo};
@@ -278,10 +298,40 @@ TEST(HttpServer, TakesNoMoreConnectionsThanAllowedUntilOneCloses) {
     EXPECT_THAT(client->read_until("[]"), HasSubstr("GET /a"));
   }
   const RawClient third{server.port()};
-  third.send("GET /third HTTP/1.1\r\nConnection: close\r\n\r\n");
-  std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  third.send("GET /third HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(third.read_all(),
+              AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("there are 2 callers")));
   first.hang_up();
-  EXPECT_THAT(third.read_all(), HasSubstr("GET /third"));
+  std::string answer;
+  for (int tries = 0; tries < 1000 && answer.find("GET /fourth") == std::string::npos; ++tries) {
+    const RawClient fourth{server.port()};
+    fourth.send("GET /fourth HTTP/1.1\r\nConnection: close\r\n\r\n");
+    answer = fourth.read_all();
+  }
+  EXPECT_THAT(answer, HasSubstr("GET /fourth")) << "when one has gone";
+}
+
+TEST(HttpServer, AnswersHeadWithoutABodyAndContinuesWhereAsked) {
+  const RunningServer server{{}, echo};
+  const RawClient head{server.port()};
+  head.send("HEAD /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nConnection: close\r\n\r\n");
+  const auto answers = head.read_all();
+  EXPECT_THAT(answers, HasSubstr("GET /b []"));
+  EXPECT_EQ(answers.find("HEAD /a"), std::string::npos);
+  const RawClient careful{server.port()};
+  careful.send("POST /c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(careful.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  careful.send("ok");
+  EXPECT_THAT(careful.read_until("ok"), HasSubstr("POST /c [] ok"));
+}
+
+TEST(HttpServer, RefusesStrangersBeforeTheirBody) {
+  HttpServerOptions options;
+  options.token = "correct horse";
+  const RunningServer server{options, echo};
+  const RawClient stranger{server.port()};
+  stranger.send("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+  EXPECT_THAT(stranger.read_until("}"), StartsWith("HTTP/1.1 401"));
 }
 
 TEST(HttpServer, AsksForTheToken) {
@@ -368,7 +418,8 @@ std::string key_file_of(const TestIdentity& identity) {
   return path;
 }
 
-/// What a caller gets that trusts `root` and shows `own`, if any; "" where it gets nothing.
+/// What a caller gets, asking twice, that trusts `root` and shows `own`, if any; "" where it gets
+/// nothing.
 std::string get_as(const TestIdentity* own, const TestIdentity& root, const std::string& url) {
   const std::unique_ptr<CURL, void (*)(CURL*)> curl{curl_easy_init(), &curl_easy_cleanup};
   std::string body;
@@ -386,7 +437,10 @@ std::string get_as(const TestIdentity* own, const TestIdentity& root, const std:
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, keep);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &body);
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, 20L);
-  return curl_easy_perform(curl.get()) == CURLE_OK ? body : "";
+  curl_easy_setopt(curl.get(), CURLOPT_FORBID_REUSE, 1L);  // a connection each: sessions go on
+  return curl_easy_perform(curl.get()) == CURLE_OK && curl_easy_perform(curl.get()) == CURLE_OK
+             ? body
+             : "";
 }
 
 TEST(HttpServer, SpeaksTlsAndAsksForTheCallersCertificate) {
@@ -410,7 +464,8 @@ TEST(HttpServer, SpeaksTlsAndAsksForTheCallersCertificate) {
   }
   options.client_ca_file = caller.pem_file();
   const RunningServer server{options, echo};
-  EXPECT_EQ(get_as(&caller, own, server.url() + "/mutual"), "GET /mutual [] ");
+  EXPECT_EQ(get_as(&caller, own, server.url() + "/mutual"), "GET /mutual [] GET /mutual [] ")
+      << "the second time on a resumed session";
   EXPECT_EQ(get_as(&stranger, own, server.url() + "/mutual"), "");
   EXPECT_EQ(get_as(nullptr, own, server.url() + "/mutual"), "");
 }

@@ -1,12 +1,16 @@
 #include "perwatt/serve/training_jobs.hpp"
 
+#include <csignal>
 #include <filesystem>
 
 #include "served_pipelines.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include "perwatt/base/error.hpp"
 
 namespace perwatt::serve {
 namespace {
@@ -20,6 +24,7 @@ using ::testing::IsEmpty;
 struct Got {
   std::optional<net::HttpAnswer> answer;
   net::HttpReply::Done done;
+  bool is_there = true;
 
   [[nodiscard]] json body() const { return json::parse(answer->body); }
 
@@ -71,10 +76,12 @@ class TrainingJobsTest : public ::testing::Test {
 
   std::shared_ptr<Got> ask(const std::string& job, int rank, std::optional<int> round = {}) {
     auto got = std::make_shared<Got>();
-    jobs_->ask(job, rank, round, [got](net::HttpAnswer answer, net::HttpReply::Done done) {
-      got->answer = std::move(answer);
-      got->done = std::move(done);
-    });
+    jobs_->ask(job, rank, round,
+               {[got](net::HttpAnswer answer, net::HttpReply::Done done) {
+                  got->answer = std::move(answer);
+                  got->done = std::move(done);
+                },
+                [got] { return got->is_there; }});
     return got;
   }
 
@@ -199,7 +206,7 @@ TEST_F(TrainingJobsTest, KeepsAPowerCapOfAllItsBoards) {
   EXPECT_NEAR(got[0]->body()["iteration_time_seconds"].get<double>(), in_seconds(capped.plan->time),
               1e-12);
   EXPECT_THAT(refusal(409, [&] { jobs().set_power_cap(job, watts(150)); }),
-              HasSubstr("GPUs that only wait draw 200 W"));
+              HasSubstr("while it runs; the slowest draws"));
   EXPECT_EQ(jobs().state(job).power_cap, power * 0.8) << "a refusal changes nothing";
   EXPECT_EQ(jobs().set_power_cap(job, std::nullopt).plan->time, free.plan->time);
 }
@@ -219,6 +226,97 @@ TEST_F(TrainingJobsTest, GivesTheSameRoundAgainToWhoLostIt) {
   EXPECT_EQ(ask(job, 1, 1)->body()["round"], 1) << "by number, as often as asked";
   EXPECT_THAT(refusal(409, [&] { ask(job, 1, 3); }), HasSubstr("the newest is 1"));
   EXPECT_THAT(refusal(409, [&] { ask(job, 1, 0); }), HasSubstr("the newest is 1"));
+}
+
+TEST_F(TrainingJobsTest, ARepeatThatIsLostChangesNothing) {
+  const auto job = job_of(1);
+  ask_all(job, 2);
+  const auto repeat = ask(job, 0, 1);
+  repeat->arrives(false);
+  EXPECT_FALSE(ask(job, 0)->answer) << "it has round 1 and waits for round 2";
+}
+
+TEST_F(TrainingJobsTest, ACallerThatHungUpHasNotAsked) {
+  const auto job = job_of(1);
+  const auto gone = ask(job, 0);
+  gone->is_there = false;
+  EXPECT_FALSE(ask(job, 1)->answer) << "rank 0 is not there";
+  EXPECT_THAT(jobs().state(job).waiting_for, ElementsAre(0));
+  EXPECT_TRUE(ask(job, 0)->answer);
+}
+
+TEST_F(TrainingJobsTest, LetsSoManyRanksWait) {
+  JobLimits limits;
+  limits.waiting = 4;
+  open(two_pipelines(), limits);
+  EXPECT_THAT(refusal(400, [&] { job_of(3); }), HasSubstr("lets 4 wait"));
+  const auto large = job_of(2);
+  const auto small = job_of(1);
+  for (const int rank : {0, 1, 2}) {
+    ask(large, rank);
+  }
+  ask(small, 0);
+  EXPECT_THAT(refusal(503, [&] { ask(small, 1); }), HasSubstr("4 ranks wait"));
+}
+
+TEST_F(TrainingJobsTest, ANewRoundOfOtherPlansForgetsWhatWasMeasured) {
+  const auto job = job_of(2);
+  ask_all(job, 4);
+  jobs().report(job, {0, {1}, {100}});
+  ask_all(job, 4);
+  EXPECT_TRUE(jobs().state(job).measured_time) << "the same plans";
+  jobs().set_slowdown(job, 0, 2);
+  ask_all(job, 4);
+  EXPECT_FALSE(jobs().state(job).measured_time);
+  open();
+  EXPECT_FALSE(jobs().state(job).measured_time);
+}
+
+/// No file of this process may grow.
+class FullDisk {
+ public:
+  FullDisk() {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 1;
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(TrainingJobsTest, ChangesNothingThatItCannotKeep) {
+  const auto job = job_of(1);
+  ask_all(job, 2);
+  jobs().report(job, {0, {1}, {100}});
+  const auto before = jobs().state(job);
+  const auto first = ask(job, 0);
+  {
+    const FullDisk full;
+    const auto second = ask(job, 1);
+    ASSERT_TRUE(first->answer);
+    EXPECT_EQ(first->answer->status, 503);
+    EXPECT_EQ(second->answer->status, 503);
+    EXPECT_THROW(jobs().report(job, {0, {7}, {700}}), Error);
+    EXPECT_THROW(jobs().set_slowdown(job, 0, 2), Error);
+    EXPECT_THROW(jobs().set_power_cap(job, watts(1e4)), Error);
+    EXPECT_THROW(jobs().register_job({2, 1, 1, 2, "small"}), Error);
+  }
+  const auto after = jobs().state(job);
+  EXPECT_EQ(after.rounds, before.rounds);
+  EXPECT_EQ(after.measured_time, before.measured_time);
+  EXPECT_EQ(after.slowdown_ratios, before.slowdown_ratios);
+  EXPECT_FALSE(after.power_cap);
+  EXPECT_EQ(jobs().states().size(), 1U);
+  const auto again = ask_all(job, 2);
+  EXPECT_EQ(again[0]->body()["round"], 2) << "when there is room";
 }
 
 TEST_F(TrainingJobsTest, AnswersARankThatAsksTwiceOnce) {
@@ -264,6 +362,16 @@ TEST_F(TrainingJobsTest, GoesOnWhereItWas) {
               in_seconds(jobs().pipelines()[1]->plan({})->time), 1e-12);
 }
 
+TEST_F(TrainingJobsTest, SaysWhenAPipelineHasChanged) {
+  const auto job = job_of(1);
+  ask_all(job, 2);
+  std::vector<std::unique_ptr<PlannedPipeline>> changed;
+  changed.push_back(std::make_unique<PlannedPipeline>("small", small_pipeline(kSmallProfile, 3),
+                                                      PlanGoal{}, "test"));
+  open(std::move(changed));
+  EXPECT_THAT(refusal(409, [&] { ask(job, 0); }), HasSubstr("has changed"));
+}
+
 TEST_F(TrainingJobsTest, SaysWhenAPipelineIsGone) {
   const auto job = job_of(1, "lean");
   ask_all(job, 2);
@@ -282,6 +390,7 @@ TEST_F(TrainingJobsTest, ForgetsIdleJobsWhenANewOneComes) {
   limits.idle = seconds(3600);
   open(two_pipelines(), limits);
   const auto idle = job_of(1);
+  const auto waits = ask(idle, 0);
   const auto busy = job_of(1);
   EXPECT_THAT(refusal(429, [&] { job_of(1); }), HasSubstr("there are 2 jobs"));
   now_ = now_ + seconds(3000);
@@ -289,77 +398,53 @@ TEST_F(TrainingJobsTest, ForgetsIdleJobsWhenANewOneComes) {
   now_ = now_ + seconds(1000);
   const auto fresh = job_of(1);
   EXPECT_THAT(refusal(404, [&] { static_cast<void>(jobs().state(idle)); }), HasSubstr(idle));
+  ASSERT_TRUE(waits->answer);
+  EXPECT_EQ(waits->answer->status, 404);
   EXPECT_EQ(jobs().states().size(), 2U);
+  now_ = now_ + seconds(86400);
   open(two_pipelines(), limits);
   EXPECT_EQ(jobs().states().size(), 2U) << "also in the file";
   EXPECT_EQ(jobs().state(fresh).registered, 2);
+  EXPECT_THAT(refusal(429, [&] { job_of(1); }), HasSubstr("2 jobs")) << "no server ran meanwhile";
 }
 
-TEST_F(TrainingJobsTest, RefusesWhatIsNoJobRankOrReport) {
-  const auto job = job_of(2);
-  const std::vector<int> all{1400, 1200, 1000};
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_job({2, 2, 1, 5, "small"});
-                      }),
+TEST_F(TrainingJobsTest, RefusesWhatIsNoJob) {
+  const auto reason = [&](const JobRequest& request) {
+    return refusal(400, [&] { jobs().register_job(request); });
+  };
+  EXPECT_THAT(reason({2, 2, 1, 5, "small"}),
               HasSubstr("world_size is 5 and the degrees multiply to 4"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_job({3, 1, 1, 3, "small"});
-                      }),
-              HasSubstr("pp_degree is 3"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_job({2, 1, 1, 2, "smal"});
-                      }),
-              HasSubstr("did you mean 'small'?"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_job({2, 1, 1, 2, "small/../x"});
-                      }),
-              HasSubstr("job_metadata"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_job({2, 1 << 20, 1, 2 << 20, "small"});
-                      }),
-              HasSubstr("up to 65536 ranks"));
+  EXPECT_THAT(reason({3, 1, 1, 3, "small"}), HasSubstr("pp_degree is 3"));
+  EXPECT_THAT(reason({2, 1, 1, 2, "smal"}), HasSubstr("did you mean 'small'?"));
+  EXPECT_THAT(reason({2, 1 << 20, 1, 2 << 20, "small"}), HasSubstr("lets 16000 wait"));
+  EXPECT_THAT(jobs().register_job({2, 1, 1, 2, "small /../x é?#"}), HasSubstr("+small _.._x ____"))
+      << "any text, but plain in the id";
+}
+
+TEST_F(TrainingJobsTest, RefusesWhatIsNoRank) {
+  const std::vector<int> all{1400, 1200, 1000};
+  const auto job = jobs().register_job({2, 2, 1, 4, "small"});
+  const auto reason = [&](int status, const RankRequest& request) {
+    return refusal(status, [&] { jobs().register_rank(job, request); });
+  };
   EXPECT_THAT(refusal(404,
                       [&] {
                         jobs().register_rank("nobody", {0, 0, 0, 0, all});
                       }),
               HasSubstr("'nobody'"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_rank(job, {4, 0, 0, 0, all});
-                      }),
-              HasSubstr("rank 4 is not one of 4"));
-  const auto fresh = jobs().register_job({2, 2, 1, 4, "small"});
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_rank(fresh, {0, 2, 0, 0, all});
-                      }),
-              HasSubstr("dp_rank is 2 of a degree of 2"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_rank(fresh, {0, 0, 2, 0, all});
-                      }),
-              HasSubstr("pp_rank"));
-  EXPECT_THAT(refusal(400,
-                      [&] {
-                        jobs().register_rank(fresh, {0, 0, 0, 1, all});
-                      }),
-              HasSubstr("tp_rank"));
-  EXPECT_THAT(refusal(409,
-                      [&] {
-                        jobs().register_rank(fresh, {0, 0, 0, 0, {1400, 1000}});
-                      }),
-              HasSubstr("no 1200 MHz"));
-  jobs().register_rank(fresh, {0, 0, 0, 0, all});
-  EXPECT_THAT(refusal(409,
-                      [&] {
-                        jobs().register_rank(fresh, {1, 0, 0, 0, all});
-                      }),
+  EXPECT_THAT(reason(400, {4, 0, 0, 0, all}), HasSubstr("rank 4 is not one of 4"));
+  EXPECT_THAT(reason(400, {0, 2, 0, 0, all}), HasSubstr("dp_rank is 2 of a degree of 2"));
+  EXPECT_THAT(reason(400, {0, 0, 2, 0, all}), HasSubstr("pp_rank"));
+  EXPECT_THAT(reason(400, {0, 0, 0, 1, all}), HasSubstr("tp_rank"));
+  EXPECT_THAT(reason(409, {0, 0, 0, 0, {1400, 1000}}), HasSubstr("no 1200 MHz"));
+  jobs().register_rank(job, {0, 0, 0, 0, all});
+  EXPECT_THAT(reason(409, {0, 0, 0, 0, all}), HasSubstr("registered already"));
+  EXPECT_THAT(reason(409, {1, 0, 0, 0, all}),
               HasSubstr("another rank has registered as dp_rank 0, pp_rank 0, tp_rank 0"));
+}
+
+TEST_F(TrainingJobsTest, RefusesWhatIsNoQuestionOrReport) {
+  const auto job = job_of(2);
   EXPECT_THAT(refusal(400, [&] { ask(job, -1); }), HasSubstr("rank -1"));
   EXPECT_THAT(refusal(409, [&] { jobs().report(job, {0, {1}, {1}}); }), HasSubstr("handed out"));
   ask_all(job, 4);

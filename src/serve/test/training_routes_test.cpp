@@ -27,9 +27,10 @@ class TrainingRoutesTest : public ::testing::Test {
         routes_{jobs_},
         server_{{}, [this](const net::HttpRequest& request, const net::HttpReply& reply) {
                   routes_.handle(request,
-                                 [reply](net::HttpAnswer answer, net::HttpReply::Done done) {
-                                   reply.send(std::move(answer), std::move(done));
-                                 });
+                                 {[reply](net::HttpAnswer answer, net::HttpReply::Done done) {
+                                    reply.send(std::move(answer), std::move(done));
+                                  },
+                                  [reply] { return reply.is_open(); }});
                 }} {
     thread_ = std::thread{[this] { server_.run(); }};
   }
@@ -112,8 +113,8 @@ TEST_F(TrainingRoutesTest, SpeakWhatTheClientExpects) {
   EXPECT_EQ(report.status, 200) << report.body;
   const auto slowed = post("/straggler/" + escaped, R"({"rank":0,"slowdown_ratio":1.25})");
   EXPECT_EQ(json::parse(slowed.body)["slowdown_ratios"][0]["slowdown_ratio"], 1.25);
-  const auto capped = post("/power_cap/" + escaped, R"({"gpu_power_watts":400})");
-  EXPECT_EQ(json::parse(capped.body)["gpu_power_watts"], 400) << capped.body;
+  const auto capped = post("/power_cap/" + escaped, R"({"gpu_power_watts":600})");
+  EXPECT_EQ(json::parse(capped.body)["gpu_power_watts"], 600) << capped.body;
   EXPECT_EQ(post("/power_cap/" + escaped, R"({"gpu_power_watts":null})").status, 200);
   const auto info = json::parse(get("/info").body);
   EXPECT_EQ(info["pipelines"][0]["name"], "small");
@@ -174,7 +175,7 @@ TEST_F(TrainingRoutesTest, RefuseWithTheReason) {
       {"/straggler/" + path, R"({"rank":1,"slowdown_ratio":2})", 409, "rank 1 has not registered"},
       {"/power_cap/" + path, R"({})", 400, "gpu_power_watts"},
       {"/power_cap/" + path, R"({"gpu_power_watts":-3})", 400, "gpu_power_watts"},
-      {"/power_cap/" + path, R"({"gpu_power_watts":1})", 409, "GPUs that only wait draw"},
+      {"/power_cap/" + path, R"({"gpu_power_watts":1})", 409, "the slowest draws"},
       {"/power_cap/" + path, "{\"gpu_power_watts\":\"\xff\"}", 400, "no JSON"},
   };
 

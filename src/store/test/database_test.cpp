@@ -29,7 +29,8 @@ std::string message_of(ErrorCode code, Call&& call) {
   return {};
 }
 
-constexpr const char* kSchema = "CREATE TABLE things (name TEXT PRIMARY KEY, weight REAL, n INT)";
+constexpr const char* kTables = "CREATE TABLE things (name TEXT PRIMARY KEY, weight REAL, n INT)";
+constexpr Schema kSchema{17, 1, kTables};
 
 class DatabaseTest : public ::testing::Test {
  protected:
@@ -58,12 +59,12 @@ class DatabaseTest : public ::testing::Test {
 
 TEST_F(DatabaseTest, GivesBackWhatItKept) {
   {
-    Database database{file(), 3, kSchema};
+    Database database{file(), kSchema};
     auto insert = database.prepare("INSERT INTO things VALUES (?, ?, ?)");
     insert.bind(1, std::string_view{"a'\0b", 4}).bind(2, 0.1).bind(3, std::int64_t{1} << 40).run();
     insert.bind(1, "empty").bind_null(2).bind(3, std::int64_t{-1}).run();
   }
-  Database database{file(), 3, kSchema};
+  Database database{file(), kSchema};
   auto select = database.prepare("SELECT name, weight, n FROM things ORDER BY n DESC");
   ASSERT_TRUE(select.step());
   EXPECT_EQ(select.text(0), std::string("a'\0b", 4));
@@ -77,7 +78,7 @@ TEST_F(DatabaseTest, GivesBackWhatItKept) {
 }
 
 TEST_F(DatabaseTest, KeepsATransactionWholeOrNotAtAll) {
-  Database database{file(), 1, kSchema};
+  Database database{file(), kSchema};
   {
     Transaction transaction{database};
     database.execute(
@@ -98,7 +99,7 @@ TEST_F(DatabaseTest, LosesNothingCommittedWhenKilled) {
   ASSERT_EQ(::pipe(told), 0);
   const auto child = ::fork();
   if (child == 0) {
-    Database database{file(), 1, kSchema};
+    Database database{file(), kSchema};
     auto insert = database.prepare("INSERT INTO things VALUES (?, 1, 1)");
     for (int i = 0;; ++i) {
       Transaction transaction{database};
@@ -117,14 +118,14 @@ TEST_F(DatabaseTest, LosesNothingCommittedWhenKilled) {
   ::waitpid(child, nullptr, 0);
   ::close(told[0]);
   ASSERT_GE(last, 300);
-  Database database{file(), 1, kSchema};
+  Database database{file(), kSchema};
   EXPECT_GT(count(database), last);
 }
 
 TEST_F(DatabaseTest, RefusesASecondProcess) {
-  const Database first{file(), 1, kSchema};
+  const Database first{file(), kSchema};
   const auto error = message_of(ErrorCode::peer_failed, [&] {
-    const Database second{file(), 1, kSchema};
+    const Database second{file(), kSchema};
   });
   EXPECT_THAT(error, HasSubstr("another process has it open"));
   EXPECT_THAT(error, HasSubstr("state.sqlite"));
@@ -134,36 +135,47 @@ TEST_F(DatabaseTest, SaysWhatIsNotItsFile) {
   std::ofstream{file("notes.txt")} << std::string(4096, 'x');
   EXPECT_THAT(message_of(ErrorCode::bad_input,
                          [&] {
-                           const Database opened{file("notes.txt"), 1, kSchema};
+                           const Database opened{file("notes.txt"), kSchema};
                          }),
               HasSubstr("notes.txt: file is not a database"));
   EXPECT_THAT(message_of(ErrorCode::peer_failed,
                          [&] {
-                           const Database opened{file("no/folder"), 1, kSchema};
+                           const Database opened{file("no/folder"), kSchema};
                          }),
               HasSubstr("unable to open"));
-  { const Database opened{file("old"), 1, kSchema}; }
+  { const Database opened{file("old"), kSchema}; }
   EXPECT_THAT(message_of(ErrorCode::bad_input,
                          [&] {
-                           const Database opened{file("old"), 2, kSchema};
+                           const Database opened{file("old"), Schema{17, 2, kTables}};
                          }),
               HasSubstr("it is of version 1, this perwatt writes version 2"));
+  EXPECT_THAT(message_of(ErrorCode::bad_input,
+                         [&] {
+                           const Database opened{"", kSchema};
+                         }),
+              HasSubstr("no name"));
+  EXPECT_THAT(message_of(ErrorCode::bad_input,
+                         [&] {
+                           const Database opened{file("old"), Schema{18, 1, kTables}};
+                         }),
+              HasSubstr("a database of another program"));
   {
     sqlite3* foreign = nullptr;
     ASSERT_EQ(sqlite3_open(file("foreign").c_str(), &foreign), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(foreign, "CREATE TABLE other (x)", nullptr, nullptr, nullptr),
+    ASSERT_EQ(sqlite3_exec(foreign, "CREATE TABLE other (x); PRAGMA user_version = 1", nullptr,
+                           nullptr, nullptr),
               SQLITE_OK);
     sqlite3_close(foreign);
   }
   EXPECT_THAT(message_of(ErrorCode::bad_input,
                          [&] {
-                           const Database opened{file("foreign"), 1, kSchema};
+                           const Database opened{file("foreign"), kSchema};
                          }),
               HasSubstr("a database of another program"));
 }
 
 TEST_F(DatabaseTest, SaysWhatAStatementDidWrong) {
-  Database database{file(), 1, kSchema};
+  Database database{file(), kSchema};
   EXPECT_THAT(
       message_of(ErrorCode::peer_failed, [&] { static_cast<void>(database.prepare("SELEC 1")); }),
       HasSubstr("syntax error"));

@@ -165,6 +165,24 @@ TEST(FrequencyPlan, KeepsAPowerCap) {
   EXPECT_FALSE(planner.under_power(watts(600)));
 }
 
+TEST(FrequencyPlan, KeepsAPowerCapWithoutWaiting) {
+  const auto pipeline = gpt3_a100(12);
+  const Planner planner{pipeline};
+  const auto slowest = planner.at(planner.frontier().slowest());
+  ASSERT_TRUE(slowest);
+  for (const double cap : {1430.0, 1500.0, 1700.0, 2000.0, 2170.0}) {
+    const auto plan = planner.under_power_without_waiting(watts(cap));
+    ASSERT_TRUE(plan) << cap;
+    EXPECT_EQ(plan->time, plan->busy);
+    const auto run =
+        replay(pipeline, Makespan{pipeline, topological_order(pipeline, "")}, plan->chosen);
+    EXPECT_LE((run.energy / run.time).in_base(), cap * (1 + 1e-9));
+    EXPECT_LE(plan->time, *planner.frontier().time_under_power(watts(cap)) * 1.01) << cap;
+  }
+  EXPECT_FALSE(planner.under_power_without_waiting(slowest->mean_power() * 0.99));
+  EXPECT_TRUE(planner.under_power(slowest->mean_power() * 0.99)) << "waiting does it";
+}
+
 TEST(FrequencyPlan, LongTimesAreThoseOfTheSlowestPlan) {
   const auto pipeline = gpt3_a100(12);
   const Planner planner{pipeline};

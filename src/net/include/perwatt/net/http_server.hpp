@@ -25,8 +25,8 @@ struct HttpServerOptions {
   std::string key_file;          // PEM
   std::string client_ca_file;    // PEM: callers must show a certificate of one of these roots
   std::size_t most_body_bytes = 4 << 20;
-  std::size_t most_connections = 16384;
-  Seconds idle_timeout = seconds(60);  // to send a whole request, or to take an answer
+  std::size_t most_connections = 16384;  // callers beyond are told so (503) and hung up on
+  Seconds idle_timeout = seconds(60);    // to send a whole request, or to take an answer
 };
 
 struct HttpRequest {
@@ -55,6 +55,10 @@ class HttpReply {
 
   /// The first answer counts; later ones are dropped.
   void send(HttpAnswer answer, Done done = {}) const;
+
+  /// False once the caller has hung up, its sending side included: a caller that has ended and one
+  /// that only stops sending look the same.
+  [[nodiscard]] bool is_open() const;
 
  private:
   std::shared_ptr<Answerer> answerer_;

@@ -48,9 +48,13 @@ class PlannedPipeline {
     return frequencies_[static_cast<std::size_t>(stage)];
   }
 
+  /// Of instructions, their order and the frequencies plans may use: what ranks rely on.
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
+
   /// The plan for the goal or, where that draws more, the shortest found whose mean power (stages
-  /// of one pipeline, per GPU of a tensor parallel group) is at most `cap`; null when no plan draws
-  /// so little. The same plan while anybody holds it.
+  /// of one pipeline, per GPU of a tensor parallel group) is at most `cap` without waiting, since
+  /// ranks are told frequencies only; null when there is none. The same plan while anybody holds
+  /// it.
   [[nodiscard]] std::shared_ptr<const StagePlan> plan(std::optional<Watts> cap) const;
 
   /// The plan of a pipeline that others make wait until `time`, within the cap.
@@ -60,14 +64,17 @@ class PlannedPipeline {
 
  private:
   [[nodiscard]] training::FrequencyPlan goal_plan() const;
-  [[nodiscard]] std::optional<training::FrequencyPlan> capped_plan(std::optional<Watts> cap) const;
+  [[nodiscard]] std::shared_ptr<const StagePlan> known(std::optional<Watts> cap,
+                                                       std::optional<Seconds> time) const;
   [[nodiscard]] std::shared_ptr<const StagePlan> told(const training::FrequencyPlan& plan) const;
 
   std::string name_;
   training::Pipeline pipeline_;
   training::Planner planner_;
   PlanGoal goal_;
+  training::FrequencyPlan unhurried_;          // for the goal
   std::vector<std::vector<int>> frequencies_;  // by stage
+  std::string fingerprint_;
   /// By cap and time in base units, -1 for none.
   mutable std::map<std::pair<double, double>, std::weak_ptr<const StagePlan>> known_;
 };

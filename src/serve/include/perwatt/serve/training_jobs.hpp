@@ -4,7 +4,8 @@
 // until all ranks of its job have asked, and then each gets the plan of its stage, the same plan
 // for all. What was reported meanwhile (a straggler, a power cap) changes the plan of the next
 // round, never that of a round under way. All of it is kept in a file: a server that was killed
-// goes on where it was, and ranks that waited ask again.
+// goes on where it was, and ranks that waited ask again. Functions that cannot write it throw as
+// store::Database does and change nothing.
 //
 // A rank whose answer was lost gets the same round again. A server cannot always know that (it may
 // be killed between keeping a round and sending it): a rank that names the round it asks for gets
@@ -39,7 +40,7 @@ class Refusal : public std::runtime_error {
  public:
   Refusal(int status, const std::string& reason) : std::runtime_error{reason}, status_{status} {}
 
-  /// Of HTTP, 4xx.
+  /// Of HTTP: 4xx, or 503 for what may be asked again.
   [[nodiscard]] int status() const { return status_; }
 
  private:
@@ -62,7 +63,7 @@ struct RankRequest {
   std::vector<int> available_frequencies;  // MHz
 };
 
-/// What a rank measured under its newest plan.
+/// What a rank measured since the last round.
 struct IterationReport {
   int rank = 0;
   std::vector<double> seconds;  // of each iteration
@@ -71,8 +72,16 @@ struct IterationReport {
 
 struct JobLimits {
   std::size_t jobs = 1000;
-  int ranks = 65536;                  // of one job
-  Seconds idle = seconds(7 * 86400);  // after which a job may be forgotten
+  int waiting = 16000;                // ranks at once, of all jobs; a job of more could never begin
+  Seconds idle = seconds(7 * 86400);  // without a request, after which a job may be forgotten
+};
+
+/// Who waits for a schedule.
+struct Caller {
+  /// Sends the schedule, or why there is none; the second argument is as in HttpReply.
+  std::function<void(net::HttpAnswer, net::HttpReply::Done)> deliver;
+  /// False once nobody is there to take it.
+  std::function<bool()> is_there;
 };
 
 /// What a job does, for people and for the one who reports stragglers.
@@ -87,14 +96,12 @@ struct JobState {
   std::optional<Watts> power_cap;         // of all its GPU boards together
   std::shared_ptr<const StagePlan> plan;  // of the slowest replica; null where its pipeline is gone
   Seconds iteration_time;                 // with stragglers
-  std::optional<Seconds> measured_time;   // mean of the newest reports
+  std::optional<Seconds> measured_time;   // mean of the ranks' newest reports under these plans
   std::optional<Joules> measured_energy;  // of an iteration, all ranks; known when all reported
 };
 
 class TrainingJobs {
  public:
-  /// Sends a schedule, or why there is none; the second argument is as in HttpReply.
-  using Deliver = std::function<void(net::HttpAnswer, net::HttpReply::Done)>;
   /// Seconds since 1970.
   using Clock = std::function<Seconds()>;
 
@@ -113,10 +120,11 @@ class TrainingJobs {
   void register_rank(const std::string& job, const RankRequest& request);
 
   /// Delivers now, or when the other ranks have asked. `round` counts from 1: the one asked for, or
-  /// nothing for the next.
-  void ask(const std::string& job, int rank, std::optional<int> round, Deliver deliver);
+  /// nothing for the next. Throws Refusal.
+  void ask(const std::string& job, int rank, std::optional<int> round, Caller caller);
 
-  /// Throws Refusal for a report without iterations, or with as many times as energies.
+  /// Throws Refusal for a report without iterations, with other than one time and one energy for
+  /// each, or before the first round.
   void report(const std::string& job, const IterationReport& report);
 
   /// From the next round on; 1 takes the report back. Throws Refusal.
@@ -145,9 +153,11 @@ class TrainingJobs {
   [[nodiscard]] static std::vector<std::shared_ptr<const StagePlan>> plans_under(
       const Job& job, std::optional<Watts> cap);
   [[nodiscard]] static const std::vector<std::shared_ptr<const StagePlan>>& next_plans(Job& job);
+  static void drop_gone(Job& job);
   void forget_idle_jobs();
   void hand_out(Job& job);
-  void deliver_again(Job& job, int rank, const Deliver& deliver);
+  [[nodiscard]] std::size_t waiting() const;
+  void deliver(const Job& job, int rank, const Caller& caller, bool may_be_lost);
   void mark_lost(const std::string& id, int round, int rank, bool is_lost);
   [[nodiscard]] static JobState state_of(Job& job);
 

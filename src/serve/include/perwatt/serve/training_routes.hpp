@@ -13,13 +13,10 @@ class TrainingRoutes {
   explicit TrainingRoutes(TrainingJobs& jobs) : jobs_{jobs} {}
 
   /// Answers every request, at once or, for /schedule, when all ranks have asked: 200 with JSON, or
-  /// 4xx with {"detail": reason}.
-  void handle(const net::HttpRequest& request, const TrainingJobs::Deliver& deliver);
+  /// {"detail": reason} with 4xx, or with 503 for what may be asked again.
+  void handle(const net::HttpRequest& request, const Caller& caller);
 
  private:
-  [[nodiscard]] net::HttpAnswer answer(const net::HttpRequest& request, const std::string& route,
-                                       const std::string& job);
-
   TrainingJobs& jobs_;
 };
 

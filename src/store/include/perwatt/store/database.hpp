@@ -60,12 +60,19 @@ class Statement {
   std::string file_;
 };
 
+/// What a file holds.
+struct Schema {
+  std::int32_t application = 0;  // marks the kind of file: another one is refused
+  int version = 1;               // raised when the tables change
+  const char* sql = "";          // makes the tables
+};
+
 class Database {
  public:
-  /// Opens or makes the file; `schema` (SQL) is carried out in a new one, and `version` kept in it.
-  /// Throws Error(bad_input) for a file that is no database, or one of another version, and
-  /// Error(peer_failed) for one that another process has open.
-  Database(const std::filesystem::path& file, int version, const char* schema);
+  /// Opens or makes the file. Throws Error(bad_input) for a file that is no database, one of
+  /// another application or version, and an empty name, and Error(peer_failed) for one that
+  /// another process has open.
+  Database(const std::filesystem::path& file, const Schema& schema);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -75,6 +82,9 @@ class Database {
   [[nodiscard]] Statement prepare(std::string_view sql);
 
  private:
+  [[nodiscard]] std::int64_t single_number(const char* sql);
+  void make(const Schema& schema);
+
   struct Closer {
     void operator()(sqlite3* database) const noexcept;
   };

@@ -76,6 +76,10 @@ class Planner {
   /// end if need be; nothing when none was found.
   [[nodiscard]] std::optional<FrequencyPlan> under_power(Watts cap) const;
 
+  /// The shortest plan found whose mean power is at most `cap` while it runs, without waiting;
+  /// nothing when none was found: such a cap lies near or below the power of the slowest iteration.
+  [[nodiscard]] std::optional<FrequencyPlan> under_power_without_waiting(Watts cap) const;
+
   /// For a pipeline that waits for another one at the end of each iteration: as slow as `time`
   /// allows without wasting energy, then waiting. Nothing when no plan is as short as `time`.
   [[nodiscard]] std::optional<FrequencyPlan> with_straggler(Seconds time) const;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "perwatt/training/frequency_plan.hpp"
@@ -37,8 +38,13 @@ struct PlanTable {
 /// The JSON form.
 [[nodiscard]] std::string plan_json(const FrequencyPlan& plan, const Pipeline& pipeline);
 
-/// The Python form. Throws Error(bad_input) for a pipeline with knobs other than the frequency,
-/// which the form cannot hold. Operations with one setting and no frequency are left out.
+/// Instructions and MHz of each stage in the order of execution. Throws Error(bad_input) for a
+/// pipeline with knobs other than the frequency, which such a list cannot hold. Operations without
+/// a frequency are left out.
+[[nodiscard]] std::vector<std::vector<std::pair<std::string, int>>> frequencies_by_stage(
+    const FrequencyPlan& plan, const Pipeline& pipeline);
+
+/// The Python form. Throws as frequencies_by_stage() does.
 [[nodiscard]] std::string plan_python(const FrequencyPlan& plan, const Pipeline& pipeline);
 
 }  // namespace perwatt::training
