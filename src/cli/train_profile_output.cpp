@@ -127,8 +127,9 @@ std::string iteration_name(const TraceReport& report) {
   if (name.annotation.empty()) {
     return "";
   }
-  return fmt::format(" ({}{})", printable(name.annotation),
-                     name.occurrence > 0 ? fmt::format(", the {}. repeat", name.occurrence) : "");
+  return fmt::format(
+      " ({}{})", printable(name.annotation),
+      name.occurrence > 0 ? fmt::format(", occurrence {}", name.occurrence + 1) : "");
 }
 
 ordered_json by_parallelism(const training::TimeByParallelism& times, double count) {
@@ -434,7 +435,7 @@ void print_energy(const TraceReport& report) {
   if (const auto of_profile = report.energy_of_profile()) {
     const bool differs = *of_profile > (*energy.energy + energy.half_width) / count ||
                          *of_profile < (*energy.energy - energy.half_width) / count;
-    fmt::print("Of it in instructions, and blocking power for the rest: {} J{} (derived)\n",
+    fmt::print("Instructions, and blocking power for the rest: {} J{} (derived)\n",
                significant(of_profile->in_base(), 5),
                differs ? ", off by more than the half-width: work outside of instructions, or a "
                          "series and a trace that do not fit"

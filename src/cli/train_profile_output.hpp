@@ -45,7 +45,8 @@ struct TraceReport {
   /// Mean gap of hand-overs between stages on the schedule path, from 0.
   [[nodiscard]] std::optional<Seconds> transfer() const;
 
-  /// What the schedule path leaves to no operation, without the closing work of its last rank.
+  /// What the schedule path leaves to no operation, without the closing work of its last rank, from
+  /// 0. REQUIRES: schedule_path.
   [[nodiscard]] Seconds tail() const;
 
   /// Energy of an iteration on the traced ranks as figures, closing work and blocking power give

@@ -22,6 +22,8 @@ namespace perwatt::cli {
 namespace {
 
 using nlohmann::ordered_json;
+using report::joules_text;
+using report::seconds_text;
 using training::FrequencyPlan;
 using training::Planner;
 
@@ -52,14 +54,6 @@ struct Answer {
   std::optional<FrequencyPlan> plan;
   std::string reason;
 };
-
-std::string seconds_text(Seconds time) {
-  return significant(time.in_base(), 5) + " s";
-}
-
-std::string joules_text(Joules energy) {
-  return significant(energy.in_base(), 6) + " J";
-}
 
 Answer plan_at(const Planner& planner, Seconds time, int most_switches, std::string question) {
   Answer answer{std::move(question), std::nullopt, ""};

@@ -144,7 +144,12 @@ class TimelineBuilder {
                                                      const LaunchedWork& launched,
                                                      const Keep& keep) const {
     std::vector<Match> matches;
+    std::optional<Instant> until;
     for (const auto& annotation : chosen(timeline_.trace.cpu_annotations, names_of(name))) {
+      if (until && annotation.span.end <= *until) {
+        continue;  // inside the one before, to which it belongs
+      }
+      until = annotation.span.end;
       if (const auto span = launched.span(annotation.span, keep)) {
         matches.push_back({*span, annotation.name, {}});
       }
@@ -287,23 +292,23 @@ void keep_iterations(RankTimeline& timeline, std::size_t first, std::size_t coun
   };
   keep(timeline.iterations);
   keep(timeline.iteration_names);
-  std::erase_if(timeline.operations, [&](TimedOperation& operation) {
+  for (auto& operation : timeline.operations) {
     operation.iteration -= static_cast<int>(first);
+  }
+  std::erase_if(timeline.operations, [&](const TimedOperation& operation) {
     return operation.iteration < 0 || operation.iteration >= static_cast<int>(count);
   });
 }
 
+/// `first` is the first trace that says the size. REQUIRES: both say it.
 void check_world_size(const RankTrace& trace, const RankTrace& first,
                       const std::optional<RankLayout>& layout) {
-  if (!trace.world_size) {
-    return;
-  }
   const auto size = "the trace is of a job of " + std::to_string(*trace.world_size) + " ranks";
   if (layout && *trace.world_size != layout->ranks()) {
     throw_bad_input(size + ", the layout of one of " + std::to_string(layout->ranks()), trace.file,
                     "give --stages, --tensor, --context and --data that multiply to the former");
   }
-  if (first.world_size && trace.world_size != first.world_size) {
+  if (trace.world_size != first.world_size) {
     throw_bad_input(size + ", " + first.file + " of one of " + std::to_string(*first.world_size),
                     trace.file, "give the traces of one run");
   }
@@ -315,6 +320,7 @@ void check_world_size(const RankTrace& trace, const RankTrace& first,
 
 void check_ranks(const std::vector<RankTrace>& traces, const std::optional<RankLayout>& layout) {
   std::map<int, std::string> files;
+  const RankTrace* sized = nullptr;
   for (const auto& trace : traces) {
     if (!trace.rank) {
       throw_bad_input("the trace does not say its rank (distributedInfo)", trace.file,
@@ -325,7 +331,10 @@ void check_ranks(const std::vector<RankTrace>& traces, const std::optional<RankL
       throw_bad_input("rank " + std::to_string(*trace.rank) + " is that of " + found->second,
                       trace.file, "give one trace for each rank, or say --ranks");
     }
-    check_world_size(trace, traces.front(), layout);
+    if (trace.world_size) {
+      sized = sized != nullptr ? sized : &trace;
+      check_world_size(trace, *sized, layout);
+    }
     if (layout && *trace.rank >= layout->ranks()) {
       throw_bad_input("rank " + std::to_string(*trace.rank) + " is none of the layout's " +
                           std::to_string(layout->ranks()),
