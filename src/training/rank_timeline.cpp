@@ -230,7 +230,7 @@ class TimelineBuilder {
   }
 
   [[nodiscard]] std::vector<Match> matches_of(const std::string& name,
-                                              const LaunchedWork& launched) const {
+                                              const LaunchedWork& launched) {
     auto matches = matches_by_launch(name, launched, [this](std::size_t w) { return counts(w); });
     if (!matches.empty()) {
       return matches;
@@ -242,6 +242,7 @@ class TimelineBuilder {
         }
       }
     }
+    is_projected_ = is_projected_ || !matches.empty();
     return matches;
   }
 
@@ -254,6 +255,12 @@ class TimelineBuilder {
           matches.push_back(std::move(match));
         }
       }
+    }
+    if (is_projected_) {
+      timeline_.trace.notes.push_back(
+          timeline_.trace.file +
+          ": instructions are those of annotations on the GPU, which lack what other threads "
+          "launched (kernels of a backward): profile CPU activity too");
     }
     // An annotation inside another belongs to it: a forward that a backward repeats.
     std::stable_sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
@@ -276,6 +283,7 @@ class TimelineBuilder {
 
   const TimelineOptions& options_;
   RankTimeline timeline_;
+  bool is_projected_ = false;  // an instruction is known by annotations on the GPU only
 };
 
 /// A stretch of iterations that follow each other on every rank.
@@ -521,9 +529,10 @@ JobTimeline make_job_timeline(std::vector<RankTrace> traces, const TimelineOptio
       job.are_stages_known = job.are_stages_known && found.has_pipeline_group;
       job.world_size = std::max({job.world_size, trace.world_size.value_or(1), *trace.rank + 1});
     }
-    job.notes.insert(job.notes.end(), trace.notes.begin(), trace.notes.end());
     job.ranks.push_back(TimelineBuilder{std::move(trace), options}.build());
-    job.ranks.back().place = place;
+    auto& rank = job.ranks.back();
+    rank.place = place;
+    job.notes.insert(job.notes.end(), rank.trace.notes.begin(), rank.trace.notes.end());
   }
   if (job.stages > 1) {
     check_places(job);

@@ -262,6 +262,7 @@ TEST(RankTimeline, ABackwardHoldsWhatItsOwnThreadLaunched) {
   const auto job = make_job_timeline({text.read()}, {});
   ASSERT_EQ(job.ranks[0].operations.size(), 1U);
   EXPECT_EQ(job.ranks[0].operations[0].span, (TimeSpan{at_us(100), at_us(900)}));
+  EXPECT_THAT(job.notes, ::testing::IsEmpty());
 }
 
 TEST(RankTimeline, AnAnnotationOnAnotherStreamIsNoOperation) {
@@ -285,6 +286,7 @@ TEST(RankTimeline, AnAnnotationOnAnotherStreamIsNoOperation) {
     names.push_back(operation.instruction);
   }
   EXPECT_THAT(names, ElementsAre("forward", "backward", "forward"));
+  EXPECT_THAT(job.notes, ElementsAre(HasSubstr("profile CPU activity too")));
 }
 
 /// `count` iterations of one name, each annotated on two streams.
