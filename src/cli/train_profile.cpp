@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "output_files.hpp"
 #include "train_profile_output.hpp"
 #include "train_profile_power.hpp"
 #include "train_question.hpp"
@@ -112,6 +113,25 @@ void check(const ProfileOptions& options) {
        !options.power.clock_offset.empty())) {
     refuse("there is no power series", "--meter, --averaging, --clock-offset", "give --power");
   }
+  NamedFiles inputs;
+  for (const auto& trace : options.traces) {
+    inputs.emplace_back("TRACE", trace);
+  }
+  for (const auto& file : options.power.files) {
+    inputs.emplace_back("--power", power_path(file));
+  }
+  check_outputs(inputs, {{"--profile", options.profile}});
+}
+
+/// The rank that --ranks gives a trace; what the trace says itself stands.
+void take_rank(training::RankTrace& trace, int rank) {
+  if (trace.rank && *trace.rank != rank) {
+    throw Error{
+        ErrorCode::usage,
+        fmt::format("{} says that it is rank {}, not {}", printable(trace.file), *trace.rank, rank),
+        "--ranks", "give the traces in the order of --ranks, or leave it out"};
+  }
+  trace.rank = rank;
 }
 
 training::JobTimeline read_job(const ProfileOptions& options) {
@@ -122,10 +142,12 @@ training::JobTimeline read_job(const ProfileOptions& options) {
         training::RankLayout{options.stages, options.tensor, options.context, options.data};
   }
   std::vector<training::RankTrace> traces;
+  auto left = training::kMostTraceEntries;
   for (std::size_t i = 0; i < options.traces.size(); ++i) {
-    traces.push_back(training::read_trace(options.traces[i]));
+    traces.push_back(training::read_trace(options.traces[i], left));
+    left -= traces.back().entries;
     if (!options.ranks.empty()) {
-      traces.back().rank = options.ranks[i];
+      take_rank(traces.back(), options.ranks[i]);
     }
   }
   return training::make_job_timeline(std::move(traces), timeline);
@@ -150,9 +172,17 @@ std::vector<std::optional<training::PhasePower>> powers_of(TraceReport& report,
     return {};  // no instruction
   }
   const auto& meter = meters.meters[r];
-  const auto readings = training::power_readings(meter, meters.averaging, meters.offset);
   const auto where = meter.meter.source + ": meter '" + printable(meter.meter.id) + "'";
   try {
+    if (!meters.averaging && !training::has_counter(meter)) {
+      throw_bad_input(
+          "the series has no energy counter, and what a power reading is the mean of is not said",
+          where,
+          "give --averaging: 1s for nvidia-smi's power.draw since Ampere (but GA100), 0s for "
+          "instantaneous values");
+    }
+    const auto readings =
+        training::power_readings(meter, meters.averaging.value_or(Seconds{}), meters.offset);
     return training::attribute_power(phases, readings, where);
   } catch (const Error& error) {
     if (is_needed) {
@@ -165,8 +195,8 @@ std::vector<std::optional<training::PhasePower>> powers_of(TraceReport& report,
 
 /// Instructions, with energy where there is a power series.
 void add_figures(TraceReport& report, const std::optional<RankMeters>& meters, bool is_needed) {
-  const training::TimeSpan window{report.job.iterations.front().begin,
-                                  report.job.iterations.back().end};
+  const auto window = report.job.window();
+  std::vector<training::InstructionFigures> closing;
   for (std::size_t r = 0; r < report.job.ranks.size(); ++r) {
     const auto phases = training::phases_of(report.job.ranks[r], window);
     std::vector<std::optional<training::PhasePower>> powers;
@@ -175,8 +205,15 @@ void add_figures(TraceReport& report, const std::optional<RankMeters>& meters, b
     }
     const auto figures = training::instruction_figures(report.job, r, phases, powers);
     report.figures.insert(report.figures.end(), figures.begin(), figures.end());
+    if (const auto last = training::closing_figures(report.job, r, phases, powers)) {
+      closing.push_back(*last);
+    }
     report.powers.push_back(std::move(powers));
     report.phase_names.push_back(phases.names);
+  }
+  // A profile wants the same instructions of every rank.
+  if (closing.size() == report.job.ranks.size()) {
+    report.closing = std::move(closing);
   }
 }
 
@@ -192,6 +229,12 @@ TokenCost token_cost(const ProfileOptions& options, const training::JobTimeline&
     ++per_stage[static_cast<std::size_t>(rank.place.stage)];
   }
   const auto traced = static_cast<int>(job.ranks.size());
+  if (traced != job.world_size && !job.are_stages_known) {
+    throw_bad_input(fmt::format("{} of {} ranks are traced, and the stages they stand for are not "
+                                "known (no process group of a pipeline)",
+                                traced, job.world_size),
+                    "--tokens", "give --stages, 1 if none, with --tensor, --context and --data");
+  }
   const bool is_even = std::all_of(per_stage.begin(), per_stage.end(),
                                    [&](int count) { return count == per_stage.front(); });
   if (traced != job.world_size && !is_even) {
@@ -213,8 +256,10 @@ TokenCost token_cost(const ProfileOptions& options, const training::JobTimeline&
 void write_profile(const ProfileOptions& options, TraceReport& report) {
   const bool is_there = std::filesystem::exists(options.profile);
   const auto earlier = options.append && is_there ? read_file(options.profile) : std::string{};
-  const auto text = training::profile_csv(report.job, report.figures, *report.frequency_mhz,
-                                          earlier, options.profile);
+  auto rows = report.figures;
+  rows.insert(rows.end(), report.closing.begin(), report.closing.end());
+  const auto text =
+      training::profile_csv(report.job, rows, *report.frequency_mhz, earlier, options.profile);
   write_file(options.profile, text);
   report.profile = options.profile;
 }
@@ -229,6 +274,9 @@ void run_profile(const ProfileOptions& options) {
   std::optional<RankMeters> meters;
   if (!options.power.files.empty()) {
     meters = read_rank_meters(options.power, report.job);
+    for (const auto& meter : meters->meters) {
+      report.meters.push_back(meter.meter.id);
+    }
     report.energy = energy_of(*meters, report.job);
   }
   if (options.tokens > 0) {
@@ -278,12 +326,16 @@ void add_power_options(CLI::App& verb, ProfileOptions& options) {
   verb.add_option("--power", options.power.files, "Power of the GPUs while they were traced")
       ->allow_extra_args(false)
       ->type_name("FILE.csv[?timezone=+02:00]");
-  verb.add_option("--meter", options.power.meters,
-                  "Meter of a rank; by default rank3, or gpu3 on the device 3 of one machine")
+  verb.add_option(
+          "--meter", options.power.meters,
+          "Meter of a rank; by default rank3, or gpu3 on device 3 of a machine that is traced "
+          "whole")
       ->allow_extra_args(false)
       ->type_name("RANK=METER");
-  verb.add_option("--averaging", options.power.averaging,
-                  "A power reading is the mean over this time before it; 0s by default");
+  verb.add_option(
+      "--averaging", options.power.averaging,
+      "A power reading is the mean over this time before it, 0s an instantaneous value; "
+      "needed for the energy of instructions where there is no energy counter");
   verb.add_option("--clock-offset", options.power.clock_offset,
                   "Clock of the power series less that of the traces, e.g. 0.2s or =-0.2s");
   verb.add_option("--tokens", options.tokens, "Tokens that an iteration of the whole job trains")
@@ -319,7 +371,8 @@ void add_train_profile(CLI::App& train) {
       "tests/data/training/traces/rank1.json\n"
       "  perwatt train profile tests/data/training/traces/rank0.json "
       "tests/data/training/traces/rank1.json --power tests/data/training/traces/power.csv "
-      "--tokens 8192 --energy-price 0.08USD/kWh --frequency 1410MHz --profile /tmp/profile.csv\n"
+      "--averaging 0s --tokens 8192 --energy-price 0.08USD/kWh --frequency 1410MHz --profile "
+      "/tmp/profile.csv\n"
       "  perwatt train profile tests/data/training/traces/rank0.json "
       "tests/data/training/traces/rank1.json --json");
   verb->callback([options, &train] {

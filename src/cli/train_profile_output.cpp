@@ -113,8 +113,23 @@ Seconds sum(const training::TimeByParallelism& times) {
   return total;
 }
 
+/// Of means per iteration.
 double iterations(const TraceReport& report) {
-  return static_cast<double>(report.job.iterations.size());
+  return static_cast<double>(report.job.periods().count);
+}
+
+const char* token_tag(const TraceReport& report) {
+  return report.tokens->rank_scale > 1 ? "scaled" : "measured";
+}
+
+std::string iteration_name(const TraceReport& report) {
+  const auto& name = report.job.ranks.front().iteration_names[report.path_iteration];
+  if (name.annotation.empty()) {
+    return "";
+  }
+  return fmt::format(
+      " ({}{})", printable(name.annotation),
+      name.occurrence > 0 ? fmt::format(", occurrence {}", name.occurrence + 1) : "");
 }
 
 ordered_json by_parallelism(const training::TimeByParallelism& times, double count) {
@@ -143,6 +158,9 @@ ordered_json ranks_json(const TraceReport& report) {
                       {"slack_seconds", (times.slack() / count).in_base()}};
     json["exposed_seconds"] = by_parallelism(times.exposed, count);
     json["hidden_seconds"] = by_parallelism(times.hidden, count);
+    if (!report.meters.empty()) {
+      json["meter"] = printable(report.meters[r], std::string::npos);
+    }
     if (!report.powers[r].empty()) {
       json["power"] = ordered_json::object();
       for (std::size_t p = 0; p < report.powers[r].size(); ++p) {
@@ -159,9 +177,10 @@ ordered_json ranks_json(const TraceReport& report) {
   return list;
 }
 
-ordered_json figures_json(const TraceReport& report) {
+ordered_json figures_json(const TraceReport& report,
+                          const std::vector<training::InstructionFigures>& figures) {
   auto list = ordered_json::array();
-  for (const auto& row : report.figures) {
+  for (const auto& row : figures) {
     const auto& rank = report.job.ranks[row.rank];
     const auto joules = [](const std::optional<Joules>& energy) {
       return number_or_null(energy ? std::optional{energy->in_base()} : std::nullopt);
@@ -173,7 +192,9 @@ ordered_json figures_json(const TraceReport& report) {
                     {"time_seconds", row.time.in_base()},
                     {"spread_seconds", row.spread.in_base()},
                     {"energy_joules", joules(row.energy)},
-                    {"half_width_joules", joules(row.half_width)}});
+                    {"half_width_joules", joules(row.half_width)},
+                    {"time_tag", "measured"},
+                    {"energy_tag", "derived"}});
   }
   return list;
 }
@@ -203,7 +224,8 @@ ordered_json schedule_json(const TraceReport& report) {
 
 ordered_json path_json(const TraceReport& report) {
   const auto& iteration = report.job.iterations[report.path_iteration];
-  ordered_json json{{"iteration", report.path_iteration},
+  ordered_json json{{"tag", "derived"},
+                    {"iteration", report.path_iteration},
                     {"time_seconds", iteration.length().in_base()}};
   json["schedule"] = schedule_json(report);
   json["parallelism"] = ordered_json::object();
@@ -230,6 +252,11 @@ ordered_json energy_json(const TraceReport& report) {
     json["per_iteration_joules"] = energy.energy->in_base() / count;
     json["half_width_joules"] = energy.half_width.in_base() / count;
     json["method"] = to_string(energy.method);
+    json["per_iteration_tag"] = "measured";
+    const auto of_profile = report.energy_of_profile();
+    json["profile_joules"] =
+        number_or_null(of_profile ? std::optional{of_profile->in_base()} : std::nullopt);
+    json["profile_tag"] = "derived";
   }
   json["findings"] = ordered_json::array();
   for (const auto& finding : energy.findings) {
@@ -237,29 +264,54 @@ ordered_json energy_json(const TraceReport& report) {
   }
   if (report.tokens) {
     const auto per_token = report.energy_per_token();
-    const auto price = report.price_per_token();
+    const auto price = report.price();
+    const auto joules = [&](const auto& value) {
+      return number_or_null(per_token ? std::optional{value(*per_token).in_base()} : std::nullopt);
+    };
+    const auto usd = [&](const auto& value) {
+      return number_or_null(
+          per_token && price ? std::optional{in_usd_per_million_tokens(value(*per_token) * *price)}
+                             : std::nullopt);
+    };
+    const auto mean = [](const TraceReport::PerToken& found) { return found.energy; };
+    const auto half = [](const TraceReport::PerToken& found) { return found.half_width; };
     json["tokens_per_iteration"] = in_tokens(report.tokens->per_iteration);
     json["job_gpus_per_traced_gpu"] = report.tokens->rank_scale;
-    json["joules_per_token"] =
-        number_or_null(per_token ? std::optional{per_token->in_base()} : std::nullopt);
+    json["joules_per_token"] = joules(mean);
+    json["half_width_joules_per_token"] = joules(half);
+    json["joules_per_token_tag"] = token_tag(report);
     json["price_boundary"] = report.tokens->facility_factor ? "facility" : "gpu";
-    json["usd_per_million_tokens"] =
-        number_or_null(price ? std::optional{in_usd_per_million_tokens(*price)} : std::nullopt);
+    json["usd_per_million_tokens"] = usd(mean);
+    json["half_width_usd_per_million_tokens"] = usd(half);
+    json["usd_per_million_tokens_tag"] = "derived";
   }
   return json;
 }
 
 void print_ranks(const TraceReport& report) {
-  TextTable table{
-      {"rank", "stage", "compute", "exposed", "of it pipeline", "copies", "idle", "slack"}};
+  std::vector<std::string> head = {"rank",           "stage",  "compute", "exposed",
+                                   "of it pipeline", "copies", "idle",    "slack"};
+  if (!report.meters.empty()) {
+    head.emplace_back("meter");
+  }
+  TextTable table{std::move(head)};
   for (std::size_t r = 0; r < report.job.ranks.size(); ++r) {
     const auto& rank = report.job.ranks[r];
     const auto& times = report.breakdown[r];
     const auto share = [&](Seconds time) { return percent(time / times.length); };
-    table.add({std::to_string(*rank.trace.rank), std::to_string(rank.place.stage),
-               share(times.compute), share(sum(times.exposed)),
-               share(times.exposed[static_cast<std::size_t>(Parallelism::pipeline)]),
-               share(times.copies), share(times.idle), share(times.slack())});
+    std::vector<std::string> row = {
+        std::to_string(*rank.trace.rank),
+        std::to_string(rank.place.stage),
+        share(times.compute),
+        share(sum(times.exposed)),
+        share(times.exposed[static_cast<std::size_t>(Parallelism::pipeline)]),
+        share(times.copies),
+        share(times.idle),
+        share(times.slack())};
+    if (!report.meters.empty()) {
+      row.push_back(printable(report.meters[r], 40));
+    }
+    table.add(std::move(row));
   }
   fmt::print("{}slack: idle, or in communication that another rank had not come to\n",
              table.text());
@@ -272,7 +324,9 @@ void print_figures(const TraceReport& report) {
   }
   TextTable table{
       {"rank", "stage", "instruction", "count", "time ms", "spread ms", "energy J", "± J"}, {0, 2}};
-  for (const auto& row : report.figures) {
+  auto rows = report.figures;
+  rows.insert(rows.end(), report.closing.begin(), report.closing.end());
+  for (const auto& row : rows) {
     const auto& rank = report.job.ranks[row.rank];
     const auto joules = [](const std::optional<Joules>& energy) {
       return energy ? fmt::format("{:.3f}", energy->in_base()) : std::string{"-"};
@@ -282,6 +336,9 @@ void print_figures(const TraceReport& report) {
                joules(row.energy), joules(row.half_width)});
   }
   fmt::print("{}", table.text());
+  if (!report.closing.empty()) {
+    fmt::print("optimizer: not annotated, all work behind the last operation of an iteration\n");
+  }
   for (const auto& note : report.notes) {
     fmt::print("Energy of instructions is not known: {}\n", note);
   }
@@ -322,9 +379,8 @@ void print_schedule_path(const TraceReport& report) {
 void print_paths(const TraceReport& report) {
   constexpr std::size_t kMostKernels = 10;
   const auto length = report.job.iterations[report.path_iteration].length();
-  const auto& name = report.job.ranks.front().iteration_names[report.path_iteration];
   fmt::print("Critical path of iteration {}{}, {} ms\n", report.path_iteration,
-             name.empty() ? "" : " (" + printable(name) + ")", milliseconds(length));
+             iteration_name(report), milliseconds(length));
   print_schedule_path(report);
   TextTable classes{{"  parallelism", "time ms", "of iteration"}};
   for (const auto& share : shares_of(report.kernel_path, class_of)) {
@@ -343,6 +399,26 @@ void print_paths(const TraceReport& report) {
   }
 }
 
+void print_tokens(const TraceReport& report) {
+  const auto& tokens = *report.tokens;
+  const auto per_token = *report.energy_per_token();
+  if (tokens.rank_scale > 1) {
+    fmt::print("The traced GPUs stand for {} each\n", significant(tokens.rank_scale));
+  }
+  fmt::print("Per trained token: {} ± {} J at the GPU boards ({})",
+             significant(in_joules_per_token(per_token.energy), 5),
+             significant(in_joules_per_token(per_token.half_width), 3), token_tag(report));
+  if (const auto price = report.price()) {
+    fmt::print(", {} ± {} USD per million tokens {} (derived)",
+               significant(in_usd_per_million_tokens(per_token.energy * *price), 5),
+               significant(in_usd_per_million_tokens(per_token.half_width * *price), 3),
+               tokens.facility_factor ? fmt::format("at the meter (GPU boards x {})",
+                                                    shortest(*tokens.facility_factor))
+                                      : std::string{"for the GPU boards' energy"});
+  }
+  fmt::print("\n");
+}
+
 void print_energy(const TraceReport& report) {
   const auto& energy = *report.energy;
   for (const auto& finding : energy.findings) {
@@ -356,22 +432,19 @@ void print_energy(const TraceReport& report) {
   fmt::print("Energy of an iteration, {} GPU boards: {} ± {} J (measured, {})\n",
              report.job.ranks.size(), significant(energy.energy->in_base() / count, 5),
              significant(energy.half_width.in_base() / count, 3), to_string(energy.method));
+  if (const auto of_profile = report.energy_of_profile()) {
+    const bool differs = *of_profile > (*energy.energy + energy.half_width) / count ||
+                         *of_profile < (*energy.energy - energy.half_width) / count;
+    fmt::print("Instructions, and blocking power for the rest: {} J{} (derived)\n",
+               significant(of_profile->in_base(), 5),
+               differs ? ", off by more than the half-width: work outside of instructions, or a "
+                         "series and a trace that do not fit"
+                       : "");
+  }
   if (!report.tokens) {
     return;
   }
-  const auto& tokens = *report.tokens;
-  if (tokens.rank_scale > 1) {
-    fmt::print("The traced GPUs stand for {} each (scaled)\n", significant(tokens.rank_scale));
-  }
-  fmt::print("Per trained token: {} J at the GPU boards",
-             significant(in_joules_per_token(*report.energy_per_token()), 5));
-  if (const auto price = report.price_per_token()) {
-    fmt::print(", {} USD per million tokens {}", significant(in_usd_per_million_tokens(*price), 5),
-               tokens.facility_factor ? fmt::format("at the meter (GPU boards x {})",
-                                                    shortest(*tokens.facility_factor))
-                                      : std::string{"for the GPU boards' energy"});
-  }
-  fmt::print("\n");
+  print_tokens(report);
 }
 
 void print_next(const TraceReport& report) {
@@ -380,36 +453,28 @@ void print_next(const TraceReport& report) {
   }
   fmt::print("{} written at {} MHz", report.profile, *report.frequency_mhz);
   const auto blocking = report.blocking_power();
-  if (report.schedule_path && blocking) {
-    const auto ends = report.schedule_path->head + report.schedule_path->tail;
+  if (report.schedule_path && blocking && blocking->mean > Watts{}) {
     fmt::print(
         "; with all clocks in it:\n  perwatt train {} --stages {} --microbatches {} "
-        "--blocking-power {}W --transfer {}s --tail {}s",
-        report.profile, report.job.stages, report.schedule.microbatches,
-        fmt::format("{:.1f}", in_watts(*blocking)),
-        fmt::format("{:.6f}", in_seconds(report.transfer().value_or(Seconds{}))),
-        fmt::format("{:.6f}", in_seconds(ends)));
+        "--blocking-power {:.1f}W --transfer {:.6f}s --tail {:.6f}s\n"
+        "Blocking power: {:.1f} ± {:.1f} W (derived)",
+        report.profile, report.job.stages, report.schedule.microbatches, in_watts(blocking->mean),
+        in_seconds(report.transfer().value_or(Seconds{})), in_seconds(report.tail()),
+        in_watts(blocking->mean), in_watts(blocking->half_width));
   }
   fmt::print("\n");
 }
 
 }  // namespace
 
-Seconds TraceReport::mean_iteration() const {
-  return (job.iterations.back().end - job.iterations.front().begin) /
-         static_cast<double>(job.iterations.size());
-}
-
-std::optional<Watts> TraceReport::blocking_power() const {
-  Watts sum;
-  int count = 0;
+std::optional<training::PhasePower> TraceReport::blocking_power() const {
+  std::vector<training::PhasePower> known;
   for (const auto& of_rank : powers) {
-    if (!of_rank.empty() && of_rank.back() && of_rank.back()->mean > Watts{}) {
-      sum += of_rank.back()->mean;
-      ++count;
+    if (!of_rank.empty() && of_rank.back()) {
+      known.push_back(*of_rank.back());
     }
   }
-  return count > 0 ? std::optional{sum / count} : std::nullopt;
+  return training::mean_over_ranks(known);
 }
 
 std::optional<Seconds> TraceReport::transfer() const {
@@ -423,33 +488,67 @@ std::optional<Seconds> TraceReport::transfer() const {
       }
     }
   }
-  return count > 0 ? std::optional{sum / count} : std::nullopt;
+  return count > 0 ? std::optional{std::max(Seconds{}, sum / count)} : std::nullopt;
 }
 
-std::optional<JoulesPerToken> TraceReport::energy_per_token() const {
+Seconds TraceReport::tail() const {
+  auto tail = schedule_path->head + schedule_path->tail;
+  for (const auto& row : closing) {
+    if (row.rank == schedule_path->steps.back().operation.rank) {
+      tail -= row.time;
+    }
+  }
+  return std::max(Seconds{}, tail);
+}
+
+std::optional<Joules> TraceReport::energy_of_profile() const {
+  const auto blocking = blocking_power();
+  if (!blocking || std::any_of(powers.begin(), powers.end(),
+                               [](const auto& of_rank) { return of_rank.empty(); })) {
+    return std::nullopt;
+  }
+  const auto iterations = static_cast<double>(job.iterations.size());
+  auto total = blocking->mean * job.periods().mean() * static_cast<double>(job.ranks.size());
+  for (const auto* rows : {&figures, &closing}) {
+    for (const auto& row : *rows) {
+      total +=
+          (*row.energy - blocking->mean * row.time) * (static_cast<double>(row.count) / iterations);
+    }
+  }
+  return total;
+}
+
+std::optional<TraceReport::PerToken> TraceReport::energy_per_token() const {
   if (!energy || !energy->valid || !tokens) {
     return std::nullopt;
   }
-  return *energy->energy * tokens->rank_scale / static_cast<double>(job.iterations.size()) /
-         tokens->per_iteration;
+  const double scale = tokens->rank_scale / static_cast<double>(job.periods().count);
+  return PerToken{*energy->energy * scale / tokens->per_iteration,
+                  energy->half_width * scale / tokens->per_iteration};
 }
 
-std::optional<UsdPerToken> TraceReport::price_per_token() const {
-  const auto per_token = energy_per_token();
-  if (!per_token || !tokens->price) {
+std::optional<UsdPerJoule> TraceReport::price() const {
+  if (!tokens || !tokens->price) {
     return std::nullopt;
   }
-  return *per_token * *tokens->price * tokens->facility_factor.value_or(1.0);
+  return *tokens->price * tokens->facility_factor.value_or(1.0);
 }
 
 void print_trace_report(const TraceReport& report) {
-  fmt::print("{} ranks of {}, {} iterations of {} ms on average, {} stages",
-             report.job.ranks.size(), report.job.world_size, report.job.iterations.size(),
-             milliseconds(report.mean_iteration()), report.job.stages);
+  const auto periods = report.job.periods();
+  fmt::print("{} ranks of {}, {}, {} stages", report.job.ranks.size(), report.job.world_size,
+             report.job.iterations.size() == 1
+                 ? fmt::format("one iteration of {} ms", milliseconds(periods.mean()))
+                 : fmt::format("{} iterations, {} ms from one to the next on average",
+                               report.job.iterations.size(), milliseconds(periods.mean())),
+             report.job.stages);
   if (report.schedule.microbatches > 0) {
     fmt::print(", {} microbatches", report.schedule.microbatches);
   }
   fmt::print("\n");
+  for (const auto& note : report.job.notes) {
+    fmt::print("Note: {}\n", printable(note, std::string::npos));
+  }
   print_ranks(report);
   print_figures(report);
   print_paths(report);
@@ -464,18 +563,24 @@ std::string trace_report_json(const TraceReport& report) {
                     {"stages", report.job.stages},
                     {"microbatches", report.schedule.microbatches},
                     {"iterations", report.job.iterations.size()},
-                    {"mean_iteration_seconds", report.mean_iteration().in_base()}};
+                    {"mean_iteration_seconds", report.job.periods().mean().in_base()}};
   json["ranks"] = ranks_json(report);
-  json["instructions"] = figures_json(report);
-  json["notes"] = report.notes;
+  json["instructions"] = figures_json(report, report.figures);
+  json["closing"] = figures_json(report, report.closing);
+  auto notes = report.job.notes;
+  notes.insert(notes.end(), report.notes.begin(), report.notes.end());
+  json["notes"] = notes;
   json["critical_path"] = path_json(report);
   if (report.energy) {
     json["energy"] = energy_json(report);
     const auto blocking = report.blocking_power();
-    json["blocking_power_watts"] =
-        number_or_null(blocking ? std::optional{in_watts(*blocking)} : std::nullopt);
+    const auto value = [&](Watts training::PhasePower::*member) {
+      return number_or_null(blocking ? std::optional{in_watts((*blocking).*member)} : std::nullopt);
+    };
+    json["blocking_power_watts"] = value(&training::PhasePower::mean);
+    json["half_width_blocking_power_watts"] = value(&training::PhasePower::half_width);
+    json["blocking_power_tag"] = "derived";
   }
-  json["tag"] = "measured";
   return json.dump(2);
 }
 

@@ -18,17 +18,17 @@ namespace perwatt::cli {
 
 namespace {
 
+constexpr std::string_view kZone = "?timezone=";
+
 using device::MeterTrace;
 using training::JobTimeline;
-using training::TimeSpan;
 
 /// Traces carry unix time, and so must the series: WallClock{} keeps it as it is.
 std::vector<MeterTrace> read_meters(const std::vector<std::string>& files) {
-  constexpr std::string_view kZone = "?timezone=";
   std::vector<MeterTrace> all;
   for (const auto& text : files) {
     const auto mark = text.find(kZone);
-    const auto path = text.substr(0, mark);
+    const auto path = power_path(text);
     device::PowerCsvOptions options;
     if (mark != std::string::npos) {
       options.utc_offset = device::parse_utc_offset(text.substr(mark + kZone.size()));
@@ -41,7 +41,10 @@ std::vector<MeterTrace> read_meters(const std::vector<std::string>& files) {
     for (auto& meter : device::parse_power_csv(read_file(path), path, options, WallClock{})) {
       if (meter.meter.scope == device::Scope::gpu) {
         meter.meter.source = path;
-        meter.meter.id = files.size() > 1 ? path + ":" + meter.meter.id : meter.meter.id;
+        if (files.size() > 1) {  // each is the log of a machine
+          meter.meter.host = path;
+          meter.meter.id = path + ":" + meter.meter.id;
+        }
         all.push_back(std::move(meter));
       }
     }
@@ -97,12 +100,17 @@ std::optional<MeterTrace> named(const std::vector<MeterTrace>& meters, const std
   return found;
 }
 
-/// Whether the GPU's index on its machine tells the traced ranks apart.
-bool has_distinct_devices(const JobTimeline& job) {
+/// Whether the job is all GPUs of one machine. A process numbers the GPUs that it may see
+/// (CUDA_VISIBLE_DEVICES), a meter those of the machine: only then are they the same.
+bool is_whole_machine(const JobTimeline& job, const std::vector<MeterTrace>& meters) {
   std::set<int> devices;
-  return std::all_of(job.ranks.begin(), job.ranks.end(), [&](const auto& rank) {
-    return rank.trace.device && devices.insert(*rank.trace.device).second;
-  });
+  for (const auto& rank : job.ranks) {
+    devices.insert(rank.trace.device.value_or(-1));
+  }
+  const auto count = static_cast<int>(job.ranks.size());
+  return job.is_world_size_known && job.world_size == count && meters.size() == job.ranks.size() &&
+         static_cast<int>(devices.size()) == count && *devices.begin() == 0 &&
+         *devices.rbegin() == count - 1;
 }
 
 std::vector<MeterTrace> meters_of_ranks(const PowerOptions& options, const JobTimeline& job) {
@@ -116,13 +124,13 @@ std::vector<MeterTrace> meters_of_ranks(const PowerOptions& options, const JobTi
                   "leave it out"};
     }
   }
-  const bool has_devices = has_distinct_devices(job);
+  const bool is_whole = is_whole_machine(job, meters);
   std::vector<MeterTrace> result;
   for (const auto& rank : job.ranks) {
     const auto number = std::to_string(*rank.trace.rank);
     const auto flag = chosen.find(*rank.trace.rank);
     auto meter = named(meters, flag != chosen.end() ? flag->second : "rank" + number);
-    if (!meter && flag == chosen.end() && has_devices) {
+    if (!meter && flag == chosen.end() && is_whole) {
       meter = named(meters, "gpu" + std::to_string(*rank.trace.device));
     }
     if (!meter) {
@@ -145,12 +153,8 @@ std::string unix_text(Instant at) {
   return fmt::format("{:.3f}", static_cast<double>(at.nanoseconds()) / 1e9);
 }
 
-TimeSpan traced(const JobTimeline& job) {
-  return {job.iterations.front().begin, job.iterations.back().end};
-}
-
 void check_cover(const RankMeters& meters, const JobTimeline& job) {
-  const auto window = traced(job);
+  const auto window = job.window();
   for (std::size_t r = 0; r < job.ranks.size(); ++r) {
     const auto& meter = meters.meters[r];
     const bool is_covered = !meter.readings.empty() &&
@@ -172,6 +176,10 @@ void check_cover(const RankMeters& meters, const JobTimeline& job) {
 
 }  // namespace
 
+std::string power_path(const std::string& file) {
+  return file.substr(0, file.find(kZone));
+}
+
 RankMeters read_rank_meters(const PowerOptions& options, const JobTimeline& job) {
   RankMeters meters;
   parse_flag([&] {
@@ -186,8 +194,8 @@ RankMeters read_rank_meters(const PowerOptions& options, const JobTimeline& job)
       meters.offset = is_negative ? -size : size;
     }
     constexpr double kMostOffset = 1e8;  // three years: clocks that far apart are no clocks
-    if (meters.averaging > seconds(60) || meters.offset > seconds(kMostOffset) ||
-        meters.offset < seconds(-kMostOffset)) {
+    if (meters.averaging.value_or(Seconds{}) > seconds(60) ||
+        meters.offset > seconds(kMostOffset) || meters.offset < seconds(-kMostOffset)) {
       throw_bad_input("longer than readings are averaged or clocks are apart",
                       "--averaging, --clock-offset",
                       "give at most 60s of averaging and 100000000s between clocks");
@@ -200,7 +208,7 @@ RankMeters read_rank_meters(const PowerOptions& options, const JobTimeline& job)
 }
 
 measure::BoundaryEnergy energy_of(const RankMeters& meters, const JobTimeline& job) {
-  const auto window = traced(job);
+  const auto window = job.periods().span;
   measure::EnergyRules rules;
   rules.expected_gpus = static_cast<int>(job.ranks.size());
   return measure::energy_at(measure::Boundary::gpu, meters.meters,

@@ -1,9 +1,9 @@
 // perwatt train: the exact time-energy frontier of a training pipeline, and a plan on it.
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <utility>
 
+#include "output_files.hpp"
 #include "table.hpp"
 #include "train_question.hpp"
 #include "verbs.hpp"
@@ -22,6 +22,8 @@ namespace perwatt::cli {
 namespace {
 
 using nlohmann::ordered_json;
+using report::joules_text;
+using report::seconds_text;
 using training::FrequencyPlan;
 using training::Planner;
 
@@ -52,14 +54,6 @@ struct Answer {
   std::optional<FrequencyPlan> plan;
   std::string reason;
 };
-
-std::string seconds_text(Seconds time) {
-  return significant(time.in_base(), 5) + " s";
-}
-
-std::string joules_text(Joules energy) {
-  return significant(energy.in_base(), 6) + " J";
-}
 
 Answer plan_at(const Planner& planner, Seconds time, int most_switches, std::string question) {
   Answer answer{std::move(question), std::nullopt, ""};
@@ -229,36 +223,23 @@ void print_plan(const Planner& planner, const std::string& question, const Frequ
       planner.saved_ratio(plan) * 100, std::max(0.0, plan.gap_ratio()) * 100, plan.switches);
 }
 
-/// Refuses to write the report and `files`, by flag, over each other; some of them are read.
-void check_outputs(const std::vector<std::pair<const char*, std::string>>& files,
-                   const std::string& report) {
-  std::map<std::filesystem::path, const char*> written;
-  const auto add = [&](const char* flag, const std::filesystem::path& path) {
-    const auto [other, is_new] = written.emplace(path.lexically_normal(), flag);
-    if (!is_new) {
-      throw Error{ErrorCode::usage,
-                  fmt::format("'{}' is also the file of {}", path.string(), other->second), flag,
-                  "give each its own name"};
-    }
-  };
-  if (!report.empty()) {
-    add("--report", report);
-    add("the Markdown beside --report", markdown_beside(report));
+/// The report and the Markdown beside it.
+NamedFiles report_files(const std::string& report) {
+  if (report.empty()) {
+    return {};
   }
-  for (const auto& [flag, path] : files) {
-    if (!path.empty()) {
-      add(flag, path);
-    }
-  }
+  return {{"--report", report}, {"the Markdown beside --report", markdown_beside(report).string()}};
 }
 
 void check(const TrainOptions& options) {
+  auto outputs = report_files(options.report);
+  outputs.insert(outputs.end(), {{"--frontier", options.frontier},
+                                 {"--plan", options.plan},
+                                 {"--freqs", options.frequencies}});
   check_outputs({{"PROFILE", options.pipeline.profile},
                  {"--dag", options.pipeline.dag},
-                 {"--frontier", options.frontier},
-                 {"--plan", options.plan},
-                 {"--freqs", options.frequencies}},
-                options.report);
+                 {"--fit-iterations", options.pipeline.iterations}},
+                outputs);
   const int questions = (options.at.empty() ? 0 : 1) + (options.least_energy ? 1 : 0) +
                         (options.power_cap.empty() ? 0 : 1) + (options.straggler.empty() ? 0 : 1);
   if (questions > 1) {
@@ -318,7 +299,11 @@ void run_train(const TrainOptions& options) {
 }
 
 void run_replay(const ReplayOptions& options) {
-  check_outputs({{"PLAN", options.plan}, {"--profile", options.pipeline.profile}}, options.report);
+  check_outputs({{"PLAN", options.plan},
+                 {"--profile", options.pipeline.profile},
+                 {"--dag", options.pipeline.dag},
+                 {"--fit-iterations", options.pipeline.iterations}},
+                report_files(options.report));
   const auto table = training::read_plan(read_file(options.plan), options.plan);
   const auto asked = read_pipeline(options.pipeline);
   const Planner planner{asked.pipeline};

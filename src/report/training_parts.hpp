@@ -79,10 +79,6 @@ struct TrainingResults {
   std::optional<TrainingRun> plan;
 };
 
-/// "2.8365 s", "7,339 J".
-[[nodiscard]] std::string seconds_text(Seconds time);
-[[nodiscard]] std::string joules_text(Joules energy);
-
 /// "microbatch 3", "once per iteration".
 [[nodiscard]] std::string microbatch_text(int microbatch);
 

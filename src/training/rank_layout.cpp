@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -24,6 +25,8 @@ constexpr std::array<std::pair<std::string_view, Parallelism>, 11> kWords = {{
     {"dp", Parallelism::data},
     {"fsdp", Parallelism::data},
 }};
+
+constexpr std::int64_t kMostRanks = 100'000'000;
 
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words(1);
@@ -58,6 +61,45 @@ Parallelism by_ranks(const std::vector<int>& ranks, const RankLayout& layout) {
          : tensor ? Parallelism::tensor
          : data   ? Parallelism::data
                   : Parallelism::context;
+}
+
+/// The kinds that a description names.
+std::set<Parallelism> kinds_of(std::string_view description) {
+  std::set<Parallelism> kinds;
+  for (const auto& word : words_of(lower_case(description))) {
+    for (const auto& [known, kind] : kWords) {
+      if (known == word) {
+        kinds.insert(kind);
+      }
+    }
+  }
+  return kinds;
+}
+
+bool contains(const std::vector<int>& ranks, int rank) {
+  return std::find(ranks.begin(), ranks.end(), rank) != ranks.end();
+}
+
+int index_in(const std::vector<int>& ranks, int rank) {
+  return static_cast<int>(std::find(ranks.begin(), ranks.end(), rank) - ranks.begin());
+}
+
+/// Index of the rank over the groups that meet in it alone (replicas and shards of a mesh); a group
+/// that shares more with an earlier one is another view of the same ranks.
+int combined_index(const std::vector<const ProcessGroup*>& groups, int rank) {
+  std::int64_t index = 0;
+  std::set<int> taken;
+  for (const auto* group : groups) {
+    const bool is_new = std::none_of(group->ranks.begin(), group->ranks.end(), [&](int other) {
+      return other != rank && taken.contains(other);
+    });
+    const auto size = static_cast<std::int64_t>(group->ranks.size());
+    if (is_new && (index + 1) * size < kMostRanks) {
+      taken.insert(group->ranks.begin(), group->ranks.end());
+      index = index * size + index_in(group->ranks, rank);
+    }
+  }
+  return static_cast<int>(index);
 }
 
 }  // namespace
@@ -110,33 +152,36 @@ std::vector<Parallelism> parallelisms_of(const RankTrace& trace,
 }
 
 FoundPlace place_by_groups(const RankTrace& trace) {
+  std::array<std::vector<const ProcessGroup*>, kParallelisms> groups;
+  for (const bool may_be_mixed : {false, true}) {
+    std::array<std::vector<const ProcessGroup*>, kParallelisms> more;
+    for (const auto& group : trace.groups) {
+      const auto kinds = kinds_of(group.description);
+      if (!kinds.empty() && (kinds.size() > 1) == may_be_mixed &&
+          contains(group.ranks, *trace.rank)) {
+        more[static_cast<std::size_t>(*parallelism_of(group.description))].push_back(&group);
+      }
+    }
+    for (std::size_t k = 0; k < kParallelisms; ++k) {
+      if (groups[k].empty()) {
+        groups[k] = std::move(more[k]);
+      }
+    }
+  }
+  const auto first_index = [&](Parallelism kind) {
+    const auto& of_kind = groups[static_cast<std::size_t>(kind)];
+    return of_kind.empty() ? 0 : index_in(of_kind.front()->ranks, *trace.rank);
+  };
   FoundPlace found;
-  std::array<bool, kParallelisms> is_taken{};
-  for (const auto& group : trace.groups) {
-    const auto kind = parallelism_of(group.description);
-    const auto self = std::find(group.ranks.begin(), group.ranks.end(), *trace.rank);
-    if (!kind || self == group.ranks.end() || is_taken[static_cast<std::size_t>(*kind)]) {
-      continue;
-    }
-    is_taken[static_cast<std::size_t>(*kind)] = true;
-    const auto index = static_cast<int>(self - group.ranks.begin());
-    switch (*kind) {
-      case Parallelism::pipeline:
-        found.place.stage = index;
-        found.stages = static_cast<int>(group.ranks.size());
-        break;
-      case Parallelism::tensor:
-        found.place.tensor = index;
-        break;
-      case Parallelism::context:
-        found.place.context = index;
-        break;
-      case Parallelism::data:
-        found.place.data = index;
-        break;
-      default:
-        break;
-    }
+  found.place.stage = first_index(Parallelism::pipeline);
+  found.place.tensor = first_index(Parallelism::tensor);
+  found.place.context = first_index(Parallelism::context);
+  found.place.data =
+      combined_index(groups[static_cast<std::size_t>(Parallelism::data)], *trace.rank);
+  const auto& pipelines = groups[static_cast<std::size_t>(Parallelism::pipeline)];
+  found.has_pipeline_group = !pipelines.empty();
+  if (found.has_pipeline_group) {
+    found.stages = static_cast<int>(pipelines.front()->ranks.size());
   }
   return found;
 }

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
-#include <unordered_map>
+#include <tuple>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
@@ -29,9 +28,10 @@ class LaunchedWork {
   explicit LaunchedWork(const RankTrace& trace) : trace_{trace} {
     for (std::size_t i = 0; i < trace.works.size(); ++i) {
       if (trace.works[i].correlation >= 0) {
-        works_.emplace(trace.works[i].correlation, i);
+        works_.emplace_back(trace.works[i].correlation, i);
       }
     }
+    std::sort(works_.begin(), works_.end());
   }
 
   /// The span of what `keep` admits of the work launched in `cpu`.
@@ -41,8 +41,10 @@ class LaunchedWork {
     auto launch = std::lower_bound(trace_.launches.begin(), trace_.launches.end(), cpu.begin,
                                    [](const Launch& l, Instant at) { return l.at < at; });
     for (; launch != trace_.launches.end() && launch->at <= cpu.end; ++launch) {
-      const auto [first, last] = works_.equal_range(launch->correlation);
-      for (auto work = first; work != last; ++work) {
+      auto work = std::lower_bound(works_.begin(), works_.end(),
+                                   std::pair{launch->correlation, std::size_t{0}});
+      // One launch may give several (graphs).
+      for (; work != works_.end() && work->first == launch->correlation; ++work) {
         if (keep(work->second)) {
           const auto& found = trace_.works[work->second].span;
           span = span ? joined(*span, found) : found;
@@ -54,8 +56,7 @@ class LaunchedWork {
 
  private:
   const RankTrace& trace_;
-  std::unordered_multimap<std::int64_t, std::size_t>
-      works_;  // one launch may give several (graphs)
+  std::vector<std::pair<std::int64_t, std::size_t>> works_;  // by correlation
 };
 
 class TimelineBuilder {
@@ -67,12 +68,7 @@ class TimelineBuilder {
   }
 
   RankTimeline build() {
-    const bool needs_launches =
-        matches_on_gpu(options_.names.iteration).empty() || !has_gpu_instructions();
-    std::optional<LaunchedWork> launched;
-    if (needs_launches) {
-      launched.emplace(timeline_.trace);
-    }
+    const LaunchedWork launched{timeline_.trace};
     find_iterations(launched);
     find_operations(launched);
     auto& trace = timeline_.trace;
@@ -140,51 +136,65 @@ class TimelineBuilder {
     return matches;
   }
 
-  [[nodiscard]] bool has_gpu_instructions() const {
-    for (const auto& [instruction, names] : options_.names.instructions) {
-      for (const auto& name : names) {
-        if (matches_on_gpu(name).empty() &&
-            !chosen(timeline_.trace.cpu_annotations, names_of(name)).empty()) {
-          return false;
-        }
+  /// The annotations that `name` stands for by the work launched between their begin and end on the
+  /// CPU, by any thread: Kineto's projection on the GPU lacks what another thread launched, which
+  /// backward kernels are. Empty where the trace has no such annotation or launch.
+  template <class Keep>
+  [[nodiscard]] std::vector<Match> matches_by_launch(std::string_view name,
+                                                     const LaunchedWork& launched,
+                                                     const Keep& keep) const {
+    std::vector<Match> matches;
+    std::optional<Instant> until;
+    for (const auto& annotation : chosen(timeline_.trace.cpu_annotations, names_of(name))) {
+      if (until && annotation.span.end <= *until) {
+        continue;  // inside the one before, to which it belongs
+      }
+      until = annotation.span.end;
+      if (const auto span = launched.span(annotation.span, keep)) {
+        matches.push_back({*span, annotation.name, {}});
       }
     }
-    return true;
+    return matches;
   }
 
-  /// Iterations by annotation, on the GPU where Kineto projected them, else by what was launched
-  /// within; one iteration of all work where nothing is annotated.
-  void find_iterations(const std::optional<LaunchedWork>& launched) {
-    std::map<std::uint32_t, TimeSpan> by_name;
-    const auto add = [&](std::uint32_t name, const TimeSpan& span) {
-      const auto [found, is_new] = by_name.try_emplace(name, span);
-      if (!is_new) {
-        found->second = joined(found->second, span);
+  /// The annotations on the GPU that `name` stands for, each joined over its streams: those of one
+  /// external id, or where that is not known, those that overlap.
+  [[nodiscard]] std::vector<Match> joined_on_gpu(std::string_view name) const {
+    std::vector<Match> matches;
+    std::map<std::pair<std::uint32_t, std::int64_t>, std::size_t> latest;
+    for (const auto& annotation : matches_on_gpu(name)) {
+      const bool has_id = annotation.external > 0;
+      const auto [found, is_new] =
+          latest.try_emplace({annotation.name, has_id ? annotation.external : 0}, matches.size());
+      if (!is_new && (has_id || annotation.span.begin < matches[found->second].span.end)) {
+        auto& span = matches[found->second].span;
+        span = joined(span, annotation.span);
+        continue;
       }
-    };
-    for (const auto& annotation : matches_on_gpu(options_.names.iteration)) {
-      add(annotation.name, annotation.span);
+      found->second = matches.size();
+      matches.push_back({annotation.span, annotation.name, {}});
     }
-    if (by_name.empty() && launched) {
-      const auto which = names_of(options_.names.iteration);
-      for (const auto& annotation : chosen(timeline_.trace.cpu_annotations, which)) {
-        if (const auto span = launched->span(annotation.span, [](std::size_t) { return true; })) {
-          add(annotation.name, *span);
-        }
-      }
-    }
-    std::vector<std::pair<TimeSpan, std::string>> found;
-    for (const auto& [name, span] : by_name) {
-      found.emplace_back(span, timeline_.trace.names[name]);
-    }
-    std::sort(found.begin(), found.end(),
-              [](const auto& a, const auto& b) { return a.first.begin < b.first.begin; });
+    return matches;
+  }
+
+  /// Iterations by annotation; one iteration of all work where nothing is annotated.
+  void find_iterations(const LaunchedWork& launched) {
+    const auto& name = options_.names.iteration;
+    auto found = matches_by_launch(name, launched, [](std::size_t) { return true; });
     if (found.empty()) {
-      found.emplace_back(all_work(), "");
+      found = joined_on_gpu(name);
     }
-    for (auto& [span, name] : found) {
-      timeline_.iterations.push_back(span);
-      timeline_.iteration_names.push_back(std::move(name));
+    std::stable_sort(found.begin(), found.end(),
+                     [](const Match& a, const Match& b) { return a.span.begin < b.span.begin; });
+    std::map<std::uint32_t, int> occurrences;
+    for (const auto& match : found) {
+      timeline_.iterations.push_back(match.span);
+      timeline_.iteration_names.push_back(
+          {timeline_.trace.names[match.name], occurrences[match.name]++});
+    }
+    if (found.empty()) {
+      timeline_.iterations.push_back(all_work());
+      timeline_.iteration_names.emplace_back();
     }
     for (std::size_t i = 0; i + 1 < timeline_.iterations.size(); ++i) {
       timeline_.iterations[i].end = timeline_.iterations[i + 1].begin;
@@ -219,98 +229,106 @@ class TimelineBuilder {
     return found;
   }
 
-  [[nodiscard]] std::vector<Match> matches_of(const std::string& instruction,
-                                              const std::string& name,
-                                              const std::optional<LaunchedWork>& launched) const {
-    std::vector<Match> matches;
-    const auto on_gpu = matches_on_gpu(name);
-    for (const auto& annotation : on_gpu) {
+  [[nodiscard]] std::vector<Match> matches_of(const std::string& name,
+                                              const LaunchedWork& launched) {
+    auto matches = matches_by_launch(name, launched, [this](std::size_t w) { return counts(w); });
+    if (!matches.empty()) {
+      return matches;
+    }
+    for (const auto& annotation : matches_on_gpu(name)) {
       if (annotation.stream == timeline_.compute_stream || annotation.stream < 0) {
         if (const auto span = within(annotation.span)) {
-          matches.push_back({*span, annotation.name, instruction});
+          matches.push_back({*span, annotation.name, {}});
         }
       }
     }
-    if (on_gpu.empty() && launched) {
-      for (const auto& annotation : chosen(timeline_.trace.cpu_annotations, names_of(name))) {
-        if (const auto span =
-                launched->span(annotation.span, [this](std::size_t w) { return counts(w); })) {
-          matches.push_back({*span, annotation.name, instruction});
-        }
-      }
-    }
+    is_projected_ = is_projected_ || !matches.empty();
     return matches;
   }
 
-  void find_operations(const std::optional<LaunchedWork>& launched) {
+  void find_operations(const LaunchedWork& launched) {
     std::vector<Match> matches;
     for (const auto& [instruction, names] : options_.names.instructions) {
       for (const auto& name : names) {
-        auto more = matches_of(instruction, name, launched);
-        matches.insert(matches.end(), more.begin(), more.end());
+        for (auto& match : matches_of(name, launched)) {
+          match.instruction = instruction;
+          matches.push_back(std::move(match));
+        }
       }
+    }
+    if (is_projected_) {
+      timeline_.trace.notes.push_back(
+          timeline_.trace.file +
+          ": instructions are those of annotations on the GPU, which lack what other threads "
+          "launched (kernels of a backward): profile CPU activity too");
     }
     // An annotation inside another belongs to it: a forward that a backward repeats.
     std::stable_sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
       return a.span.begin < b.span.begin ||
              (a.span.begin == b.span.begin && a.span.end > b.span.end);
     });
-    std::map<std::pair<int, std::string>, int> count;
+    std::map<std::pair<std::size_t, std::string>, int> count;
     Instant until = Instant::from_nanoseconds(-1);
     for (const auto& match : matches) {
-      const auto iteration = iteration_of(match.span.begin);
+      const auto iteration = timeline_.iteration_of(match.span.begin);
       if (match.span.begin < until || !iteration) {
         continue;
       }
       until = match.span.end;
       const auto microbatch = count[{*iteration, match.instruction}]++;
-      timeline_.operations.push_back({match.instruction, *iteration, microbatch, match.span});
+      timeline_.operations.push_back(
+          {match.instruction, static_cast<int>(*iteration), microbatch, match.span});
     }
-  }
-
-  [[nodiscard]] std::optional<int> iteration_of(Instant at) const {
-    for (std::size_t i = 0; i < timeline_.iterations.size(); ++i) {
-      if (at >= timeline_.iterations[i].begin && at < timeline_.iterations[i].end) {
-        return static_cast<int>(i);
-      }
-    }
-    return std::nullopt;
   }
 
   const TimelineOptions& options_;
   RankTimeline timeline_;
+  bool is_projected_ = false;  // an instruction is known by annotations on the GPU only
 };
 
-/// Keeps the iterations in `kept` (by name) and numbers them anew.
-void keep_iterations(RankTimeline& timeline, const std::vector<std::string>& kept) {
-  std::vector<int> number(timeline.iterations.size(), -1);
-  std::vector<std::string> names;
-  std::vector<TimeSpan> iterations;
-  for (std::size_t i = 0; i < timeline.iterations.size(); ++i) {
-    if (std::find(kept.begin(), kept.end(), timeline.iteration_names[i]) != kept.end()) {
-      number[i] = static_cast<int>(iterations.size());
-      iterations.push_back(timeline.iterations[i]);
-      names.push_back(timeline.iteration_names[i]);
-    }
-  }
-  if (names != kept) {
-    throw_bad_input("the iterations have another order than on the first rank", timeline.trace.file,
-                    "give the traces of one run");
-  }
-  timeline.iterations = std::move(iterations);
-  timeline.iteration_names = kept;
-  std::vector<TimedOperation> operations;
+/// A stretch of iterations that follow each other on every rank.
+struct Stretch {
+  std::vector<std::size_t> first;  // by rank: index of the first iteration
+  std::size_t count = 0;
+};
+
+/// Leaves the rank with the iterations [first, first + count).
+void keep_iterations(RankTimeline& timeline, std::size_t first, std::size_t count) {
+  const auto keep = [&](auto& list) {
+    list.erase(list.begin() + static_cast<std::ptrdiff_t>(first + count), list.end());
+    list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(first));
+  };
+  keep(timeline.iterations);
+  keep(timeline.iteration_names);
   for (auto& operation : timeline.operations) {
-    operation.iteration = number[static_cast<std::size_t>(operation.iteration)];
-    if (operation.iteration >= 0) {
-      operations.push_back(std::move(operation));
-    }
+    operation.iteration -= static_cast<int>(first);
   }
-  timeline.operations = std::move(operations);
+  std::erase_if(timeline.operations, [&](const TimedOperation& operation) {
+    return operation.iteration < 0 || operation.iteration >= static_cast<int>(count);
+  });
+}
+
+/// `first` is the first trace that says the size. REQUIRES: both say it.
+void check_world_size(const RankTrace& trace, const RankTrace& first,
+                      const std::optional<RankLayout>& layout) {
+  const auto size = "the trace is of a job of " + std::to_string(*trace.world_size) + " ranks";
+  if (layout && *trace.world_size != layout->ranks()) {
+    throw_bad_input(size + ", the layout of one of " + std::to_string(layout->ranks()), trace.file,
+                    "give --stages, --tensor, --context and --data that multiply to the former");
+  }
+  if (trace.world_size != first.world_size) {
+    throw_bad_input(size + ", " + first.file + " of one of " + std::to_string(*first.world_size),
+                    trace.file, "give the traces of one run");
+  }
+  if (*trace.rank >= *trace.world_size) {
+    throw_bad_input(size + " and rank " + std::to_string(*trace.rank) + " is none of them",
+                    trace.file, "check --ranks, or export the trace again");
+  }
 }
 
 void check_ranks(const std::vector<RankTrace>& traces, const std::optional<RankLayout>& layout) {
   std::map<int, std::string> files;
+  const RankTrace* sized = nullptr;
   for (const auto& trace : traces) {
     if (!trace.rank) {
       throw_bad_input("the trace does not say its rank (distributedInfo)", trace.file,
@@ -321,6 +339,10 @@ void check_ranks(const std::vector<RankTrace>& traces, const std::optional<RankL
       throw_bad_input("rank " + std::to_string(*trace.rank) + " is that of " + found->second,
                       trace.file, "give one trace for each rank, or say --ranks");
     }
+    if (trace.world_size) {
+      sized = sized != nullptr ? sized : &trace;
+      check_world_size(trace, *sized, layout);
+    }
     if (layout && *trace.rank >= layout->ranks()) {
       throw_bad_input("rank " + std::to_string(*trace.rank) + " is none of the layout's " +
                           std::to_string(layout->ranks()),
@@ -329,23 +351,127 @@ void check_ranks(const std::vector<RankTrace>& traces, const std::optional<RankL
   }
 }
 
-/// Iterations that every rank has, in the order of the first rank.
-std::vector<std::string> common_iterations(const std::vector<RankTimeline>& ranks) {
-  std::vector<std::string> common;
-  for (const auto& name : ranks.front().iteration_names) {
-    const bool is_everywhere = std::all_of(ranks.begin(), ranks.end(), [&](const auto& rank) {
-      const auto& names = rank.iteration_names;
-      return std::find(names.begin(), names.end(), name) != names.end();
-    });
-    if (is_everywhere) {
-      common.push_back(name);
+using IterationIndex = std::map<IterationName, std::size_t>;
+
+IterationIndex index_of(const RankTimeline& rank) {
+  IterationIndex index;
+  for (std::size_t i = 0; i < rank.iteration_names.size(); ++i) {
+    index.emplace(rank.iteration_names[i], i);
+  }
+  return index;
+}
+
+/// The k-th of a name is the same iteration on all ranks only where all have as many.
+void check_repeated(const RankTimeline& rank, const RankTimeline& first) {
+  const auto counts = [](const RankTimeline& timeline) {
+    std::map<std::string, int> count;
+    for (const auto& name : timeline.iteration_names) {
+      ++count[name.annotation];
+    }
+    return count;
+  };
+  auto of_first = counts(first);
+  for (const auto& [annotation, count] : counts(rank)) {
+    const int other = of_first[annotation];
+    if (count != other && other > 0 && std::max(count, other) > 1) {
+      throw_bad_input("iteration '" + printable(annotation) + "' runs " + std::to_string(count) +
+                          " times, in " + first.trace.file + " " + std::to_string(other) +
+                          " times: which are the same is not known",
+                      rank.trace.file,
+                      "profile the same steps on every rank, or give each step its number");
     }
   }
-  if (common.empty()) {
+}
+
+/// The longest stretch, the earliest of several. `common` counts iterations that all ranks have.
+Stretch longest_stretch(const std::vector<RankTimeline>& ranks, std::size_t& common) {
+  std::vector<IterationIndex> indices;
+  for (const auto& rank : ranks) {
+    check_repeated(rank, ranks.front());
+    indices.push_back(index_of(rank));
+  }
+  Stretch best;
+  Stretch at;
+  std::vector<std::size_t> last;
+  for (const auto& name : ranks.front().iteration_names) {
+    std::vector<std::size_t> here;
+    for (const auto& index : indices) {
+      if (const auto found = index.find(name); found != index.end()) {
+        here.push_back(found->second);
+      }
+    }
+    if (here.size() < ranks.size()) {
+      continue;
+    }
+    ++common;
+    bool follows = at.count > 0;
+    for (std::size_t r = 0; r < here.size(); ++r) {
+      if (!last.empty() && here[r] <= last[r]) {
+        throw_bad_input("the iterations have another order than on the first rank",
+                        ranks[r].trace.file, "give the traces of one run");
+      }
+      follows = follows && here[r] == last[r] + 1;
+    }
+    if (!follows) {
+      at = {here, 0};
+    }
+    ++at.count;
+    last = std::move(here);
+    if (at.count > best.count) {
+      best = at;
+    }
+  }
+  if (best.count == 0) {
     throw_bad_input("the traces have no iteration in common", ranks.back().trace.file,
                     "profile the same steps on every rank");
   }
-  return common;
+  return best;
+}
+
+void keep_common_iterations(JobTimeline& job) {
+  std::size_t common = 0;
+  const auto stretch = longest_stretch(job.ranks, common);
+  for (std::size_t r = 0; r < job.ranks.size(); ++r) {
+    keep_iterations(job.ranks[r], stretch.first[r], stretch.count);
+  }
+  if (stretch.count < common) {
+    job.notes.push_back("of " + std::to_string(common) + " iterations that all ranks have, " +
+                        std::to_string(stretch.count) +
+                        " follow each other; the others are left out");
+  }
+  for (std::size_t i = 0; i < stretch.count; ++i) {
+    auto span = job.ranks.front().iterations[i];
+    for (const auto& rank : job.ranks) {
+      span = joined(span, rank.iterations[i]);
+    }
+    if (i > 0) {
+      job.iterations.back().end = span.begin;
+    }
+    job.iterations.push_back(span);
+  }
+  for (const auto& iteration : job.iterations) {
+    if (iteration.begin >= iteration.end) {
+      throw_bad_input("an iteration takes no time", job.ranks.front().trace.file,
+                      "check --iteration");
+    }
+  }
+}
+
+/// Process groups that do not say all leave ranks in one place, and a pipeline with a wrong
+/// partner.
+void check_places(const JobTimeline& job) {
+  std::map<std::tuple<int, int, int, int>, const RankTimeline*> places;
+  for (const auto& rank : job.ranks) {
+    const auto& place = rank.place;
+    const auto [found, is_new] =
+        places.emplace(std::tuple{place.stage, place.data, place.context, place.tensor}, &rank);
+    if (!is_new) {
+      throw_bad_input("ranks " + std::to_string(*found->second->trace.rank) + " and " +
+                          std::to_string(*rank.trace.rank) +
+                          " have the same place by their process groups",
+                      rank.trace.file, "give --stages, with --tensor, --context and --data");
+    }
+  }
 }
 
 }  // namespace
@@ -359,6 +485,26 @@ bool stands_for(std::string_view name, std::string_view annotation) {
   return std::isalnum(static_cast<unsigned char>(next)) == 0 && next != '_';
 }
 
+std::optional<std::size_t> RankTimeline::iteration_of(Instant at) const {
+  const auto after = std::upper_bound(iterations.begin(), iterations.end(), at,
+                                      [](Instant t, const TimeSpan& i) { return t < i.begin; });
+  if (after == iterations.begin() || at >= std::prev(after)->end) {
+    return std::nullopt;
+  }
+  return static_cast<std::size_t>(after - iterations.begin()) - 1;
+}
+
+TimeSpan JobTimeline::window() const {
+  return {iterations.front().begin, iterations.back().end};
+}
+
+Periods JobTimeline::periods() const {
+  if (iterations.size() == 1) {
+    return {iterations.front(), 1};
+  }
+  return {{iterations.front().begin, iterations.back().begin}, iterations.size() - 1};
+}
+
 JobTimeline make_job_timeline(std::vector<RankTrace> traces, const TimelineOptions& options) {
   if (traces.size() == 1 && !traces.front().rank) {
     traces.front().rank = 0;
@@ -367,46 +513,31 @@ JobTimeline make_job_timeline(std::vector<RankTrace> traces, const TimelineOptio
   std::sort(traces.begin(), traces.end(),
             [](const RankTrace& a, const RankTrace& b) { return *a.rank < *b.rank; });
   JobTimeline job;
-  job.world_size = static_cast<int>(traces.size());
   job.stages = options.layout ? options.layout->stages : 1;
+  job.are_stages_known = true;
+  job.world_size = options.layout ? options.layout->ranks() : static_cast<int>(traces.size());
   job.is_world_size_known =
       options.layout || std::all_of(traces.begin(), traces.end(), [](const RankTrace& trace) {
         return trace.world_size.has_value();
       });
   for (auto& trace : traces) {
-    job.world_size = std::max({job.world_size, trace.world_size.value_or(1), *trace.rank + 1});
-    const auto found = place_by_groups(trace);
-    const auto place = options.layout ? options.layout->place(*trace.rank) : found.place;
-    job.stages = options.layout ? job.stages : std::max(job.stages, found.stages);
+    auto place = options.layout ? options.layout->place(*trace.rank) : RankPlace{};
+    if (!options.layout) {
+      const auto found = place_by_groups(trace);
+      place = found.place;
+      job.stages = std::max(job.stages, found.stages);
+      job.are_stages_known = job.are_stages_known && found.has_pipeline_group;
+      job.world_size = std::max({job.world_size, trace.world_size.value_or(1), *trace.rank + 1});
+    }
     job.ranks.push_back(TimelineBuilder{std::move(trace), options}.build());
-    job.ranks.back().place = place;
+    auto& rank = job.ranks.back();
+    rank.place = place;
+    job.notes.insert(job.notes.end(), rank.trace.notes.begin(), rank.trace.notes.end());
   }
-  if (options.layout) {
-    job.world_size = options.layout->ranks();
+  if (job.stages > 1) {
+    check_places(job);
   }
-  const auto common = common_iterations(job.ranks);
-  for (auto& rank : job.ranks) {
-    keep_iterations(rank, common);
-  }
-  for (std::size_t i = 0; i < common.size(); ++i) {
-    auto span = job.ranks.front().iterations[i];
-    for (const auto& rank : job.ranks) {
-      span = joined(span, rank.iterations[i]);
-    }
-    job.iterations.push_back(span);
-  }
-  const auto& own = job.ranks.front().iterations;
-  for (std::size_t i = 0; i + 1 < job.iterations.size(); ++i) {
-    if (own[i].end == own[i + 1].begin) {  // none was left out between them
-      job.iterations[i].end = job.iterations[i + 1].begin;
-    }
-  }
-  for (const auto& iteration : job.iterations) {
-    if (iteration.begin >= iteration.end) {
-      throw_bad_input("an iteration takes no time", job.ranks.front().trace.file,
-                      "check --iteration");
-    }
-  }
+  keep_common_iterations(job);
   return job;
 }
 

@@ -12,16 +12,6 @@ namespace {
 /// A process group, alike in the traces of its ranks: ranks, name, description.
 using GroupKey = std::tuple<std::vector<int>, std::string, std::string>;
 
-std::optional<std::size_t> iteration_of(const JobTimeline& job, std::size_t rank, Instant at) {
-  const auto& iterations = job.ranks[rank].iterations;
-  const auto after = std::upper_bound(iterations.begin(), iterations.end(), at,
-                                      [](Instant t, const TimeSpan& i) { return t < i.begin; });
-  if (after == iterations.begin() || at >= std::prev(after)->end) {
-    return std::nullopt;
-  }
-  return static_cast<std::size_t>(after - iterations.begin()) - 1;
-}
-
 struct Active {
   Instant end;
   std::size_t work = 0;
@@ -159,7 +149,7 @@ std::vector<std::vector<Rendezvous>> match_collectives(const JobTimeline& job) {
       const auto& work = rank.works[w];
       result[r].push_back({work.span.begin, r});
       const auto& group = rank.trace.groups[work.group];
-      const auto iteration = iteration_of(job, r, work.span.begin);
+      const auto iteration = rank.iteration_of(work.span.begin);
       if (work.kind == GpuWorkKind::communication && !work.is_point_to_point && iteration &&
           group.ranks.size() > 1) {
         calls[{GroupKey{group.ranks, group.name, group.description}, *iteration}][r].push_back(w);
@@ -191,7 +181,7 @@ std::vector<std::vector<Rendezvous>> match_collectives(const JobTimeline& job) {
 }
 
 std::vector<RankBreakdown> break_down(const JobTimeline& job, const TracedSchedule& schedule) {
-  const TimeSpan window{job.iterations.front().begin, job.iterations.back().end};
+  const auto window = job.periods().span;
   const auto rendezvous = match_collectives(job);
   std::vector<RankBreakdown> all;
   for (std::size_t r = 0; r < job.ranks.size(); ++r) {

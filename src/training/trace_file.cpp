@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 
@@ -22,6 +23,10 @@ namespace od = simdjson::ondemand;
 /// Instants stay within 292 years: the year 2200 in nanoseconds, for bases and for times alone.
 constexpr std::int64_t kLatest = 7'258'118'400'000'000'000;
 
+constexpr std::int64_t kMostDevice = 4095;
+/// Compute on another GPU beside that of the process that is no accident of a context.
+constexpr double kSecondDeviceRatio = 0.01;
+
 /// What one event says, as far as it matters.
 struct Event {
   std::string_view phase;
@@ -29,6 +34,8 @@ struct Event {
   std::string_view name;
   std::optional<std::int64_t> at;      // ns
   std::optional<std::int64_t> length;  // ns
+  std::optional<std::int64_t> pid;     // of GPU events: the device
+  std::optional<std::int64_t> tid;     // of GPU events: the stream
   std::string_view args;               // JSON
 };
 
@@ -36,6 +43,7 @@ struct Args {
   std::optional<std::int64_t> correlation;
   std::optional<std::int64_t> stream;
   std::optional<std::int64_t> device;
+  std::optional<std::int64_t> external;
   std::string collective;
   bool has_collective = false;
   ProcessGroup group;
@@ -123,8 +131,9 @@ bool is_library_kernel(const std::string& lower_name) {
 
 class TraceReader::Collector {
  public:
-  explicit Collector(std::string file)
-      : scanner_{file,
+  Collector(std::string file, std::size_t most_entries)
+      : most_entries_{most_entries},
+        scanner_{file,
                  {[this](std::string_view text, std::size_t line) { take_event(text, line); },
                   [](std::string_view key) {
                     return key == "baseTimeNanoseconds" || key == "distributedInfo";
@@ -144,6 +153,7 @@ class TraceReader::Collector {
       throw_bad_input("the trace holds no work of a GPU", trace_.file,
                       "profile with ProfilerActivity.CUDA, on a machine with GPUs");
     }
+    keep_one_device();
     const auto shift = [this](Instant& at) {
       at = Instant::from_nanoseconds(at.nanoseconds() + base_);
     };
@@ -166,6 +176,7 @@ class TraceReader::Collector {
     std::stable_sort(trace_.launches.begin(), trace_.launches.end(),
                      [](const Launch& a, const Launch& b) { return a.at < b.at; });
     complete_groups();
+    trace_.entries = entries_;
     return std::move(trace_);
   }
 
@@ -258,6 +269,44 @@ class TraceReader::Collector {
     return found->second;
   }
 
+  /// A process may leave a memory set or the like on a GPU that is not its own.
+  void keep_one_device() {
+    std::map<std::int16_t, Seconds> compute;
+    for (const auto& work : trace_.works) {
+      if (work.device >= 0) {
+        compute[work.device] += work.kind == GpuWorkKind::compute ? work.span.length() : Seconds{};
+      }
+    }
+    if (compute.empty()) {
+      return;
+    }
+    const auto own =
+        std::max_element(compute.begin(), compute.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+    for (const auto& [device, time] : compute) {
+      if (device != own->first && time > own->second * kSecondDeviceRatio) {
+        throw_bad_input("the trace computes on device " + std::to_string(own->first) +
+                            " and on device " + std::to_string(device),
+                        trace_.file, "profile one GPU in each process");
+      }
+    }
+    trace_.device = own->first;
+    const auto is_elsewhere = [&](const auto& entry) {
+      return entry.device >= 0 && entry.device != own->first;
+    };
+    const auto left_out = std::erase_if(trace_.works, is_elsewhere);
+    // The pid of annotations is a guess: it counts only where some say the own device.
+    auto& annotations = trace_.gpu_annotations;
+    if (std::any_of(annotations.begin(), annotations.end(),
+                    [&](const Annotation& entry) { return entry.device == own->first; })) {
+      std::erase_if(annotations, is_elsewhere);
+    }
+    if (left_out > 0) {
+      trace_.notes.push_back(trace_.file + ": left out what runs on devices other than " +
+                             std::to_string(own->first) + ", events: " + std::to_string(left_out));
+    }
+  }
+
   /// Kernels may name a group whose description and ranks stand in pg_config only.
   void complete_groups() {
     std::unordered_map<std::string, const ProcessGroup*> described;
@@ -286,15 +335,17 @@ class TraceReader::Collector {
     const auto [found, is_new] =
         name_index_.try_emplace(std::string{name}, static_cast<std::uint32_t>(trace_.names.size()));
     if (is_new) {
+      count_entry();
       trace_.names.emplace_back(name);
     }
     return found->second;
   }
 
   void count_entry() {
-    if (++entries_ > kMostEntries) {
-      throw_bad_input("the trace holds more than 50 million entries that matter", trace_.file,
-                      "profile fewer iterations");
+    if (++entries_ > most_entries_) {
+      throw_bad_input("the traces hold more than " + std::to_string(kMostTraceEntries / 1'000'000) +
+                          " million entries that matter",
+                      trace_.file, "profile fewer iterations, or give fewer ranks");
     }
   }
 
@@ -314,6 +365,10 @@ class TraceReader::Collector {
         event.at = nanoseconds(value.raw_json_token());
       } else if (key == "dur") {
         event.length = nanoseconds(value.raw_json_token());
+      } else if (key == "pid") {
+        event.pid = integer_or_nothing(value);
+      } else if (key == "tid") {
+        event.tid = integer_or_nothing(value);
       } else if (key == "args") {
         event.args = raw_text(value);
       }
@@ -336,6 +391,8 @@ class TraceReader::Collector {
         args.stream = integer_or_nothing(value);
       } else if (key == "device") {
         args.device = integer_or_nothing(value);
+      } else if (key == "External id") {
+        args.external = integer_or_nothing(value);
       } else if (key == "Collective name") {
         args.collective = lower_case(text_or_empty(value));
         args.has_collective = true;
@@ -362,12 +419,7 @@ class TraceReader::Collector {
       if (is_copy || category == "kernel") {
         take_work(event, is_copy, line);
       } else if (category == "gpu_user_annotation" || category == "user_annotation") {
-        const bool is_gpu = category.starts_with('g');
-        const auto span = span_of(event, line);
-        const auto stream = is_gpu ? read_args(event.args).stream.value_or(-1) : -1;
-        count_entry();
-        (is_gpu ? trace_.gpu_annotations : trace_.cpu_annotations)
-            .push_back({span, name_index(event.name), stream});
+        take_annotation(event, category.starts_with('g'), line);
       } else if (category == "cuda_runtime" || category == "cuda_driver" ||
                  category == "hip_runtime" || category == "runtime") {
         const auto span = span_of(event, line);
@@ -395,6 +447,33 @@ class TraceReader::Collector {
             Instant::from_nanoseconds(*event.at + *event.length)};
   }
 
+  void take_annotation(const Event& event, bool is_gpu, std::size_t line) {
+    Annotation annotation;
+    annotation.span = span_of(event, line);
+    annotation.name = name_index(event.name);
+    count_entry();
+    if (!is_gpu) {
+      trace_.cpu_annotations.push_back(annotation);
+      return;
+    }
+    // Kineto writes device and stream of an annotation as pid and tid only.
+    const auto args = read_args(event.args);
+    annotation.stream = args.stream ? *args.stream : event.tid.value_or(-1);
+    annotation.device = device_of(event, args, line);
+    annotation.external = args.external.value_or(-1);
+    trace_.gpu_annotations.push_back(annotation);
+  }
+
+  std::int16_t device_of(const Event& event, const Args& args, std::size_t line) const {
+    if (args.device && (*args.device < 0 || *args.device > kMostDevice)) {
+      refuse("device " + std::to_string(*args.device) + " is none of a machine", line,
+             "devices count from 0");
+    }
+    // The pid of another profiler may be a process.
+    const auto device = args.device ? *args.device : event.pid.value_or(-1);
+    return static_cast<std::int16_t>(device >= 0 && device <= kMostDevice ? device : -1);
+  }
+
   void take_work(const Event& event, bool is_copy, std::size_t line) {
     GpuWork work;
     work.span = span_of(event, line);
@@ -410,24 +489,14 @@ class TraceReader::Collector {
                                                          contains(args.collective, "recv")
                                                    : contains(name, "sendrecv");
     }
-    work.stream = args.stream.value_or(0);
+    work.stream = args.stream ? *args.stream : event.tid.value_or(0);
+    work.device = device_of(event, args, line);
     work.correlation = args.correlation.value_or(-1);
-    if (args.device) {
-      if (trace_.device && *trace_.device != *args.device) {
-        refuse("'" + printable(event.name) + "' runs on device " + std::to_string(*args.device) +
-                   ", earlier work on device " + std::to_string(*trace_.device),
-               line, "profile one GPU in each process");
-      }
-      if (*args.device < 0 || *args.device > 4095) {
-        refuse("device " + std::to_string(*args.device) + " is none of a machine", line,
-               "devices count from 0");
-      }
-      trace_.device = static_cast<int>(*args.device);
-    }
     count_entry();
     trace_.works.push_back(work);
   }
 
+  std::size_t most_entries_;
   TraceScanner scanner_;
   RankTrace trace_;
   std::int64_t base_ = 0;
@@ -441,8 +510,8 @@ class TraceReader::Collector {
   std::unordered_map<std::string, std::uint32_t> group_index_;
 };
 
-TraceReader::TraceReader(std::string file)
-    : collector_{std::make_unique<Collector>(std::move(file))} {}
+TraceReader::TraceReader(std::string file, std::size_t most_entries)
+    : collector_{std::make_unique<Collector>(std::move(file), most_entries)} {}
 
 TraceReader::~TraceReader() = default;
 
@@ -454,7 +523,7 @@ RankTrace TraceReader::finish() {
   return collector_->finish();
 }
 
-RankTrace read_trace(const std::filesystem::path& path) {
+RankTrace read_trace(const std::filesystem::path& path, std::size_t most_entries) {
   constexpr std::uint64_t kMostBytes = std::uint64_t{32} << 30U;
   constexpr unsigned kPart = 1U << 20U;
   std::error_code status;
@@ -466,7 +535,7 @@ RankTrace read_trace(const std::filesystem::path& path) {
     throw_bad_input("cannot be read", path.string(), "check its permissions");
   }
   ::gzbuffer(file.get(), kPart);
-  TraceReader reader{path.string()};
+  TraceReader reader{path.string(), most_entries};
   std::string part(kPart, '\0');
   for (std::uint64_t bytes = 0;;) {
     const int count = ::gzread(file.get(), part.data(), kPart);

@@ -17,6 +17,7 @@ constexpr double kNormal95 = 1.96;
 constexpr std::size_t kLeastSpareReadings = 10;
 constexpr double kWorstCondition = 1e6;
 constexpr double kNegligibleRatio = 0.01;
+constexpr double kLeastHalfWidth = 1e-6;  // W: a meter without any scatter decides alone
 
 /// What runs on a rank, edge by edge.
 class PhaseSweep {
@@ -168,6 +169,51 @@ void count_other_as_waiting(Design& design, const RankPhases& phases) {
   design.seen[phases.other()] = 0.0;
 }
 
+std::vector<PowerReading> counter_readings(const device::MeterTrace& meter, Seconds offset) {
+  std::vector<PowerReading> result;
+  const device::Reading* last = nullptr;
+  for (const auto& reading : meter.readings) {
+    if (!reading.counter || (last != nullptr && *reading.counter == *last->counter)) {
+      continue;  // a counter that stands still has not been renewed yet
+    }
+    if (last != nullptr && *reading.counter > *last->counter) {  // it falls when it is reset
+      const TimeSpan span{last->at - offset, reading.at - offset};
+      result.push_back({span, (*reading.counter - *last->counter) / span.length()});
+    }
+    last = &reading;
+  }
+  return result;
+}
+
+std::vector<PowerReading> renewed_readings(const device::MeterTrace& meter, Seconds averaging,
+                                           Seconds offset) {
+  std::vector<PowerReading> result;
+  std::vector<Seconds> since;  // the reading before
+  std::size_t repeated = 0;
+  const device::Reading* last = nullptr;
+  for (const auto& reading : meter.readings) {
+    if (!reading.power) {
+      continue;
+    }
+    const auto at = reading.at - offset;
+    if (last != nullptr && *last->power == *reading.power) {
+      ++repeated;
+    } else {
+      result.push_back({{at - averaging, at}, *reading.power});
+      since.push_back(last != nullptr ? reading.at - last->at : Seconds{});
+    }
+    last = &reading;
+  }
+  const bool is_held = repeated > result.size();
+  if (is_held && averaging == Seconds{}) {
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      result[i].span.begin = result[i].span.end - since[i];
+    }
+    result.erase(result.begin());  // of a time that is not known
+  }
+  return result;
+}
+
 }  // namespace
 
 RankPhases phases_of(const RankTimeline& rank, const TimeSpan& window) {
@@ -187,31 +233,40 @@ RankPhases phases_of(const RankTimeline& rank, const TimeSpan& window) {
   return phases;
 }
 
+bool has_counter(const device::MeterTrace& meter) {
+  return std::count_if(meter.readings.begin(), meter.readings.end(),
+                       [](const auto& r) { return r.counter.has_value(); }) > 1;
+}
+
 std::vector<PowerReading> power_readings(const device::MeterTrace& meter, Seconds averaging,
                                          Seconds offset) {
-  const auto& readings = meter.readings;
-  const bool has_counter = std::count_if(readings.begin(), readings.end(),
-                                         [](const auto& r) { return r.counter.has_value(); }) > 1;
-  std::vector<PowerReading> result;
-  const device::Reading* last = nullptr;
-  for (const auto& reading : readings) {
-    if (!has_counter) {
-      if (reading.power) {
-        const auto at = reading.at - offset;
-        result.push_back({{at - averaging, at}, *reading.power});
-      }
-      continue;
-    }
-    if (!reading.counter || (last != nullptr && *reading.counter == *last->counter)) {
-      continue;  // a counter that stands still has not been renewed yet
-    }
-    if (last != nullptr && *reading.counter > *last->counter) {  // it falls when it is reset
-      const TimeSpan span{last->at - offset, reading.at - offset};
-      result.push_back({span, (*reading.counter - *last->counter) / span.length()});
-    }
-    last = &reading;
+  return has_counter(meter) ? counter_readings(meter, offset)
+                            : renewed_readings(meter, averaging, offset);
+}
+
+std::optional<PhasePower> mean_over_ranks(std::span<const PhasePower> powers) {
+  if (powers.empty()) {
+    return std::nullopt;
   }
-  return result;
+  const auto weight = [](const PhasePower& power) {
+    const double half_width = std::max(in_watts(power.half_width), kLeastHalfWidth);
+    return 1 / (half_width * half_width);
+  };
+  double weights = 0;
+  double sum = 0;
+  for (const auto& power : powers) {
+    weights += weight(power);
+    sum += weight(power) * in_watts(power.mean);
+  }
+  const double mean = sum / weights;
+  double squares = 0;
+  for (const auto& power : powers) {
+    const double off = in_watts(power.mean) - mean;
+    squares += weight(power) * off * off * kNormal95 * kNormal95;
+  }
+  const auto freedom = static_cast<double>(std::max<std::size_t>(powers.size() - 1, 1));
+  return PhasePower{watts(mean),
+                    watts(std::sqrt(std::max(1.0, squares / freedom)) / std::sqrt(weights))};
 }
 
 std::vector<std::optional<PhasePower>> attribute_power(const RankPhases& phases,

@@ -25,6 +25,22 @@ std::string rounded(double value, double per_unit) {
   return shortest(std::round(value * per_unit) / per_unit);
 }
 
+/// Count, mean and standard deviation. REQUIRES: not empty.
+void summarize(const std::vector<Seconds>& times, InstructionFigures& figures) {
+  figures.count = times.size();
+  const auto count = static_cast<double>(times.size());
+  for (const auto time : times) {
+    figures.time += time;
+  }
+  figures.time = figures.time / count;
+  double squares = 0;
+  for (const auto time : times) {
+    const double off = in_seconds(time - figures.time);
+    squares += off * off;
+  }
+  figures.spread = seconds(times.size() > 1 ? std::sqrt(squares / (count - 1)) : 0.0);
+}
+
 }  // namespace
 
 std::vector<InstructionFigures> instruction_figures(
@@ -42,22 +58,13 @@ std::vector<InstructionFigures> instruction_figures(
     InstructionFigures figures;
     figures.rank = rank;
     figures.instruction = phases.names[p];
+    std::vector<Seconds> of_instruction;
     for (std::size_t o = 0; o < operations.size(); ++o) {
       if (operations[o].instruction == figures.instruction) {
-        figures.time += times[o];
-        ++figures.count;
+        of_instruction.push_back(times[o]);
       }
     }
-    const auto count = static_cast<double>(figures.count);
-    figures.time = figures.time / count;
-    double squares = 0;
-    for (std::size_t o = 0; o < operations.size(); ++o) {
-      if (operations[o].instruction == figures.instruction) {
-        const double off = in_seconds(times[o] - figures.time);
-        squares += off * off;
-      }
-    }
-    figures.spread = seconds(figures.count > 1 ? std::sqrt(squares / (count - 1)) : 0.0);
+    summarize(of_instruction, figures);
     if (!powers.empty() && powers[p]) {
       figures.energy = powers[p]->mean * figures.time;
       figures.half_width = powers[p]->half_width * figures.time;
@@ -65,6 +72,39 @@ std::vector<InstructionFigures> instruction_figures(
     all.push_back(figures);
   }
   return all;
+}
+
+std::optional<InstructionFigures> closing_figures(
+    const JobTimeline& job, std::size_t rank, const RankPhases& phases,
+    std::span<const std::optional<PhasePower>> powers) {
+  const auto& timeline = job.ranks[rank];
+  const auto& operations = timeline.operations;
+  const bool is_annotated =
+      std::find(phases.names.begin(), phases.names.end(), "optimizer") != phases.names.end();
+  if (is_annotated || operations.empty() || powers.empty() || !powers[phases.other()]) {
+    return std::nullopt;
+  }
+  const auto count = timeline.iterations.size();
+  std::vector<std::optional<Instant>> last(count);
+  for (const auto& operation : operations) {
+    last[static_cast<std::size_t>(operation.iteration)] = operation.span.end;
+  }
+  std::vector<Seconds> times(count);
+  for (const auto& piece : phases.pieces) {
+    const auto i = timeline.iteration_of(piece.span.begin);
+    if (piece.phase == phases.other() && i && last[*i] && piece.span.begin >= *last[*i]) {
+      times[*i] += piece.span.length();
+    }
+  }
+  InstructionFigures figures{rank, "optimizer", count, {}, {}, {}, {}};
+  summarize(times, figures);
+  const auto& power = *powers[phases.other()];
+  if (figures.time <= Seconds{} || power.half_width > power.mean * kMostHalfWidthRatio) {
+    return std::nullopt;
+  }
+  figures.energy = power.mean * figures.time;
+  figures.half_width = power.half_width * figures.time;
+  return figures;
 }
 
 std::string profile_csv(const JobTimeline& job, std::span<const InstructionFigures> figures,
@@ -82,6 +122,14 @@ std::string profile_csv(const JobTimeline& job, std::span<const InstructionFigur
     const auto& rank = job.ranks[row.rank];
     if (!row.energy) {
       throw_bad_input(row.instruction + " has no energy", rank.trace.file, "give --power");
+    }
+    if (*row.half_width > *row.energy * kMostHalfWidthRatio) {
+      throw_bad_input(row.instruction + " of rank " + std::to_string(*rank.trace.rank) + " takes " +
+                          shortest(std::round(row.energy->in_base() * 1e3) / 1e3) + " ± " +
+                          shortest(std::round(row.half_width->in_base() * 1e3) / 1e3) +
+                          " J: too uncertain for a profile",
+                      rank.trace.file,
+                      "trace more iterations, sample power more often, or log the energy counter");
     }
     text +=
         csv_line({std::to_string(*rank.trace.rank), std::to_string(rank.place.data),

@@ -72,7 +72,9 @@ void TraceScanner::check_room(std::size_t count) const {
 }
 
 void TraceScanner::finish() {
-  if (state_ != State::end) {
+  // A bare list may lack its closing bracket: programs append to it until they end.
+  const bool is_open_list = is_bare_list_ && state_ == State::events;
+  if (state_ != State::end && !is_open_list) {
     refuse("the trace ends before its last bracket",
            "wait until the profiler has written the file, or export it again");
   }

@@ -149,10 +149,9 @@ std::optional<SchedulePath> schedule_path(const JobTimeline& job, const TracedSc
   const auto operation = [&](const OperationLink& link) -> const TimedOperation& {
     return job.ranks[link.rank].operations[link.operation];
   };
-  const auto between = [](Instant from, Instant to) { return std::max(Seconds{}, to - from); };
   SchedulePath path;
   path.iteration = job.iterations[iteration];
-  path.tail = between(operation(*at).span.end, path.iteration.end);
+  path.tail = path.iteration.end - operation(*at).span.end;
   while (at) {
     OperationStep step{*at, {}, false};
     const auto input = schedule.inputs[at->rank][at->operation];
@@ -169,9 +168,9 @@ std::optional<SchedulePath> schedule_path(const JobTimeline& job, const TracedSc
     }
     const auto begin = operation(*at).span.begin;
     if (before) {
-      step.gap = between(operation(*before).span.end, begin);
+      step.gap = begin - operation(*before).span.end;
     } else {
-      path.head = between(path.iteration.begin, begin);
+      path.head = begin - path.iteration.begin;
     }
     path.steps.push_back(step);
     at = before;

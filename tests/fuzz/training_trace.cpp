@@ -65,8 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       check_breakdown(times);
     }
     check_paths(job, schedule);
-    const training::TimeSpan window{job.iterations.front().begin, job.iterations.back().end};
-    const auto phases = training::phases_of(job.ranks.front(), window);
+    const auto phases = training::phases_of(job.ranks.front(), job.window());
     for (std::size_t i = 1; i < phases.pieces.size(); ++i) {
       fuzz::demand(phases.pieces[i].span.begin == phases.pieces[i - 1].span.end,
                    "phases leave time out");

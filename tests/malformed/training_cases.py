@@ -13,15 +13,22 @@ def kernel(begin, more=""):
             f'"args": {{"stream": 7, "device": 0{more}}}}}')
 
 
-def trace(*events, head='"baseTimeNanoseconds": 1700000000000000000, "distributedInfo": {"rank": 0}'):
+def trace(*events, head='"baseTimeNanoseconds": 1700000000000000000, "distributedInfo": {"rank": 0, "world_size": 1}'):
     return "{" + head + ', "traceEvents": [\n' + ",\n".join(events) + "\n]}\n"
 
 
 FORWARD = ('{"ph": "X", "cat": "gpu_user_annotation", "name": "forward", "ts": 10, "dur": 15, '
            '"args": {"stream": 7}}')
 TRACE = trace(kernel(10), kernel(20), FORWARD)
+STEP = FORWARD.replace("forward", "step").replace('"dur": 15', '"dur": 5')
+PAIR = '"baseTimeNanoseconds": 1700000000000000000, "distributedInfo": {"rank": RANK, "world_size": 2}'
+STAGED = ('"distributedInfo": {"rank": RANK, "world_size": 4, "pg_config": [{"pg_name": "3", "pg_desc": "mesh_pp", '
+          '"ranks": [RANK, 2]}]}')
 POWER = "unix_time_s,meter,scope,power_watts,counter_joules\n"
 LOG = POWER + "".join(f"{1699999999 + i},gpu0,gpu,{300 + i},\n" for i in range(4))
+
+LONG = trace(kernel(10).replace('"dur": 5', '"dur": 2000000'), FORWARD.replace('"dur": 15', '"dur": 2000000'))
+NOISY = POWER + "".join(f"{1699999999 + i / 10:.1f},gpu0,gpu,{900 * (i % 3 == 0) + i % 7},\n" for i in range(40))
 
 
 def trace_cases(Case):
@@ -47,7 +54,10 @@ def trace_cases(Case):
         bad("time-below-zero", trace(kernel(-5)), "t.json:2", "1970"),
         bad("no-duration", trace('{"ph": "X", "cat": "kernel", "name": "k", "ts": 5}'), "t.json:2", "dur"),
         bad("negative-duration", trace('{"ph": "X", "cat": "kernel", "name": "k", "ts": 5, "dur": -1}'), "dur"),
-        bad("two-devices", trace(kernel(10), kernel(20).replace('"device": 0', '"device": 1')), "t.json:3", "device 1"),
+        bad("two-devices", trace(kernel(10), kernel(20).replace('"device": 0', '"device": 1')), "t.json", "device 0",
+            "device 1"),
+        bad("device-below-zero", trace(kernel(10).replace('"device": 0', '"device": -2')), "t.json:2", "device -2"),
+        bad("rank-of-no-job", trace(kernel(10), head='"distributedInfo": {"rank": 5, "world_size": 2}'), "2 ranks", "rank 5"),
         bad("bad-rank", trace(kernel(10), head='"distributedInfo": {"rank": -3}'), "t.json:1", "rank"),
         bad("bad-base", trace(kernel(10), head='"baseTimeNanoseconds": "x"'), "t.json:1", "baseTimeNanoseconds"),
         bad("damaged-gzip", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x00\x01", "t.json", "gzip"),
@@ -55,14 +65,37 @@ def trace_cases(Case):
              ["u.json", "rank 0", "t.json"]),
         Case("training/traces-no-rank", ["train", "profile", "t.json", "u.json"],
              {"t.json": TRACE, "u.json": trace(kernel(1), head='"schemaVersion": 1')}, ["u.json", "--ranks"]),
-        asked("rank-outside", ["--ranks", "5", "--stages", "2"], "rank 5", "--stages"),
+        asked("rank-outside", ["--ranks", "5", "--stages", "2"], "rank 5", "--stages",
+              more={"t.json": trace(kernel(10), head='"schemaVersion": 1')}.items()),
+        asked("rank-stated", ["--ranks", "5"], "rank 0", "not 5", "--ranks", exit=2),
+        asked("layout-of-another-job", ["--stages", "2"], "1 ranks", "2", "--stages"),
+        Case("training/traces-of-two-jobs", ["train", "profile", "t.json", "u.json"],
+             {"t.json": TRACE, "u.json": trace(kernel(1), head='"distributedInfo": {"rank": 1, "world_size": 8}')},
+             ["u.json", "8 ranks", "t.json"]),
+        Case("training/traces-in-one-place", ["train", "profile", "t.json", "u.json"],
+             {f"{name}.json": trace(kernel(10), head=STAGED.replace("RANK", str(rank))) for rank, name in enumerate("tu")},
+             ["ranks 0 and 1", "--stages"]),
+        Case("training/traces-with-uneven-names", ["train", "profile", "t.json", "u.json", "--iteration", "step"],
+             {"t.json": trace(kernel(10), STEP, kernel(30), STEP.replace('"ts": 10', '"ts": 30'), head=PAIR.replace("RANK", "0")),
+              "u.json": trace(kernel(10), STEP, head=PAIR.replace("RANK", "1"))}, ["u.json", "'step'", "t.json 2 times"]),
         asked("power-missing", ["--power", "none.csv"], "none.csv"),
         asked("power-elsewhere", ["--power", "p.csv"], "meter 'gpu0'", "--clock-offset",
               power=POWER + "".join(f"{1800000000 + i},gpu0,gpu,300,\n" for i in range(4))),
         asked("power-no-meter", ["--power", "p.csv"], "rank 0", "gpu7", "--meter 0=METER", power=LOG.replace("gpu0", "gpu7")),
         asked("power-of-a-node", ["--power", "p.csv"], "no meter of a GPU", power=LOG.replace("gpu0,gpu", "gpu0,node")),
-        asked("power-too-slow", ["--power", "p.csv", *out], "meter 'gpu0'", "forward"),
+        asked("power-too-slow", ["--power", "p.csv", "--averaging", "0s", *out], "meter 'gpu0'", "forward"),
         asked("power-zone", ["--power", "p.csv?timezone=CET"], "timezone=+02:00", exit=2),
+        asked("power-no-averaging", ["--power", "p.csv", *out], "meter 'gpu0'", "--averaging"),
+        asked("power-of-other-gpus", ["--power", "p.csv"], "rank 0", "gpu0, gpu1", "--meter 0=METER",
+              power=LOG + LOG.replace("gpu0", "gpu1")[len(POWER):]),
+        asked("power-too-noisy", ["--power", "q.csv", "--averaging", "0s", *out], "forward of rank 0", "±", "energy counter",
+              more={"q.csv": NOISY, "t.json": LONG}.items()),
+        asked("profile-over-power", ["--power", "p.csv", "--frequency", "1410MHz", "--profile", "x/../p.csv"], "p.csv",
+              "--power", "--profile", exit=2),
+        asked("profile-over-trace", ["--power", "p.csv", "--frequency", "1410MHz", "--profile", "t.json"], "TRACE",
+              exit=2),
+        asked("tokens-of-unknown-stages", ["--power", "p.csv", "--meter", "0=gpu0", "--tokens", "8"], "1 of 2 ranks",
+              "stages", "--stages", more={"t.json": trace(kernel(10), kernel(20), head=PAIR.replace("RANK", "0"))}.items()),
         asked("meter-text", ["--power", "p.csv", "--meter", "gpu0"], "'gpu0'", "RANK=METER", exit=2),
         asked("meter-of-no-rank", ["--power", "p.csv", "--meter", "4=gpu0"], "rank 4", exit=2),
         asked("meter-unknown", ["--power", "p.csv", "--meter", "0=gpu5"], "rank 0", "gpu0"),
@@ -72,7 +105,9 @@ def trace_cases(Case):
         asked("clock-bare", ["--power", "p.csv", "--profile", "o.csv", "--frequency", "1410"], "1410MHz", exit=2),
         asked("append-nothing", ["--append"], "--profile", exit=2),
         asked("price-without-tokens", ["--power", "p.csv", "--energy-price", "0.1USD/kWh"], "--tokens", exit=2),
-        asked("tokens-of-unknown-job", ["--power", "p.csv", "--tokens", "8"], "--tokens", "--stages"),
+        asked("tokens-of-unknown-job", ["--power", "p.csv", "--meter", "0=gpu0", "--tokens", "8"], "--tokens", "--stages",
+              more={"t.json": trace(kernel(10), kernel(20),
+                                    head='"baseTimeNanoseconds": 1700000000000000000')}.items()),
         asked("price-bare", ["--power", "p.csv", "--tokens", "8", "--energy-price", "0.1", "--stages", "1"],
               "--energy-price", "USD/kWh", exit=2),
         asked("instruction-text", ["--instruction", "forward"], "'forward'", "INSTRUCTION=NAME", exit=2),
@@ -192,6 +227,9 @@ def all_cases(shared):
         flags("switches-of-a-cap", ["p.csv", *SIZE, "--power-cap", "10W", "--max-switches", "3"], "--max-switches"),
         flags("dag-with-stages", ["p.csv", *SIZE, "--dag", "d.json"], "--dag"),
         flags("fit-and-tail", ["p.csv", *SIZE, "--tail", "1s", "--fit-iterations", "m.csv"], "--fit-iterations"),
+        Case("training/frontier-over-iterations",
+             ["train", "p.csv", *SIZE, "--fit-iterations", "m.csv", "--frontier", "./x/../m.csv"],
+             {"p.csv": GOOD, "m.csv": "measured_iter_time_s,fwd_s0,bwd_s0\n9,1,1\n"}, ["m.csv", "--fit-iterations", "--frontier"], 2),
         flags("report-not-html", ["p.csv", *SIZE, "--report", "r.md"], "--report"),
         flags("plan-over-report", ["p.csv", *SIZE, "--report", "r.html", "--plan", "x/../r.md"], "--report", "--plan",
               "r.md"),

@@ -170,8 +170,13 @@ class Run:
                 "pipeline": ("3", "PIPELINE_MODEL_PARALLEL_GROUP",
                              [self.rank(s, data, tensor) for s in range(self.stages)])}
 
-    def trace(self, rank, base_ns, annotate="gpu", describe=True, absolute=False):
-        """The Chrome trace of a rank as a Python object. Events stand in an order that is not that of time."""
+    def trace(self, rank, base_ns, annotate="kineto", describe=True, absolute=False, numbered=True):
+        """The Chrome trace of a rank as a Python object. Events stand in an order that is not that of time.
+
+        kineto: as PyTorch writes it. Annotations on the CPU; those on the GPU one per stream, with an external id
+        and no stream but the tid, over the kernels that the annotating thread launched, which the kernels of a
+        backward behind its first are not: autograd has its own thread. A memory set on device 0 by the way.
+        cpu: without those on the GPU. gpu: without the CPU, whole annotations."""
         groups = self.groups(rank)
         offset = base_ns // 1000 if absolute else 0
 
@@ -180,6 +185,9 @@ class Run:
                     "dur": end - begin, "args": args}
 
         events, correlation = [], 100
+        by_autograd = set()
+        if annotate != "gpu":
+            by_autograd = {id(e) for o in self.operations[rank] if o.instruction == "backward" for e in o.events[1:]}
         events.append({"ph": "M", "name": "process_name", "ts": offset, "pid": rank, "tid": 0, "args": {"name": "python"}})
         for event in self.events[rank]:
             correlation += 1
@@ -195,29 +203,44 @@ class Run:
                     args["Process Group Description"] = description
             category = "gpu_memcpy" if event.kind == "copy" else "kernel"
             events.append(complete(category, event.name, event.begin, event.end, rank % 8, event.stream, **args))
-            events.append(complete("cuda_runtime", "cudaLaunchKernel", launch, launch + 1, 4711, 4711,
-                                   correlation=correlation, cbid=211))
+            if annotate != "gpu":
+                thread = 4712 if id(event) in by_autograd else 4711
+                events.append(complete("cuda_runtime", "cudaLaunchKernel", launch, launch + 1, 4711, thread,
+                                       correlation=correlation, cbid=211))
             events.append({"ph": "s", "id": correlation, "pid": 4711, "tid": 4711, "ts": launch + offset, "cat": "ac2g",
                            "name": "ac2g"})
             events.append(complete("cpu_op", 'aten::mm "x" [{', launch, launch + 2, 4711, 4711,
                                    **{"Input Dims": [[2, 3], [3, 4]]}))
+        def annotate_gpu(name, pieces):
+            """One annotation for each stream, over those of `pieces` that the annotating thread launched."""
+            nonlocal correlation
+            correlation += 1
+            for stream in sorted({e.stream for e in pieces}):
+                own = [e for e in pieces if e.stream == stream and id(e) not in by_autograd]
+                if own:
+                    events.append(complete("gpu_user_annotation", name, min(e.begin for e in own),
+                                           max(e.end for e in own), rank % 8, stream, **{"External id": correlation}))
+
         for operation in self.operations[rank]:
-            # The launch is a microsecond early: the annotation on the CPU begins before it.
-            begin, end = operation.begin, operation.end
-            if annotate == "gpu":
-                events.append(complete("gpu_user_annotation", f"{operation.instruction.title()} {operation.microbatch}",
-                                       begin, end, rank % 8, COMPUTE_STREAM, stream=COMPUTE_STREAM))
-            else:
-                last = operation.events[-1].begin - 1
-                events.append(complete("user_annotation", operation.instruction, begin - 1, last, 4711, 4711))
+            name = f"{operation.instruction.title()} {operation.microbatch}" if numbered else operation.instruction
+            if annotate != "cpu":
+                annotate_gpu(name, operation.events)
+            if annotate != "gpu":
+                # The launch is a microsecond early: the annotation on the CPU begins before it.
+                events.append(complete("user_annotation", name, operation.begin - 1, operation.events[-1].begin - 1,
+                                       4711, 4711))
         for number, (begin, end) in enumerate(self.steps):
             own = [e for e in self.events[rank] if begin <= e.begin < end]
-            first, last = min(e.begin for e in own), max(e.end for e in own)
-            if annotate == "gpu":
-                events.append(complete("gpu_user_annotation", f"ProfilerStep#{number + 3}", first, last, rank % 8,
-                                       COMPUTE_STREAM, stream=COMPUTE_STREAM))
-            else:
-                events.append(complete("user_annotation", f"ProfilerStep#{number + 3}", first - 1, last - 2, 4711, 4711))
+            name = f"ProfilerStep#{number + 3}" if numbered else "train_step"
+            if annotate != "cpu":
+                annotate_gpu(name, own)
+            if annotate != "gpu":
+                first, last = min(e.begin for e in own), max(e.end for e in own)
+                events.append(complete("user_annotation", name, first - 1, last - 2, 4711, 4711))
+        if annotate == "kineto" and rank % 8:
+            at = self.steps[0][0]
+            events.append(complete("gpu_memset", "Memset (Device)", at, at + 1, 0, COMPUTE_STREAM, device=0,
+                                   stream=COMPUTE_STREAM))
         random.Random(rank).shuffle(events)
         config = [{"pg_name": n, "pg_desc": d, "pg_size": len(r), "ranks": r} for n, d, r in groups.values()]
         return {"schemaVersion": 1, "deviceProperties": [{"id": 0, "name": "NVIDIA A100-SXM4-80GB"}],
@@ -239,17 +262,25 @@ class Run:
 
     # What it draws.
 
+    def drawing(self, rank):
+        """(begin, end, phase) of what is no waiting, in order of time."""
+        inside = {id(e) for o in self.operations[rank] for e in o.events}
+        other = [(e.begin, e.end, "other") for e in self.events[rank]
+                 if id(e) not in inside and e.kind in ("compute", "copy")]
+        return sorted([(o.begin, o.end, o.instruction) for o in self.operations[rank]] + other)
+
     def power_csv(self, base_ns, watts, period_us, noise_watts, seed, counter=False):
-        """`watts(rank, instruction or "waiting")`. Instantaneous readings at uneven times, or an energy counter."""
+        """`watts(rank, instruction, "other" (behind the operations) or "waiting")`. Instantaneous readings at uneven
+        times, or an energy counter."""
         draw = random.Random(seed)
         lines = ["unix_time_s,meter,scope,power_watts,counter_joules"]
         end = self.steps[-1][1]
         for rank in range(self.ranks):
             pieces, at = [], -400_000
-            for operation in self.operations[rank]:
-                pieces.append((at, operation.begin, watts(rank, "waiting")))
-                pieces.append((operation.begin, operation.end, watts(rank, operation.instruction)))
-                at = operation.end
+            for begin, end_of, what in self.drawing(rank):
+                pieces.append((at, begin, watts(rank, "waiting")))
+                pieces.append((begin, end_of, watts(rank, what)))
+                at = end_of
             pieces.append((at, end + 400_000, watts(rank, "waiting")))
             energy, i, time, done = 0.0, 0, -300_000 + draw.randrange(period_us), -400_000
             while time < end + 300_000:
@@ -277,7 +308,7 @@ def sample():
 
 
 def sample_watts(rank, instruction):
-    return {"forward": 471.0, "backward": 483.0, "waiting": 84.0}[instruction] + 3 * rank
+    return {"forward": 471.0, "backward": 483.0, "other": 390.0, "waiting": 84.0}[instruction] + 3 * rank
 
 
 if __name__ == "__main__":

@@ -31,8 +31,13 @@ def near(got, want, what, tolerance=1e-9):
     assert abs(got - want) <= tolerance * max(1.0, abs(want)), f"{what}: {got} instead of {want}"
 
 
+def periods(run):
+    """End and number of the iterations whose following pause is in the trace; a single one counts as it is."""
+    return (run.steps[-1][0], run.iterations - 1) if run.iterations > 1 else (run.steps[-1][1], 1)
+
+
 def breakdown(run, rank, described):
-    """Paints every microsecond of the run; seconds per iteration. A group that has no description and
+    """Paints every microsecond of the run; seconds per period (begin to begin). A group that has no description and
     ranks outside the job serves nobody knows what."""
     begin, end = run.steps[0][0], run.steps[-1][1]
     compute, copy = np.zeros(end - begin, bool), np.zeros(end - begin, bool)
@@ -50,7 +55,8 @@ def breakdown(run, rank, described):
     time = np.arange(begin, end)
     idle = ~compute & (kind < 0) & ~copy
     exposed = ~compute & (kind >= 0)
-    seconds = lambda mask: mask.sum() * MICRO / run.iterations
+    until, count = periods(run)
+    seconds = lambda mask: mask[:until - begin].sum() * MICRO / count
     truth = {"compute_seconds": seconds(compute), "copies_seconds": seconds(~compute & (kind < 0) & copy),
              "idle_seconds": seconds(idle), "waiting_seconds": seconds(exposed & (time < ready)),
              "slack_seconds": seconds(idle | (exposed & (time < ready)))}
@@ -143,6 +149,9 @@ def longest_chain(run, iteration):
 def check_schedule(run, answer, what):
     path = answer["critical_path"]
     assert path["schedule"]["status"] == "ok", (what, path["schedule"])
+    schedule = path["schedule"]
+    near(schedule["head_seconds"] + schedule["tail_seconds"] + sum(s["gap_seconds"] + s["time_seconds"] for s in
+         schedule["steps"]), path["time_seconds"], f"{what}: the schedule path fills the iteration")
     chain, has_ties = longest_chain(run, path["iteration"])
     steps = path["schedule"]["steps"]
     near(sum(s["time_seconds"] for s in steps), sum(o.end - o.begin for o in chain) * MICRO, f"{what}, length of path")
@@ -176,17 +185,19 @@ def check_random(binary, count):
         draw = random.Random(seed)
         run = random_run(draw)
         described = draw.random() < 0.6
-        how = {"annotate": draw.choice(["gpu", "cpu"]), "describe": described, "absolute": draw.random() < 0.3,
-               "packed": draw.random() < 0.3}
+        how = {"annotate": draw.choice(["kineto", "gpu", "cpu"]), "describe": described,
+               "absolute": draw.random() < 0.3, "packed": draw.random() < 0.3, "numbered": draw.random() < 0.6}
         layout = [] if described else ["--stages", run.stages, "--tensor", run.tensor, "--data", run.data]
         with tempfile.TemporaryDirectory() as folder:
             paths = run.write(Path(folder), BASE, **how)
             draw.shuffle(paths)
-            answer = json.loads(ask(binary, "profile", *paths, *layout, "--json"))
+            step = [] if how["numbered"] else ["--iteration", "train_step"]
+            answer = json.loads(ask(binary, "profile", *paths, *layout, *step, "--json"))
         what = f"seed {seed} {how}"
         assert answer["stages"] == run.stages and answer["microbatches"] == run.microbatches, what
         assert answer["iterations"] == run.iterations, what
-        near(answer["mean_iteration_seconds"], (run.steps[-1][1] - run.steps[0][0]) * MICRO / run.iterations, what)
+        until, periods_traced = periods(run)
+        near(answer["mean_iteration_seconds"], (until - run.steps[0][0]) * MICRO / periods_traced, what)
         check_ranks(run, answer, what, described)
         check_instructions(run, answer, what)
         path = answer["critical_path"]
@@ -245,7 +256,7 @@ def check_profile(binary, averaging_us=0, counter=False):
             paths = run.write(folder, base)
             power = folder / "power.csv"
             power.write_text(run.power_csv(base, watts, 20_000 if not counter else 100_000, 15, clock, counter))
-            answer = json.loads(ask(binary, "profile", *paths, "--power", power, "--frequency", f"{clock}MHz",
+            answer = json.loads(ask(binary, "profile", *paths, "--power", power, *([] if counter else ["--averaging", "0s"]), "--frequency", f"{clock}MHz",
                                     "--profile", out, "--append", "--tokens", 8192, "--energy-price", "0.1USD/kWh",
                                     "--facility-factor", "1.5", "--json"))
             near(answer["blocking_power_watts"], BLOCKING_WATTS, f"blocking power at {clock}", 0.02)
@@ -271,18 +282,94 @@ def check_profile(binary, averaging_us=0, counter=False):
               f"plan saves {plan['plan']['saved_ratio']:.1%}")
 
 
-def check_energy(run, answer, watts):
-    """Joules and dollars of a token against the simulation's own integral."""
-    begin, end = run.steps[0][0], run.steps[-1][1]
+def energy_of_period(run, watts):
+    """Joules of all ranks."""
+    begin, (end, count) = run.steps[0][0], periods(run)
     energy = 0.0
     for rank in range(run.ranks):
-        busy = [(o.end - o.begin, watts(rank, o.instruction)) for o in run.operations[rank]]
+        busy = [(e - b, watts(rank, what)) for b, e, what in run.drawing(rank) if b < end]
         energy += sum(t * w for t, w in busy) + (end - begin - sum(t for t, _ in busy)) * watts(rank, "waiting")
-    per_token = energy * MICRO / run.iterations / 8192
+    return energy * MICRO / count
+
+
+def check_energy(run, answer, watts):
+    """Joules and dollars of a token against the simulation's own integral."""
+    per_token = energy_of_period(run, watts) / 8192
     got = answer["energy"]
     assert got["is_valid"] and got["boundary"] == "gpu" and got["price_boundary"] == "facility", got
     near(got["joules_per_token"], per_token, "joules per token", 0.01)
+    near(got["half_width_joules_per_token"] * 8192, got["half_width_joules"], "half-width of a token")
+    assert got["joules_per_token_tag"] == "measured" and got["usd_per_million_tokens_tag"] == "derived", got
+    near(got["profile_joules"], got["per_iteration_joules"], "what the profile accounts for", 0.01)
     near(got["usd_per_million_tokens"], got["joules_per_token"] * 1e6 / 3.6e6 * 0.1 * 1.5, "price of a token")
+
+
+CLOSING_WATTS = {"forward": 400, "backward": 400, "other": 500, "waiting": 80}
+
+
+def closing_run():
+    milliseconds = {(0, "forward"): 20, (0, "backward"): 41, (1, "forward"): 23, (1, "backward"): 44}
+
+    def work(rank, stage, instruction):
+        time = milliseconds[(stage, instruction)] * 1000
+        return time // 2, time - time // 2
+
+    return Run(2, 1, 1, 4, 30, work, transfer=400, optimizer=60_000, pause=7000, start=1000)
+
+
+def check_next_command(binary):
+    """The command that a profile ends with takes the measured time and energy of an iteration, the work
+    behind the last operations included."""
+    run = closing_run()
+    watts = lambda rank, what: CLOSING_WATTS[what]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "power.csv").write_text(run.power_csv(BASE, watts, 7000, 5, 1))
+        text = ask(binary, "profile", *run.write(folder, BASE), "--power", folder / "power.csv", "--averaging", "0s",
+                   "--frequency", "1410MHz", "--profile", folder / "out.csv")
+        command = next(line for line in text.splitlines() if line.startswith("  perwatt train "))
+        plan = json.loads(ask(binary, *command.split()[2:], "--json"))
+    until, count = periods(run)
+    time, energy = (until - run.steps[0][0]) * MICRO / count, energy_of_period(run, watts)
+    near(plan["all_max"]["time_seconds"], time, "time of the next command", 1e-3)
+    near(plan["all_max"]["energy_joules"], energy, "energy of the next command", 0.01)
+    print(f"next command: {plan['all_max']['energy_joules']:.1f} J, simulated {energy:.1f} J")
+
+
+def held(power_csv, renewal_s, poll_s):
+    """What a logger reads that asks more often than the meter renews its value."""
+    lines, meters = power_csv.splitlines(), {}
+    for line in lines[1:]:
+        time, meter, _, power, _ = line.split(",")
+        meters.setdefault(meter, []).append((float(time), power))
+    out = lines[:1]
+    for meter, readings in meters.items():
+        renew = ask_at = readings[0][0]
+        for time, power in readings:
+            if time >= renew:
+                value, renew = power, renew + renewal_s
+            if time >= ask_at:
+                out.append(f"{time:.6f},{meter},gpu,{value},")
+                ask_at += poll_s
+    return "\n".join(out) + "\n"
+
+
+def check_held_readings(binary):
+    """A value that the meter holds is no fresh reading: renewed every 97 ms, asked every 10 ms."""
+    run = closing_run()
+    watts = lambda rank, what: CLOSING_WATTS[what]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "power.csv").write_text(held(run.power_csv(BASE, watts, 1000, 5, 1), 0.097, 0.010))
+        answer = json.loads(ask(binary, "profile", *run.write(folder, BASE), "--power", folder / "power.csv",
+                                "--averaging", "0s", "--json"))
+    worst = 0
+    for row in answer["instructions"]:
+        truth = CLOSING_WATTS[row["instruction"]] * row["time_seconds"]
+        worst = max(worst, abs(row["energy_joules"] / truth - 1))
+    assert worst < 0.06, f"an energy is off by {worst:.1%}"
+    assert abs(answer["blocking_power_watts"] - CLOSING_WATTS["waiting"]) < 15, answer["blocking_power_watts"]
+    print(f"held readings: energies within {worst:.1%}, blocking power {answer['blocking_power_watts']:.0f} W of 80")
 
 
 def main():
@@ -293,6 +380,8 @@ def main():
     check_random(options.perwatt, options.count)
     check_profile(options.perwatt)
     check_profile(options.perwatt, counter=True)
+    check_next_command(options.perwatt)
+    check_held_readings(options.perwatt)
 
 
 if __name__ == "__main__":

@@ -178,6 +178,29 @@ TEST(TracedSchedule, ThePathPassesTheStagesAndReturns) {
   EXPECT_DOUBLE_EQ(exposed(times[0], Parallelism::pipeline), 54);
 }
 
+TEST(TracedSchedule, ThePathAddsUpWhereClocksAreApart) {
+  // The last stage's forward begins 4 microseconds before the first's has ended.
+  const auto rank = [](int number, int forward, int backward) {
+    return stage(number)
+        .kernel("f", 7, forward, forward + 20)
+        .annotation("forward", 7, forward, forward + 20)
+        .kernel("b", 7, backward, backward + 20)
+        .annotation("backward", 7, backward, backward + 20)
+        .read();
+  };
+  const auto job = make_job_timeline({rank(0, 0, 60), rank(1, 16, 36)}, {});
+  const auto schedule = traced_schedule(job);
+  const auto path = schedule_path(job, schedule, 0);
+  ASSERT_TRUE(path) << schedule.reason;
+  EXPECT_DOUBLE_EQ(micro(path->steps[1].gap), -4);
+  auto sum = path->head + path->tail;
+  for (const auto& step : path->steps) {
+    sum += step.gap +
+           job.ranks[step.operation.rank].operations[step.operation.operation].span.length();
+  }
+  EXPECT_DOUBLE_EQ(micro(sum), 80);
+}
+
 TEST(TracedSchedule, WhatIsNotPlainSaysWhy) {
   const auto plain = stage(0).kernel("f", 7, 0, 10).annotation("forward", 7, 0, 10);
   auto job = make_job_timeline({plain.read()}, {});
@@ -222,6 +245,78 @@ TEST(RankTimeline, WorkLaunchedInAnAnnotationCountsWhereTheGpuHasNone) {
   EXPECT_EQ(job.ranks[0].operations[0].span, (TimeSpan{at_us(100), at_us(130)}));
 }
 
+/// A launch on the CPU by thread `tid`, and its kernel.
+TraceText& launched(TraceText& text, int at, int correlation, int begin, int end) {
+  const auto id = R"("correlation": )" + std::to_string(correlation);
+  return text.event("cuda_runtime", "cudaLaunchKernel", at, at + 1, id)
+      .kernel("k", 7, begin, end, ", " + id);
+}
+
+TEST(RankTimeline, ABackwardHoldsWhatItsOwnThreadLaunched) {
+  // Kineto's annotation on the GPU covers the one kernel of the annotating thread.
+  TraceText text;
+  text.event("user_annotation", "backward", 5, 40);
+  launched(text, 10, 1, 100, 102);
+  launched(text, 20, 2, 102, 900);  // by autograd
+  text.annotation("backward", 7, 100, 102);
+  const auto job = make_job_timeline({text.read()}, {});
+  ASSERT_EQ(job.ranks[0].operations.size(), 1U);
+  EXPECT_EQ(job.ranks[0].operations[0].span, (TimeSpan{at_us(100), at_us(900)}));
+  EXPECT_THAT(job.notes, ::testing::IsEmpty());
+}
+
+TEST(RankTimeline, AnAnnotationOnAnotherStreamIsNoOperation) {
+  // The receive of "Forward 1", posted while "Backward 0" runs; device and stream are pid and tid.
+  const auto on_stream = [](TraceText& text, const char* name, int stream, int begin, int end) {
+    text.events.push_back(R"({"ph": "X", "cat": "gpu_user_annotation", "name": ")" +
+                          std::string{name} + R"(", "pid": 0, "tid": )" + std::to_string(stream) +
+                          R"(, "ts": )" + std::to_string(begin) + R"(, "dur": )" +
+                          std::to_string(end - begin) + R"(, "args": {"External id": 5}})");
+  };
+  TraceText text;
+  text.kernel("f", 7, 0, 20).kernel("b", 7, 21, 61).kernel("f", 7, 70, 90);
+  text.kernel("ncclDevKernel_SendRecv", 24, 20, 68, collective("recv", "mesh_pp", "[0, 1]"));
+  on_stream(text, "Forward 0", 7, 0, 20);
+  on_stream(text, "Backward 0", 7, 21, 61);
+  on_stream(text, "Forward 1", 24, 20, 68);
+  on_stream(text, "Forward 1", 7, 70, 90);
+  const auto job = make_job_timeline({text.read()}, {});
+  std::vector<std::string> names;
+  for (const auto& operation : job.ranks[0].operations) {
+    names.push_back(operation.instruction);
+  }
+  EXPECT_THAT(names, ElementsAre("forward", "backward", "forward"));
+  EXPECT_THAT(job.notes, ElementsAre(HasSubstr("profile CPU activity too")));
+}
+
+/// `count` iterations of one name, each annotated on two streams.
+TraceText repeated(int count) {
+  TraceText text;
+  for (int i = 0; i < count; ++i) {
+    const int at = i * 100;
+    const auto id = R"("External id": )" + std::to_string(i + 1);
+    text.kernel("k", 7, at, at + 50).kernel("nccl", 20, at + 60, at + 80);
+    text.event("gpu_user_annotation", "train_step", at, at + 50, id + R"(, "stream": 7)");
+    text.event("gpu_user_annotation", "train_step", at + 60, at + 80, id + R"(, "stream": 20)");
+  }
+  return text;
+}
+
+TEST(RankTimeline, IterationsOfOneNameAreToldApart) {
+  TimelineOptions options;
+  options.names.iteration = "train_step";
+  const auto job =
+      make_job_timeline({with_rank(repeated(5), 0), with_rank(repeated(5), 1)}, options);
+  ASSERT_EQ(job.iterations.size(), 5U);
+  EXPECT_EQ(job.iterations[1], (TimeSpan{at_us(100), at_us(200)}));
+  EXPECT_EQ(job.ranks[1].iteration_names[4], (IterationName{"train_step", 4}));
+  EXPECT_THAT(error_of([&] {
+                static_cast<void>(make_job_timeline(
+                    {with_rank(repeated(5), 0), with_rank(repeated(4), 1)}, options));
+              }),
+              HasSubstr("runs 4 times"));
+}
+
 TEST(RankTimeline, ARepeatedForwardBelongsToItsBackward) {
   const auto text = TraceText{}
                         .kernel("r", 7, 0, 10)
@@ -250,6 +345,76 @@ TEST(RankTimeline, IterationsThatARankLacksAreLeftOut) {
                     make_job_timeline({with_rank(steps(1, 2), 0), with_rank(steps(3, 4), 1)}, {}));
               }),
               HasSubstr("no iteration in common"));
+}
+
+TEST(RankTimeline, AnIterationMissingInTheMiddleEndsTheRun) {
+  const auto steps = [](const std::vector<int>& annotated) {
+    TraceText text;
+    for (int i = 0; i < 6; ++i) {
+      text.kernel("k", 7, i * 100, i * 100 + 50);
+    }
+    for (const int i : annotated) {
+      text.annotation("ProfilerStep#" + std::to_string(i), 7, i * 100, i * 100 + 50);
+    }
+    return text;
+  };
+  const auto job = make_job_timeline(
+      {with_rank(steps({0, 1, 2, 3, 4, 5}), 0), with_rank(steps({0, 1, 3, 4, 5}), 1)}, {});
+  ASSERT_EQ(job.iterations.size(), 3U);
+  EXPECT_EQ(job.window(), (TimeSpan{at_us(300), at_us(550)}));
+  EXPECT_THAT(job.notes, ElementsAre(HasSubstr("of 5 iterations")));
+  // Two whole periods with their pauses; what follows the third is not traced.
+  EXPECT_EQ(job.periods().count, 2U);
+  EXPECT_DOUBLE_EQ(micro(job.periods().mean()), 100);
+}
+
+TraceText in_groups(int rank, const std::string& groups) {
+  TraceText text;
+  text.members += R"(, "distributedInfo": {"rank": )" + std::to_string(rank) +
+                  R"(, "world_size": 8, "pg_config": [)" + groups + "]}";
+  return text.kernel("k", 7, 0, 10);
+}
+
+std::string group(const std::string& description, const std::string& ranks) {
+  return R"({"pg_name": ")" + description + R"(", "pg_desc": ")" + description +
+         R"(", "ranks": [)" + ranks + "]}";
+}
+
+TEST(RankLayout, ReplicasAndShardsCountTogether) {
+  const auto trace =
+      in_groups(7, group("mesh_pp", "3, 7") + "," + group("mesh_dp_replicate", "5, 7") + "," +
+                       group("mesh_dp_shard", "6, 7") + "," + group("mesh_dp", "4, 5, 6, 7"))
+          .read();
+  const auto found = place_by_groups(trace);
+  EXPECT_EQ(found.place, (RankPlace{1, 0, 0, 3}));
+  EXPECT_EQ(found.stages, 2);
+  EXPECT_TRUE(found.has_pipeline_group);
+}
+
+TEST(RankLayout, GroupsOfOneKindGoBeforeThoseOfTwo) {
+  const auto trace = in_groups(6, group("DATA_PARALLEL_GROUP_WITH_CP", "4, 5, 6, 7") + "," +
+                                      group("DATA_PARALLEL_GROUP", "4, 6") + "," +
+                                      group("CONTEXT_PARALLEL_GROUP", "6, 7"))
+                         .read();
+  EXPECT_EQ(place_by_groups(trace).place, (RankPlace{0, 0, 0, 1}));
+  EXPECT_FALSE(place_by_groups(trace).has_pipeline_group);
+}
+
+TEST(RankTimeline, RanksOfAPipelineHavePlacesOfTheirOwn) {
+  const auto error = error_of([] {
+    static_cast<void>(make_job_timeline({in_groups(0, group("mesh_pp", "0, 4")).read(),
+                                         in_groups(1, group("mesh_pp", "1, 5")).read()},
+                                        {}));
+  });
+  EXPECT_THAT(error, HasSubstr("ranks 0 and 1 have the same place"));
+}
+
+TEST(RankTimeline, TheLayoutMustBeThatOfTheTraces) {
+  TimelineOptions two;
+  two.layout = RankLayout{2, 1, 1, 1};
+  EXPECT_THAT(
+      error_of([&] { static_cast<void>(make_job_timeline({in_groups(0, "").read()}, two)); }),
+      HasSubstr("a job of 8 ranks, the layout of one of 2"));
 }
 
 TEST(RankTimeline, RanksMustBeKnownAndDifferent) {

@@ -118,6 +118,11 @@ TEST(TraceFile, ABareListIsATraceToo) {
   EXPECT_EQ(
       read(R"( [ {"ph": "X", "cat": "Kernel", "name": "k", "ts": 5, "dur": 1} ] )").works.size(),
       1U);
+  // Which may lack its end, between events.
+  const std::string open = R"([{"ph": "X", "cat": "kernel", "name": "k", "ts": 5, "dur": 1},)";
+  EXPECT_EQ(read(open + "\n").works.size(), 1U);
+  EXPECT_THAT(error_of([&] { static_cast<void>(read(open + R"({"ph")")); }),
+              HasSubstr("ends before its last bracket"));
 }
 
 TEST(TraceFile, BadTracesAreNamedWithTheirLine) {
@@ -144,6 +149,43 @@ TEST(TraceFile, BadTracesAreNamedWithTheirLine) {
   auto two = TraceText{}.kernel("a", 7, 1, 2);
   two.event("kernel", "b", 3, 4, R"("device": 1)");
   EXPECT_THAT(error(two.text()), AllOf(HasSubstr("device 1"), HasSubstr("device 0")));
+  EXPECT_THAT(error(TraceText{}.event("kernel", "a", 1, 2, R"("device": -1)").text()),
+              HasSubstr("device -1"));
+}
+
+TEST(TraceFile, StrayEventsOnAnotherDeviceAreLeftOut) {
+  TraceText text;
+  text.event("gpu_memset", "Memset", 0, 1, R"("device": 0)");
+  text.event("kernel", "gemm", 1, 900, R"("device": 3, "stream": 7)");
+  const auto trace = text.read();
+  EXPECT_EQ(trace.device, 3);
+  ASSERT_EQ(trace.works.size(), 1U);
+  EXPECT_THAT(trace.notes, ElementsAre(HasSubstr("devices other than 3, events: 1")));
+}
+
+TEST(TraceFile, DeviceAndStreamMayStandInPidAndTid) {
+  TraceText text;
+  text.events.emplace_back(
+      R"({"ph": "X", "cat": "kernel", "name": "k", "pid": 2, "tid": 9, "ts": 1, "dur": 1})");
+  text.events.emplace_back(
+      R"({"ph": "X", "cat": "gpu_user_annotation", "name": "forward", "pid": 2, "tid": 9, "ts": 1, "dur": 1, "args": {"External id": 4}})");
+  text.events.emplace_back(
+      R"({"ph": "X", "cat": "kernel", "name": "k", "pid": "GPU 2", "tid": "stream 9", "ts": 3, "dur": 1})");
+  const auto trace = text.read();
+  EXPECT_EQ(trace.device, 2);
+  ASSERT_EQ(trace.works.size(), 2U);
+  EXPECT_EQ(trace.works[0].stream, 9);
+  EXPECT_EQ(trace.works[1].device, -1);
+  ASSERT_EQ(trace.gpu_annotations.size(), 1U);
+  EXPECT_EQ(trace.gpu_annotations[0].stream, 9);
+  EXPECT_EQ(trace.gpu_annotations[0].external, 4);
+}
+
+TEST(TraceFile, EntriesAreCounted) {
+  const auto text = TraceText{}.kernel("a", 7, 1, 2).kernel("b", 7, 2, 3).text();
+  EXPECT_EQ(read(text).entries, 4U);  // two kernels, two names
+  TraceReader reader{"t.json", 3};
+  EXPECT_THAT(error_of([&] { reader.feed(text); }), HasSubstr("50 million"));
 }
 
 class TraceOnDisk : public ::testing::Test {

@@ -30,6 +30,12 @@ JobTimeline job_of(int rounds) {
   return make_job_timeline({text.read()}, {});
 }
 
+RankTrace with_rank_0(const TraceText& text) {
+  auto trace = text.read();
+  trace.rank = 0;
+  return trace;
+}
+
 /// Watts of backward, forward and waiting, in the order of the phases.
 constexpr double kTruth[] = {500, 400, 80};
 
@@ -58,7 +64,7 @@ std::vector<PowerReading> readings_over(int length, int period, int averaging, d
 }
 
 RankPhases phases_of_job(const JobTimeline& job) {
-  return phases_of(job.ranks[0], {job.iterations.front().begin, job.iterations.back().end});
+  return phases_of(job.ranks[0], job.window());
 }
 
 TEST(TracePower, PhasesFillTheTime) {
@@ -154,6 +160,68 @@ TEST(TracePower, ReadingsLookBackOverTheirAveraging) {
   const auto readings = power_readings(meter, seconds(1), seconds(0));
   ASSERT_EQ(readings.size(), 1U);
   EXPECT_EQ(readings[0].span, (TimeSpan{at_us(1'000'000), at_us(2'000'000)}));
+}
+
+TEST(TracePower, AHeldValueIsOneReading) {
+  device::MeterTrace meter;
+  const auto add = [&](int at, double power) {
+    meter.readings.push_back({at_us(at), std::nullopt, watts(power)});
+  };
+  for (int i = 0; i < 12; ++i) {
+    add(i * 10, 100 + i / 4);  // renewed at every fourth reading
+  }
+  const auto instants = power_readings(meter, Seconds{}, Seconds{});
+  ASSERT_EQ(instants.size(), 2U);  // when the first value came is not known
+  EXPECT_EQ(instants[0].span, (TimeSpan{at_us(30), at_us(40)}));
+  EXPECT_DOUBLE_EQ(in_watts(instants[1].power), 102);
+  const auto means = power_readings(meter, seconds(20e-6), Seconds{});
+  ASSERT_EQ(means.size(), 3U);
+  EXPECT_EQ(means[1].span, (TimeSpan{at_us(20), at_us(40)}));
+}
+
+TEST(TracePower, RanksCountByHowWellTheyAreKnown) {
+  EXPECT_FALSE(mean_over_ranks({}));
+  const std::vector<PhasePower> close = {{watts(80), watts(1)}, {watts(-20), watts(200)}};
+  const auto mean = mean_over_ranks(close);
+  EXPECT_NEAR(in_watts(mean->mean), 80 - 100 / 40001.0, 1e-9);
+  EXPECT_NEAR(in_watts(mean->half_width), 200 / std::hypot(200, 1), 1e-9);
+  const auto apart =
+      mean_over_ranks(std::vector<PhasePower>{{watts(80), watts(1)}, {watts(90), watts(1)}});
+  EXPECT_NEAR(in_watts(apart->half_width), 1.96 * 5, 1e-9);  // the scatter of the two
+}
+
+TEST(TraceProfile, WorkBehindTheOperationsIsOneOptimizer) {
+  TraceText text;
+  for (int i = 0; i < 3; ++i) {
+    const int at = i * 1000;
+    text.kernel("f", 7, at, at + 300)
+        .annotation("forward", 7, at, at + 300)
+        .kernel("adam", 7, at + 350, at + 450 + i * 10)
+        .annotation("ProfilerStep#" + std::to_string(i), 7, at, at + 500);
+  }
+  const auto job = make_job_timeline({with_rank_0(text)}, {});
+  const auto phases = phases_of_job(job);
+  std::vector<std::optional<PhasePower>> powers = {PhasePower{watts(400), watts(4)},
+                                                   PhasePower{watts(500), watts(5)}, std::nullopt};
+  const auto closing = closing_figures(job, 0, phases, powers);
+  ASSERT_TRUE(closing);
+  EXPECT_EQ(closing->instruction, "optimizer");
+  EXPECT_EQ(closing->count, 3U);
+  EXPECT_NEAR(in_seconds(closing->time), 110e-6, 1e-12);
+  EXPECT_NEAR(closing->energy->in_base(), 500 * 110e-6, 1e-12);
+  powers[1]->half_width = watts(101);  // more than a fifth
+  EXPECT_FALSE(closing_figures(job, 0, phases, powers));
+}
+
+TEST(TraceProfile, AnUncertainEnergyIsNoRow) {
+  const auto job = job_of(3);
+  const auto phases = phases_of_job(job);
+  const std::vector<std::optional<PhasePower>> powers = {PhasePower{watts(500), watts(5)},
+                                                         PhasePower{watts(400), watts(81)},
+                                                         std::nullopt, std::nullopt};
+  const auto figures = instruction_figures(job, 0, phases, powers);
+  EXPECT_THAT(error_of([&] { static_cast<void>(profile_csv(job, figures, 1410, "", "out.csv")); }),
+              HasSubstr("forward of rank 0 takes 12 ± 2.43 J"));
 }
 
 TEST(TraceProfile, RowsAreWhatTrainReads) {

@@ -37,4 +37,8 @@ struct TrainingReport {
 [[nodiscard]] std::string training_html(const TrainingReport& report);
 [[nodiscard]] std::string training_markdown(const TrainingReport& report);
 
+/// "2.8365 s", "7,339 J": as reports of training write them.
+[[nodiscard]] std::string seconds_text(Seconds time);
+[[nodiscard]] std::string joules_text(Joules energy);
+
 }  // namespace perwatt::report

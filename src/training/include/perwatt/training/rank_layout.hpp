@@ -51,10 +51,13 @@ struct RankLayout {
                                                        const std::optional<RankLayout>& layout);
 
 /// Where the rank of `trace` stands by its process groups: its index in the first group of each
-/// kind that holds it, and the size of its pipeline group as stages.
+/// kind that holds it, where groups of one kind go before those of two ("dp_shard_cp",
+/// "…_WITH_CP"); along data, groups that meet in this rank alone count together, the last one
+/// fastest. The size of its pipeline group are the stages.
 struct FoundPlace {
   RankPlace place;
   int stages = 1;
+  bool has_pipeline_group = false;
 };
 
 /// REQUIRES: trace.rank.

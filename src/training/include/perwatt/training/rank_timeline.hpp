@@ -50,6 +50,14 @@ struct ClassifiedWork {
   }
 };
 
+/// Which iteration it is, alike on all ranks.
+struct IterationName {
+  std::string annotation;  // empty where none is annotated
+  int occurrence = 0;      // of that annotation on the rank, from 0
+
+  auto operator<=>(const IterationName&) const = default;
+};
+
 struct RankTimeline {
   RankTrace trace;  // its works are moved out, its names and groups stay
   RankPlace place;
@@ -57,8 +65,11 @@ struct RankTimeline {
   std::int64_t compute_stream = 0;    // with the most compute time
   /// Of the rank's own work; iteration i lasts until the next begins, the last until its work ends.
   std::vector<TimeSpan> iterations;
-  std::vector<std::string> iteration_names;  // one per iteration; empty where none is annotated
-  std::vector<TimedOperation> operations;    // by begin
+  std::vector<IterationName> iteration_names;  // one per iteration
+  std::vector<TimedOperation> operations;      // by begin
+
+  /// Index of the iteration that holds `at`.
+  [[nodiscard]] std::optional<std::size_t> iteration_of(Instant at) const;
 };
 
 struct TimelineOptions {
@@ -66,18 +77,36 @@ struct TimelineOptions {
   std::optional<RankLayout> layout;
 };
 
+/// Whole iterations with the pause behind each: from the first begin to the last, one fewer than
+/// iterations, since what follows the last of them is not traced. Of one iteration, itself.
+struct Periods {
+  TimeSpan span;
+  std::size_t count = 1;
+
+  [[nodiscard]] Seconds mean() const { return span.length() / static_cast<double>(count); }
+};
+
 /// Stages of the job and the timelines of its traced ranks.
 struct JobTimeline {
   int stages = 1;
+  bool are_stages_known = false;     // by the layout or a pipeline group of every traced rank
   int world_size = 1;                // ranks of the job
   bool is_world_size_known = false;  // by the layout or by every trace; else it is at least that
   std::vector<RankTimeline> ranks;   // by rank
-  std::vector<TimeSpan> iterations;  // over all ranks, whole ones that every rank has
+  /// Over all ranks, those that every rank has; each ends where the next begins.
+  std::vector<TimeSpan> iterations;
+  std::vector<std::string> notes;  // what was left out, for people
+
+  /// From the begin of the first iteration to the end of the last.
+  [[nodiscard]] TimeSpan window() const;
+  /// What means over iterations are taken over.
+  [[nodiscard]] Periods periods() const;
 };
 
-/// Puts traces of one run together. Iterations and operations outside the common ones are left out.
-/// Throws Error(bad_input) for a rank that is missing or appears twice, ranks outside the layout,
-/// and traces without a common iteration.
+/// Puts traces of one run together. Kept is the longest run of iterations that follow each other on
+/// every rank. Throws Error(bad_input) for a rank that is missing or appears twice, ranks or world
+/// sizes that contradict each other or the layout, ranks of a pipeline whose process groups give
+/// two of them the same place, and traces without a common iteration.
 [[nodiscard]] JobTimeline make_job_timeline(std::vector<RankTrace> traces,
                                             const TimelineOptions& options);
 

@@ -13,7 +13,7 @@ namespace perwatt::training {
 
 using TimeByParallelism = std::array<Seconds, kParallelisms>;
 
-/// One rank over the traced iterations. compute + copies + idle + the sum of exposed = length.
+/// One rank over the periods of the job. compute + copies + idle + the sum of exposed = length.
 struct RankBreakdown {
   Seconds length;
   Seconds compute;            // a compute kernel runs
@@ -51,19 +51,23 @@ struct TracedSchedule {
 [[nodiscard]] std::vector<RankBreakdown> break_down(const JobTimeline& job,
                                                     const TracedSchedule& schedule);
 
-/// A piece of the critical path through operations. Pieces follow each other without a gap.
+/// A step of the critical path through operations.
 struct OperationStep {
   OperationLink operation;
-  Seconds gap;             // between the operation before it on the path and its begin
+  /// From the end of the operation before it on the path to its begin; below 0 where it begins
+  /// before its input has ended (clocks apart, by at most half the operation).
+  Seconds gap;
   bool is_handed = false;  // the one before it is of another stage
 };
 
 /// The chain of operations that decided the length of one iteration: from the last to end, back to
-/// whichever of its stage's previous operation and its input ended last.
+/// whichever of its stage's previous operation and its input ended last. head, gaps, operations and
+/// tail add up to the iteration.
 struct SchedulePath {
   TimeSpan iteration;
-  Seconds head;                      // from the begin of the iteration to its first operation
-  Seconds tail;                      // from the end of the last operation to that of the iteration
+  Seconds head;  // from the begin of the iteration to its first operation
+  Seconds tail;  // from the end of the last operation to that of the iteration; below 0
+                 // where the next iteration has begun on another rank
   std::vector<OperationStep> steps;  // in order of time
 };
 

@@ -43,9 +43,13 @@ struct PowerReading {
   Watts power;
 };
 
+/// Whether a meter's trace has an energy counter, which goes before its power readings.
+[[nodiscard]] bool has_counter(const device::MeterTrace& meter);
+
 /// What a meter's trace says about power, `offset` taken off its times: between changes of its
 /// energy counter where it has one, else its power readings, each the mean over `averaging` before
-/// it (0: instantaneous).
+/// it (0: instantaneous). A value that repeats the one before it has not been renewed yet and is
+/// left out. Where most do, an instantaneous value is one of the time since the reading before.
 [[nodiscard]] std::vector<PowerReading> power_readings(const device::MeterTrace& meter,
                                                        Seconds averaging, Seconds offset);
 
@@ -54,10 +58,14 @@ struct PhasePower {
   Watts half_width;  // 95 %, from the scatter of the readings, which are taken as independent
 };
 
+/// The mean over ranks, weighted by the inverse of the variance; its half-width is widened by how
+/// much more they scatter than their own half-widths say. Nothing of an empty list.
+[[nodiscard]] std::optional<PhasePower> mean_over_ranks(std::span<const PhasePower> powers);
+
 /// By phase; nothing for `other` and `waiting` where the readings do not see them. `other` that
 /// fills less than 1 % of what the readings see counts as waiting. Throws Error(bad_input) with
 /// `where` when readings are too few, do not tell the instructions apart, or give one a power below
-/// 0.
+/// 0; `other` and `waiting` may come out below 0 within their half-widths.
 [[nodiscard]] std::vector<std::optional<PhasePower>> attribute_power(
     const RankPhases& phases, std::span<const PowerReading> readings, const std::string& where);
 
