@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "branch_and_bound.hpp"
 #include "clp_answer.hpp"
 #include <CoinPackedMatrix.hpp>
 
@@ -156,10 +155,10 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
   return solution;
 }
 
-std::optional<LinearProgram::Solution> LinearProgram::solve_integer() {
+std::optional<LinearProgram::Solution> LinearProgram::solve_integer(const SearchLimits& limits) {
   const Timed timed{impl_->use};
   impl_->load();
-  const auto answer = solve_whole(impl_->simplex, impl_->integers, impl_->whole_guess);
+  const auto answer = solve_whole(impl_->simplex, impl_->integers, impl_->whole_guess, limits);
   if (!answer) {
     return std::nullopt;
   }

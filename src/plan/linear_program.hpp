@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "branch_and_bound.hpp"
+
 #include "perwatt/plan/plan.hpp"
 
 namespace perwatt::plan {
@@ -46,7 +48,7 @@ class LinearProgram {
   std::optional<Solution> solve_relaxed();
 
   /// The best solution with whole integer columns; nothing when there is none.
-  std::optional<Solution> solve_integer();
+  std::optional<Solution> solve_integer(const SearchLimits& limits = {});
 
  private:
   struct Impl;

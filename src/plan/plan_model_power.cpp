@@ -12,6 +12,9 @@ constexpr double kInf = LinearProgram::kInfinity;
 constexpr double kTight = 1e-9;  // relative violation that a cut may leave
 constexpr int kMostRounds = 200;
 
+/// Pipelines that are whole in every hour class are too many to search to the end.
+constexpr SearchLimits kPipelineSearch{1e-3, 400};
+
 std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) {
   const auto& x = curve.load_ratio;
   const auto above = std::upper_bound(x.begin() + 1, x.end() - 1, load_ratio);
@@ -314,9 +317,10 @@ std::optional<LinearProgram::Solution> PlanModel::solve_integer() {
   if (!solve_relaxed()) {
     return std::nullopt;
   }
-  auto solution = program_.solve_integer();
+  const auto limits = is_managed() && !set_.training.empty() ? kPipelineSearch : SearchLimits{};
+  auto solution = program_.solve_integer(limits);
   for (int round = 0; solution && tighten(*solution) && round < kMostRounds; ++round) {
-    solution = program_.solve_integer();
+    solution = program_.solve_integer(limits);
   }
   return solution;
 }

@@ -50,7 +50,12 @@ TrainingJob read_job(const ConfigTable& table, const catalog::Catalog& catalog, 
   job.defined_at = table.where("id");
   job.accelerator = catalog.accelerator(table.text("accelerator"), table.where("accelerator")).id;
   job.curve = std::make_shared<TrainingCurve>(read_pipeline(table, site));
-  job.profile = table.optional_text("profile").value_or(table.optional_text("dag").value_or(""));
+  job.profile = table.optional_text("profile").value_or("");
+  job.dag = table.optional_text("dag").value_or("");
+  if (job.dag.empty()) {
+    job.shape = training::read_pipeline_shape(table);
+    job.schedule = table.optional_text("schedule").value_or("1f1b");
+  }
   job.gpus_per_stage = static_cast<int>(table.integer("gpus_per_stage", 1, kMostGpusPerStage));
   job.tokens_per_iteration = tokens(table.number("tokens_per_iteration", kTokensPerIteration));
   job.value =

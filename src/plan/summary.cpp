@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 namespace perwatt::plan {
 
@@ -267,8 +269,8 @@ class Summary {
     return it;
   }
 
-  /// IT power of a hall with every deployment serving, and every board that trains at its highest
-  /// draw.
+  /// IT power of a hall with every deployment serving, and every pipeline that runs at the highest
+  /// draw of any plan of its job on these racks in this hour class.
   [[nodiscard]] Watts full_it(std::size_t p, std::size_t h) const {
     Watts full = set_.halls[p].load_it.value;
     for (const auto& assignment : plan_.assignments) {
@@ -278,9 +280,15 @@ class Summary {
       }
     }
     for (const auto& assignment : plan_.training) {
-      const auto& column = set_.training[assignment.column];
-      if (set_.racks[column.rack].hall == p) {
-        full += column.highest_it_per_gpu.value * assignment.gpus_by_hour[h];
+      const auto& rack = set_.racks[set_.training[assignment.column].rack];
+      if (rack.hall == p) {
+        full += rack.idle_it_per_gpu.value * assignment.gpus_by_hour[h];
+      }
+    }
+    for (const auto& [job_on_rack, run] : runs_in(h)) {
+      const auto& [job, k] = job_on_rack;
+      if (set_.racks[k].hall == p) {
+        full += (run.highest_it - set_.racks[k].idle_it_per_gpu.value) * run.gpus_at_once;
       }
     }
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
@@ -289,6 +297,32 @@ class Summary {
       }
     }
     return full;
+  }
+
+  /// What a job runs on one rack kind in one hour class.
+  struct Run {
+    double gpus_at_once = 0;  // of whole pipelines; of the mean where nothing is whole
+    Watts highest_it;         // per GPU, of any plan it runs
+  };
+
+  /// By job and rack kind.
+  [[nodiscard]] std::map<std::pair<std::size_t, std::size_t>, Run> runs_in(std::size_t h) const {
+    std::map<std::pair<std::size_t, std::size_t>, Run> runs;
+    for (const auto& assignment : plan_.training) {
+      const auto& column = set_.training[assignment.column];
+      if (assignment.gpus_by_hour[h] > 0) {
+        auto& run = runs[{column.job, column.rack}];
+        run.gpus_at_once += assignment.gpus_by_hour[h];
+        run.highest_it = std::max(run.highest_it, column.highest_it_per_gpu.value);
+      }
+    }
+    for (auto& [job_on_rack, run] : runs) {
+      const double gpus = site_.training[job_on_rack.first].gpus_per_pipeline();
+      if (whole_racks_) {
+        run.gpus_at_once = std::ceil(run.gpus_at_once / gpus - kLeastGpus) * gpus;
+      }
+    }
+    return runs;
   }
 
   /// MW by candidate that move with the profiles, in one hall or in all.
@@ -536,9 +570,11 @@ class Summary {
                                site_.year[h].year_ratio;
     }
     const auto& totals = plan_.totals;
-    if (totals.it > Watts{}) {  // throttled at the mean tokens per IT joule
-      check.throttled_output = totals.output * (check.expected_excess / totals.it);
-      check.throttled_revenue = totals.revenue * (check.expected_excess / totals.it);
+    const Watts it = totals.it_beside_training();  // what trains is reserved and not throttled
+    if (it > Watts{}) {                            // throttled at the mean tokens per IT joule
+      check.throttled_output = totals.output * (check.expected_excess / it);
+      check.throttled_revenue =
+          (totals.revenue - totals.training_value) * (check.expected_excess / it);
     }
     plan_.excursion = check;
   }
