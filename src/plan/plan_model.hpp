@@ -175,6 +175,12 @@ class PlanModel {
     return solution.columns[static_cast<std::size_t>(column)];
   }
 
+  /// The best whole answer found that violates no cut.
+  std::optional<Solution> search(const SearchLimits& limits, const std::vector<int>& also);
+
+  /// From the best levels of draw with pipelines not whole to whole ones.
+  std::optional<Solution> with_whole_pipelines(const Solution& fractional);
+
   /// Adds the cuts that a solution violates; false when there are none.
   bool tighten(const Solution& solution);
   bool tighten_curve(const facility::PartLoadCurve& curve, std::size_t hall, int load, int meter,
@@ -222,6 +228,8 @@ class PlanModel {
   std::vector<int> training_;  // GPUs, by training column and hour class
   std::vector<int> powered_;
   std::vector<int> bought_;
+  std::vector<int> draw_levels_;         // 1 where it is the one of its job on its racks
+  std::vector<int> reserved_pipelines_;  // by job on racks, hour class and level
   std::vector<SupplyColumns> supplies_;
   std::vector<int> retrofits_;
   std::vector<int> excess_;

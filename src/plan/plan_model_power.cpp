@@ -12,9 +12,6 @@ constexpr double kInf = LinearProgram::kInfinity;
 constexpr double kTight = 1e-9;  // relative violation that a cut may leave
 constexpr int kMostRounds = 200;
 
-/// Pipelines that are whole in every hour class are too many to search to the end.
-constexpr SearchLimits kPipelineSearch{1e-3, 400};
-
 std::size_t segment_at(const facility::PartLoadCurve& curve, double load_ratio) {
   const auto& x = curve.load_ratio;
   const auto above = std::upper_bound(x.begin() + 1, x.end() - 1, load_ratio);
@@ -317,10 +314,18 @@ std::optional<LinearProgram::Solution> PlanModel::solve_integer() {
   if (!solve_relaxed()) {
     return std::nullopt;
   }
-  const auto limits = is_managed() && !set_.training.empty() ? kPipelineSearch : SearchLimits{};
-  auto solution = program_.solve_integer(limits);
+  auto solution = search({}, {});
+  if (!solution || reserved_pipelines_.empty()) {
+    return solution;
+  }
+  return with_whole_pipelines(*solution);
+}
+
+std::optional<LinearProgram::Solution> PlanModel::search(const SearchLimits& limits,
+                                                         const std::vector<int>& also) {
+  auto solution = program_.solve_integer(limits, also);
   for (int round = 0; solution && tighten(*solution) && round < kMostRounds; ++round) {
-    solution = program_.solve_integer(limits);
+    solution = program_.solve_integer(limits, also);
   }
   return solution;
 }

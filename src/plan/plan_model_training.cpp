@@ -1,5 +1,6 @@
 // Whole pipelines of training jobs, and what managed provisioning reserves for them.
 #include <algorithm>
+#include <cmath>
 
 #include "plan_model.hpp"
 
@@ -11,6 +12,10 @@ constexpr double kInf = LinearProgram::kInfinity;
 
 /// Draws of plans this near to each other are reserved at the highest of them.
 constexpr double kLevelStep = 0.01;
+
+/// Pipelines that are whole in every hour class are too many to search to the end.
+constexpr SearchLimits kPipelineSearch{1e-4, 400};
+constexpr SearchLimits kOtherLevels{1e-4, 100};
 
 /// Where limits may be exceeded, so may the pipelines that they would allow.
 constexpr double kRelaxedFactor = 1e3;
@@ -92,15 +97,17 @@ void PlanModel::add_reserved_pipelines(const JobOnRacks& unit) {
     chosen.push_back(program_.add_column(0, 0, 1, {}, true));
     one.emplace_back(chosen.back(), 1.0);
   }
+  draw_levels_.insert(draw_levels_.end(), chosen.begin(), chosen.end());
   program_.add_cut(-kInf, 1, one);
   for (std::size_t h = 0; h < hours(); ++h) {
     std::vector<int> pipelines;
     for (std::size_t l = 0; l < tops.size(); ++l) {
       const double above_idle = draw(tops[l]) - in_megawatts(rack.idle_it_per_gpu.value);
-      pipelines.push_back(program_.add_column(
-          0, 0, kInf, {{hall_rows_[rack.hall].full[h], gpus * above_idle}}, true));
+      pipelines.push_back(
+          program_.add_column(0, 0, kInf, {{hall_rows_[rack.hall].full[h], gpus * above_idle}}));
       program_.add_cut(-kInf, 0, {{pipelines.back(), 1.0}, {chosen[l], -most}});
     }
+    reserved_pipelines_.insert(reserved_pipelines_.end(), pipelines.begin(), pipelines.end());
     keep_within_racks(unit, pipelines);
     for (std::size_t l = 0; l < tops.size(); ++l) {  // who draws so much is reserved so much
       std::vector<Entry> entries;
@@ -113,6 +120,33 @@ void PlanModel::add_reserved_pipelines(const JobOnRacks& unit) {
       program_.add_cut(-kInf, 0, entries);
     }
   }
+}
+
+std::optional<LinearProgram::Solution> PlanModel::with_whole_pipelines(const Solution& fractional) {
+  for (const int level : draw_levels_) {
+    const double is_chosen = at(fractional, level);
+    program_.set_column_bounds(level, is_chosen, is_chosen);
+  }
+  auto solution = search(kPipelineSearch, reserved_pipelines_);
+  for (const int level : draw_levels_) {
+    program_.set_column_bounds(level, 0, 1);
+  }
+  if (solution && fractional.bound - solution->objective <=
+                      kPipelineSearch.gap_ratio * std::abs(solution->objective)) {
+    solution->bound = fractional.bound;
+    return solution;
+  }
+  // Few pipelines may be better off at another level; of many, this search sees little.
+  auto other = search(solution ? kOtherLevels : SearchLimits{}, reserved_pipelines_);
+  if (!other) {
+    return std::nullopt;
+  }
+  other->bound = std::min(other->bound, fractional.bound);
+  if (solution && solution->objective > other->objective) {
+    solution->bound = std::max(solution->objective, other->bound);
+    return solution;
+  }
+  return other;
 }
 
 }  // namespace perwatt::plan

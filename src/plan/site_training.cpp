@@ -19,8 +19,8 @@ constexpr Range kTokensPerIteration{1.0, 1e12};
 constexpr Range kUsdPerMillion{0.0, 1e6};
 constexpr Range kTokensPerSecond{0.0, 1e15};
 
-/// A plan of the site finds a dozen frequency plans of each pipeline for every cap of its boards:
-/// minutes for one of this size (docs/model/plan.md#training).
+/// A plan of the site finds some dozen frequency plans of each pipeline for every cap of its boards
+/// (docs/model/plan.md#training).
 constexpr std::size_t kMostOperations = 8'192;
 
 void require_few(const ConfigTable& table, std::size_t operations) {

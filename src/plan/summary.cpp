@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <utility>
+
+#include "training_runs.hpp"
 
 namespace perwatt::plan {
 
@@ -285,7 +285,7 @@ class Summary {
         full += rack.idle_it_per_gpu.value * assignment.gpus_by_hour[h];
       }
     }
-    for (const auto& [job_on_rack, run] : runs_in(h)) {
+    for (const auto& [job_on_rack, run] : training_runs(site_, set_, plan_, h, whole_racks_)) {
       const auto& [job, k] = job_on_rack;
       if (set_.racks[k].hall == p) {
         full += (run.highest_it - set_.racks[k].idle_it_per_gpu.value) * run.gpus_at_once;
@@ -297,32 +297,6 @@ class Summary {
       }
     }
     return full;
-  }
-
-  /// What a job runs on one rack kind in one hour class.
-  struct Run {
-    double gpus_at_once = 0;  // of whole pipelines; of the mean where nothing is whole
-    Watts highest_it;         // per GPU, of any plan it runs
-  };
-
-  /// By job and rack kind.
-  [[nodiscard]] std::map<std::pair<std::size_t, std::size_t>, Run> runs_in(std::size_t h) const {
-    std::map<std::pair<std::size_t, std::size_t>, Run> runs;
-    for (const auto& assignment : plan_.training) {
-      const auto& column = set_.training[assignment.column];
-      if (assignment.gpus_by_hour[h] > 0) {
-        auto& run = runs[{column.job, column.rack}];
-        run.gpus_at_once += assignment.gpus_by_hour[h];
-        run.highest_it = std::max(run.highest_it, column.highest_it_per_gpu.value);
-      }
-    }
-    for (auto& [job_on_rack, run] : runs) {
-      const double gpus = site_.training[job_on_rack.first].gpus_per_pipeline();
-      if (whole_racks_) {
-        run.gpus_at_once = std::ceil(run.gpus_at_once / gpus - kLeastGpus) * gpus;
-      }
-    }
-    return runs;
   }
 
   /// MW by candidate that move with the profiles, in one hall or in all.
