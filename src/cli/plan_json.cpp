@@ -58,7 +58,9 @@ void add_totals(const SolvedSite& solved, Json& json) {
     json["output_share_by_tag_ratio"][std::string{to_string(tag)}] =
         totals.output > TokensPerSecond{} ? Json(output / totals.output) : Json(nullptr);
   }
-  json["tag"] = to_string(totals.tag);
+  json["tag"] = totals.output > TokensPerSecond{} || solved.site->training.empty()
+                    ? Json(to_string(totals.tag))
+                    : Json(nullptr);
   json["power_tag"] = to_string(totals.power_tag);
   json["output_tokens_per_s_per_facility_megawatt"] =
       per_megawatt(totals.output, totals.meter_beside_training());

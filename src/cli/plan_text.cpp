@@ -107,8 +107,9 @@ std::string summary_table(const SolvedSite& solved, const std::optional<SolvedSi
     return text.empty() ? std::string{"none"} : text;
   });
   add("tag: rates / power", [](S s) {
-    return std::string{to_string(s.plan->totals.tag)} + " / " +
-           std::string{to_string(s.plan->totals.power_tag)};
+    const auto& totals = s.plan->totals;
+    const auto rates = totals.output > TokensPerSecond{} ? totals.tag : totals.revenue_tag();
+    return std::string{to_string(rates)} + " / " + std::string{to_string(s.plan->totals.power_tag)};
   });
   return table.text();
 }

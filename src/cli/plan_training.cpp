@@ -69,13 +69,14 @@ Json column_json(const SolvedSite& solved, const plan::TrainingColumn& column) {
           {"plan", plan_name(column)},
           {"time_seconds", in_seconds(column.point.time)},
           {"slowdown_ratio", slowdown(solved, column)},
-          {"iteration_joules_per_pipeline",
-           (column.point.energy * static_cast<double>(job.gpus_per_stage)).in_base()},
+          {"iteration_joules_per_pipeline", (column.gpu_power.mean * column.point.time *
+                                             static_cast<double>(job.gpus_per_pipeline()))
+                                                .in_base()},
           {"bound_gap_ratio", column.point.gap_ratio()},
           {"gpu_power_watts", in_watts(column.gpu_power.mean)},
           {"gpu_power_tag", to_string(column.gpu_power.tag)},
           {"gpu_power_basis", column.gpu_power.basis},
-          {"highest_operation_power_watts", in_watts(column.point.highest_power)},
+          {"highest_operation_power_watts", in_watts(column.highest_gpu_power)},
           {"it_power_watts_per_gpu", in_watts(column.it_per_gpu.value)},
           {"mean_facility_power_watts_per_gpu", in_watts(column.meter_per_gpu.value)},
           {"mean_trained_tokens_per_s_per_gpu", column.mean_trained_per_gpu.in_base()},
@@ -95,6 +96,10 @@ Json systems_json(const SolvedSite& solved, std::size_t j) {
               {"settings_above_cap", fit.settings_above_cap}};
     if (fit.is_too_large) {
       item["left_out_reason"] = "one pipeline has more GPUs than the racks";
+    } else if (fit.is_too_large_for_share) {
+      item["left_out_reason"] = "one pipeline has more GPUs than the share placed on the racks";
+    } else if (fit.is_waiting_above_cap) {
+      item["left_out_reason"] = "the blocking power is above the cap of the boards";
     } else if (fit.is_above_cap) {
       item["left_out_reason"] = "an operation has no setting within the cap of the boards";
     } else {
@@ -140,14 +145,21 @@ void add_plans(const SolvedSite& solved, std::size_t j, Json& json) {
     json["joules_per_trained_token_reason"] = "nothing is trained";
   }
   json["value_usd_per_hour"] = in_usd_per_hour(value);
-  json["columns"] = Json::array();
+}
+
+/// Every point weighed, also where there is no plan.
+Json columns_json(const SolvedSite& solved, std::size_t j) {
+  Json columns = Json::array();
   for (std::size_t t = 0; t < solved.set->training.size(); ++t) {
     if (solved.set->training[t].job == j) {
-      json["columns"].push_back(column_json(solved, solved.set->training[t]));
-      json["columns"].back()["reduced_cost_usd_per_hour_per_gpu"] =
-          solved.plan->training_reduced_cost_usd_per_hour[t];
+      columns.push_back(column_json(solved, solved.set->training[t]));
+      if (solved.plan->status == plan::PlanStatus::optimal) {
+        columns.back()["reduced_cost_usd_per_hour_per_gpu"] =
+            solved.plan->training_reduced_cost_usd_per_hour[t];
+      }
     }
   }
+  return columns;
 }
 
 std::string percent(double ratio, int digits = 3) {
@@ -233,10 +245,19 @@ Json job_json(const SolvedSite& solved, std::size_t j) {
   const auto& job = solved.site->training[j];
   const auto interval = rate_interval(job);
   const auto& untrained = solved.plan->untrained[j];
+  const auto text = [](const std::string& value) {
+    return value.empty() ? Json(nullptr) : Json(value);
+  };
   return {{"id", job.id},
           {"accelerator", job.accelerator},
-          {"profile", job.profile},
+          {"profile", text(job.profile)},
+          {"dag", text(job.dag)},
           {"stages", job.curve->pipeline().stages},
+          {"microbatches", job.shape ? Json(job.shape->microbatches) : Json(nullptr)},
+          {"schedule", text(job.schedule)},
+          {"transfer_seconds", job.shape ? Json(in_seconds(job.shape->transfer)) : Json(nullptr)},
+          {"tail_seconds", in_seconds(job.curve->pipeline().tail)},
+          {"blocking_power_watts", in_watts(job.curve->pipeline().blocking_power)},
           {"gpus_per_stage", job.gpus_per_stage},
           {"gpus_per_pipeline", job.gpus_per_pipeline()},
           {"tokens_per_iteration", in_tokens(job.tokens_per_iteration)},
@@ -248,6 +269,7 @@ Json job_json(const SolvedSite& solved, std::size_t j) {
           {"trained_tokens_per_s", trained_json(solved, j, 1)},
           {"trained_tokens_per_s_low", trained_json(solved, j, interval.low_factor)},
           {"trained_tokens_per_s_high", trained_json(solved, j, interval.high_factor)},
+          {"rate_factor", interval.central_factor},
           {"tag", to_string(Tag::derived)},
           {"untrained_reason", untrained ? Json(untrained->limit + " is " + untrained->present +
                                                 "; it would need " + untrained->needed)
@@ -264,6 +286,7 @@ Json training_json(const SolvedSite& solved) {
     if (solved.plan->status == plan::PlanStatus::optimal) {
       add_plans(solved, j, jobs.back());
     }
+    jobs.back()["columns"] = columns_json(solved, j);
   }
   return jobs;
 }

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kMostExactLevers = 10;
 constexpr std::size_t kResamples = 200;
 constexpr std::size_t kPermutations = 200;
+constexpr UsdPerSecond kRoundingOfUnmet = usd_per_hour(1e-6);  // less is the solver's
 constexpr const char* kNoMixture = "a mixture of the two sites has no plan";
 
 std::vector<Lever> levers_in(LeverSet differing, std::optional<LeverClass> only) {
@@ -40,6 +41,7 @@ class Game {
         catalog_{catalog},
         options_{options},
         levers_{std::move(levers)},
+        unmet_prices_{unmet_training_prices(plan, build_candidates(plan, catalog, options))},
         draws_{seed} {}
 
   /// Null where the site of the coalition has no plan at all.
@@ -53,7 +55,7 @@ class Game {
         }
       }
       at->second = solve_coalition(mixed_site(baseline_, plan_, pulled, catalog_), catalog_,
-                                   options_, draws_, kResamples, use_);
+                                   options_, draws_, kResamples, unmet_prices_, use_);
     }
     return at->second ? &*at->second : nullptr;
   }
@@ -76,6 +78,7 @@ class Game {
   const catalog::Catalog& catalog_;
   const OptionSet& options_;
   std::vector<Lever> levers_;
+  std::vector<UsdPerToken> unmet_prices_;  // the plan's, for every coalition
   DeploymentDraws draws_;
   SolverUse use_;
   std::unordered_map<std::uint64_t, std::optional<Coalition>> solved_;
@@ -273,6 +276,9 @@ void add_parts(const Site& site, const catalog::Catalog& catalog, const std::vec
     if (attribution.only && info.lever_class != *attribution.only) {
       continue;
     }
+    if (info.lever == Lever::training_frequency_plan && site.training.empty()) {
+      continue;  // says nothing of a site that trains nothing
+    }
     const auto at = std::find(levers.begin(), levers.end(), info.lever);
     if (at == levers.end()) {
       LeverPart part;
@@ -414,6 +420,11 @@ Attribution attribute(const Site& unordered_baseline, const Site& plan,
   const std::uint64_t all = (std::uint64_t{1} << levers.size()) - 1;
   if (game.solve(0) == nullptr || game.solve(all) == nullptr) {
     return unavailable(query, "the loads beside the racks alone pass the envelope");
+  }
+  if (!query.only && game.solve(all)->unmet > kRoundingOfUnmet && !plan.training.empty()) {
+    return unavailable(query,
+                       "the plan's commitments cost more than the price at which they may be "
+                       "broken, so that the levers would not lead to the plan");
   }
   attribution.resamples = kResamples;
   if (levers.size() <= kMostExactLevers) {

@@ -16,8 +16,6 @@ namespace perwatt::plan {
 namespace {
 
 constexpr double kWhole = 1e-6;      // so near to a whole number is one
-constexpr double kGapRatio = 1e-7;   // the search may stop this near to its bound
-constexpr int kMostNodes = 20'000;   // a count, not a time, so that results repeat
 constexpr int kRoundingPeriod = 16;  // nodes between attempts at rounding
 
 struct Bounds {
@@ -38,8 +36,8 @@ struct Node {
 
 class Search {
  public:
-  Search(const ClpSimplex& simplex, const std::vector<int>& integers)
-      : simplex_{simplex}, integers_{integers} {
+  Search(const ClpSimplex& simplex, const std::vector<int>& integers, const SearchLimits& limits)
+      : simplex_{simplex}, integers_{integers}, limits_{limits} {
     simplex_.setLogLevel(0);
     for (const int column : integers_) {
       bounds_.push_back({simplex_.getColLower()[column], simplex_.getColUpper()[column]});
@@ -60,7 +58,7 @@ class Search {
           break;  // and so is none of the others
         }
       }
-      if (nodes_ >= kMostNodes) {
+      if (nodes_ >= limits_.most_nodes && (best_ || nodes_ >= SearchLimits{}.most_nodes)) {
         open.push(std::move(*dive));
         break;
       }
@@ -71,7 +69,7 @@ class Search {
         return std::nullopt;
       }
       throw Error{ErrorCode::internal_error,
-                  "the search for whole racks found none in " + std::to_string(kMostNodes) +
+                  "the search for whole racks found none in " + std::to_string(nodes_) +
                       " relaxations and did not prove that there is none",
                   "", "report this with the site file"};
     }
@@ -83,7 +81,7 @@ class Search {
   static constexpr double kInf = 1e300;
 
   [[nodiscard]] bool is_promising(double bound) {
-    if (!best_ || bound > best_->objective + kGapRatio * std::abs(best_->objective)) {
+    if (!best_ || bound > best_->objective + limits_.gap_ratio * std::abs(best_->objective)) {
       return true;
     }
     cut_off_ = std::max(cut_off_, bound);
@@ -196,6 +194,7 @@ class Search {
 
   ClpSimplex simplex_;
   const std::vector<int>& integers_;
+  SearchLimits limits_;
   std::vector<Bounds> bounds_;
   std::optional<WholeAnswer> best_;
   double cut_off_ = -kInf;  // highest bound that was not followed
@@ -206,8 +205,9 @@ class Search {
 }  // namespace
 
 std::optional<WholeAnswer> solve_whole(const ClpSimplex& simplex, const std::vector<int>& integers,
-                                       const std::vector<double>& guess) {
-  return Search{simplex, integers}.run(guess);
+                                       const std::vector<double>& guess,
+                                       const SearchLimits& limits) {
+  return Search{simplex, integers, limits}.run(guess);
 }
 
 }  // namespace perwatt::plan

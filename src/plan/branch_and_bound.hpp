@@ -10,6 +10,13 @@ class ClpSimplex;
 
 namespace perwatt::plan {
 
+/// When the search may stop: this near to its bound, or after so many relaxations (a count, not a
+/// time, so that results repeat).
+struct SearchLimits {
+  double gap_ratio = 1e-7;
+  int most_nodes = 20'000;
+};
+
 struct WholeAnswer {
   double objective = 0;
   double bound = 0;  // no whole answer is better
@@ -21,6 +28,7 @@ struct WholeAnswer {
 /// Error(internal_error) when a relaxation ends without an answer.
 [[nodiscard]] std::optional<WholeAnswer> solve_whole(const ClpSimplex& simplex,
                                                      const std::vector<int>& integers,
-                                                     const std::vector<double>& guess);
+                                                     const std::vector<double>& guess,
+                                                     const SearchLimits& limits);
 
 }  // namespace perwatt::plan

@@ -140,15 +140,66 @@ DeploymentDraws::Draw DeploymentDraws::of_key(std::uint64_t key, std::size_t res
   return {radius * std::cos(angle), radius * std::sin(angle)};
 }
 
+std::vector<UsdPerToken> unmet_training_prices(const Site& site, const CandidateSet& set) {
+  UsdPerSecond all;
+  for (std::size_t s = 0; s < site.services.size(); ++s) {
+    UsdPerToken dearest;  // revenue per output token, that of its input tokens included
+    for (const auto& candidate : set.candidates) {
+      if (candidate.service == s && candidate.mean_output_per_gpu > TokensPerSecond{}) {
+        dearest = std::max(dearest, candidate.revenue_per_gpu / candidate.mean_output_per_gpu);
+      }
+    }
+    all += site.services[s].demand_output * dearest;
+  }
+  UsdPerJoule price;
+  for (const auto& hour : site.year) {
+    price = std::max(price, hour.energy_price);
+  }
+  for (const auto& rack : set.racks) {
+    const double racks = static_cast<double>(rack.stock->owned) + rack.stock->max_buy;
+    all += rack.provisioned_per_rack.value * price * racks;
+    all += rack.capital_per_gpu.value_or(UsdPerSecond{}) *
+           (rack.gpus_per_rack * static_cast<double>(rack.stock->max_buy));
+  }
+  for (std::size_t j = 0; j < site.training.size(); ++j) {  // what the other jobs may earn
+    const auto& job = site.training[j];
+    const double wanted = static_cast<double>(job.max_pipelines) * job.gpus_per_pipeline();
+    UsdPerSecond most;
+    for (const auto& column : set.training) {
+      const auto& rack = set.racks[column.rack];
+      const double racks = static_cast<double>(rack.stock->owned) + rack.stock->max_buy;
+      if (column.job == j) {
+        most = std::max(most, column.value_per_gpu * std::min(wanted, racks * rack.gpus_per_rack));
+      }
+    }
+    all += most;
+  }
+  std::vector<UsdPerToken> prices;
+  for (const auto& job : site.training) {
+    const auto by_value = job.value * kUnmetPriceFactor;
+    const auto committed = job.committed.value_or(TokensPerSecond{});
+    prices.push_back(committed > TokensPerSecond{} ? std::max(by_value, 2 * (all / committed))
+                                                   : by_value);
+  }
+  return prices;
+}
+
 std::optional<Coalition> solve_coalition(const Site& site, const catalog::Catalog& catalog,
                                          const OptionSet& options, const DeploymentDraws& draws,
-                                         std::size_t resamples, SolverUse& use) {
+                                         std::size_t resamples,
+                                         const std::vector<UsdPerToken>& unmet_prices,
+                                         SolverUse& use) {
   const auto set = build_candidates(site, catalog, options);
   const auto managed = managed_draw(site, set);
   if (is_refused(managed)) {
     return std::nullopt;
   }
-  PlanModel model{site, set, managed, use, {.soft_commitments = true, .break_ties = true}};
+  PlanModel model{
+      site,
+      set,
+      managed,
+      use,
+      {.soft_commitments = true, .unmet_training_prices = unmet_prices, .break_ties = true}};
   const auto solution = model.solve_integer();
   if (!solution) {
     return std::nullopt;
@@ -166,11 +217,12 @@ std::optional<Coalition> solve_coalition(const Site& site, const catalog::Catalo
   for (std::size_t j = 0; j < site.training.size(); ++j) {
     if (const auto column = model.unmet_training_column(j)) {
       const double unmet = solution->columns[static_cast<std::size_t>(*column)];
-      penalty += tokens_per_second(unmet * 1e3) * site.training[j].value * kUnmetPriceFactor;
+      penalty += tokens_per_second(unmet * 1e3) * unmet_prices[j];
     }
   }
   const auto& totals = plan.totals;
   Coalition coalition;
+  coalition.unmet = penalty;
   coalition.worth = {totals.profit() - penalty, totals.capital_cost, totals.output, totals.meter,
                      totals.joules_per_output_token()};
   for (const auto& assignment : plan.assignments) {

@@ -77,7 +77,21 @@ Remedy training_remedy(const Site& site, const CandidateSet& set, std::size_t j)
             least / std::max(present, 1.0) - 1.0};
   }
   const auto& rack = set.racks[fits.front().rack];
-  return {training_key(job, "profile"), job.profile,
+  if (fits.front().is_too_large_for_share) {
+    return {"placement[" + rack.stock->system + "].gpu_share_ratio", "the share of " + job.id,
+            "so many GPUs that one pipeline, " + std::to_string(job.gpus_per_pipeline()) +
+                " GPUs, fits",
+            1.0};
+  }
+  if (fits.front().is_waiting_above_cap) {
+    return {training_key(job, "blocking_power"),
+            significant(in_watts(job.curve->pipeline().blocking_power), 4) + " W",
+            "at most the cap of a board, " +
+                significant(in_watts(rack.gpu_cap / set.halls[rack.hall].leakage_ratio), 4) + " W",
+            1.0};
+  }
+  return {training_key(job, job.profile.empty() ? "dag" : "profile"),
+          job.profile.empty() ? job.dag : job.profile,
           "for every operation a setting within the cap of " +
               significant(in_watts(rack.gpu_cap), 4) + " W of a board",
           1.0};
@@ -149,6 +163,7 @@ std::vector<Limit> all_limits(const Site& site, const CandidateSet& set) {
   }
   for (std::size_t j = 0; j < site.training.size(); ++j) {
     if (is_committed(site.training[j])) {
+      limits.push_back({Limit::Kind::pipelines, j});
       limits.push_back({Limit::Kind::training_commitment, j});
     }
   }
@@ -198,6 +213,12 @@ Remedy describe(const Site& site, const CandidateSet& set, const Limit& limit, d
       const auto& service = site.services[limit.index];
       return describe_commitment(service_key(service, "committed_output_tokens_per_s"),
                                  *service.committed_output, excess);
+    }
+    case Limit::Kind::pipelines: {
+      const auto& job = site.training[limit.index];
+      return {training_key(job, "max_pipelines"), std::to_string(job.max_pipelines) + " pipelines",
+              "at least " + shortest(job.max_pipelines + std::round(excess)) + " pipelines",
+              excess / job.max_pipelines};
     }
     case Limit::Kind::training_commitment: {
       const auto& job = site.training[limit.index];

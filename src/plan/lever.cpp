@@ -352,6 +352,9 @@ LeverSet differing_levers(const Site& baseline, const Site& plan, const catalog:
     differing[i] = !same_site(mixed_site(baseline, plan, LeverSet{}.set(i), catalog), before) ||
                    !same_site(mixed_site(baseline, plan, without, catalog), after);
   }
+  if (baseline.training.empty() && plan.training.empty()) {  // the rule is of jobs alone
+    differing.reset(static_cast<std::size_t>(Lever::training_frequency_plan));
+  }
   return differing;
 }
 

@@ -5,13 +5,14 @@
 #include <string>
 #include <utility>
 
-#include "branch_and_bound.hpp"
 #include "clp_answer.hpp"
 #include <CoinPackedMatrix.hpp>
 
 namespace perwatt::plan {
 
 namespace {
+
+constexpr double kRounding = 1e-6;  // so near to a whole number is one
 
 /// Adds the time of its scope to the solver's account.
 class Timed {
@@ -86,7 +87,7 @@ struct LinearProgram::Impl {
   std::vector<int> rows;
   std::vector<double> values;
   std::vector<int> integers;
-  std::vector<double> whole_guess;  // of the last whole answer, where the next search starts
+  std::vector<double> last_whole;  // the last whole answer, where the next search starts
 };
 
 LinearProgram::LinearProgram(SolverUse& use) : impl_{std::make_unique<Impl>(use)} {}
@@ -134,6 +135,11 @@ void LinearProgram::add_cut(double lower, double upper, const std::vector<Entry>
   }
 }
 
+void LinearProgram::set_column_bounds(int column, double lower, double upper) {
+  impl_->load();
+  impl_->simplex.setColumnBounds(column, lower, upper);
+}
+
 std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
   const Timed timed{impl_->use};
   impl_->load();
@@ -156,18 +162,23 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_relaxed() {
   return solution;
 }
 
-std::optional<LinearProgram::Solution> LinearProgram::solve_integer() {
+std::optional<LinearProgram::Solution> LinearProgram::solve_integer(const SearchLimits& limits,
+                                                                    const std::vector<int>& also) {
   const Timed timed{impl_->use};
   impl_->load();
-  const auto answer = solve_whole(impl_->simplex, impl_->integers, impl_->whole_guess);
+  auto integers = impl_->integers;
+  integers.insert(integers.end(), also.begin(), also.end());
+  std::vector<double> guess;
+  for (std::size_t i = 0; i < integers.size() && !impl_->last_whole.empty(); ++i) {
+    const double value = impl_->last_whole[static_cast<std::size_t>(integers[i])];
+    guess.push_back(i < impl_->integers.size() ? value : std::floor(value + kRounding));
+  }
+  auto answer = solve_whole(impl_->simplex, integers, guess, limits);
   if (!answer) {
     return std::nullopt;
   }
-  impl_->whole_guess.clear();
-  for (const int column : impl_->integers) {
-    impl_->whole_guess.push_back(answer->columns[static_cast<std::size_t>(column)]);
-  }
-  return Solution{answer->objective, answer->columns, {}, answer->bound};
+  impl_->last_whole = answer->columns;
+  return Solution{answer->objective, std::move(answer->columns), {}, answer->bound};
 }
 
 }  // namespace perwatt::plan

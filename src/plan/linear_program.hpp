@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "branch_and_bound.hpp"
+
 #include "perwatt/plan/plan.hpp"
 
 namespace perwatt::plan {
@@ -45,8 +47,12 @@ class LinearProgram {
   /// solver stops without either answer.
   std::optional<Solution> solve_relaxed();
 
-  /// The best solution with whole integer columns; nothing when there is none.
-  std::optional<Solution> solve_integer();
+  void set_column_bounds(int column, double lower, double upper);
+
+  /// The best solution found with whole integer columns, and with the columns `also` whole; nothing
+  /// when there is none.
+  std::optional<Solution> solve_integer(const SearchLimits& limits = {},
+                                        const std::vector<int>& also = {});
 
  private:
   struct Impl;

@@ -45,6 +45,7 @@ PlanModel::PlanModel(const Site& site, const CandidateSet& set, const ManagedDra
   for (std::size_t k = 0; k < set.racks.size(); ++k) {
     add_rack(k);
   }
+  add_pipelines();
   add_supplies();
   add_retrofits();
   if (options.soft_commitments) {
@@ -165,7 +166,8 @@ void PlanModel::add_training(std::size_t t, std::size_t h) {
     entries.emplace_back(hall.it[h], in_megawatts(column.mean_it_per_gpu.value));
   }
   if (!hall.full.empty()) {
-    entries.emplace_back(hall.full[h], in_megawatts(column.highest_it_per_gpu.value));
+    // What a running pipeline draws above that: add_reserved_pipelines().
+    entries.emplace_back(hall.full[h], in_megawatts(rack.idle_it_per_gpu.value));
   }
   UsdPerSecond margin = column.value_per_gpu;
   if (!is_physical(rack.hall)) {
@@ -261,7 +263,7 @@ void PlanModel::add_unmet_columns() {
 void PlanModel::add_unmet_training() {
   for (std::size_t j = 0; j < site_.training.size(); ++j) {
     const auto& job = site_.training[j];
-    const UsdPerSecond penalty = tokens_per_second(1e3) * job.value * kUnmetPriceFactor;
+    const UsdPerSecond penalty = tokens_per_second(1e3) * options_.unmet_training_prices[j];
     unmet_training_.push_back(job.committed
                                   ? std::optional{program_.add_column(
                                         -in_usd_per_hour(penalty), 0, in_ktok(*job.committed),
@@ -300,6 +302,15 @@ void PlanModel::add_excess(const Limit& limit) {
         entries.emplace_back(demand_rows_[limit.index][h], site_.year[h].demand_ratio);
       }
       break;
+    case Limit::Kind::pipelines: {
+      const auto& job = site_.training[limit.index];
+      present = job.max_pipelines;
+      is_whole = true;
+      for (const int row : training_rows_[limit.index]) {
+        entries.emplace_back(row, -static_cast<double>(job.gpus_per_pipeline()));
+      }
+      break;
+    }
     case Limit::Kind::training_commitment:
       present = in_ktok(*site_.training[limit.index].committed);
       entries = {{*training_commitment_[limit.index], 1.0}};

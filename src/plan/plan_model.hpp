@@ -24,6 +24,7 @@ struct Limit {
     racks,
     capital,
     commitment,
+    pipelines,
     training_commitment,
     positions,
     hall_capacity
@@ -37,14 +38,15 @@ struct PlanModelOptions {
   /// instead of maximising the profit.
   std::vector<Limit> relaxed = {};
   /// Output that is committed and not served costs kUnmetPriceFactor times its price instead of
-  /// making the program infeasible; so do trained tokens.
+  /// making the program infeasible.
   bool soft_commitments = false;
+  /// With soft commitments, by training job: what a trained token costs that is not trained.
+  std::vector<UsdPerToken> unmet_training_prices = {};
   /// Among plans of equal profit the one of most output tokens.
   bool break_ties = false;
 };
 
-/// Price of a committed output token that is not served, relative to its sales price, and of a
-/// trained token that is not trained.
+/// Price of a committed output token that is not served, relative to its sales price.
 inline constexpr double kUnmetPriceFactor = 10.0;
 
 /// Units inside: GPUs, racks, MW, ktok/s, USD/h. REQUIRES: `managed` outlives the model and, when
@@ -128,6 +130,7 @@ class PlanModel {
   void add_deployment(std::size_t candidate, std::size_t hour);
   void add_training_rows();
   void add_training(std::size_t training, std::size_t hour);
+  void add_pipelines();
   void add_rack(std::size_t rack);
   void add_supplies();
   void add_generation(const PowerSupply& supply);
@@ -154,9 +157,29 @@ class PlanModel {
 
   [[nodiscard]] bool is_managed() const { return managed_.applies; }
 
+  /// Columns of one job on one rack kind.
+  struct JobOnRacks {
+    std::size_t job = 0;
+    std::size_t rack = 0;
+    std::vector<std::size_t> columns;  // index into CandidateSet::training, draw rising
+  };
+
+  [[nodiscard]] std::vector<JobOnRacks> jobs_on_racks() const;
+  void add_whole_pipelines(const JobOnRacks& unit);
+  void add_reserved_pipelines(const JobOnRacks& unit);
+
+  /// The GPUs of `pipelines` (columns) fit those of the powered racks that the job may use.
+  void keep_within_racks(const JobOnRacks& unit, const std::vector<int>& pipelines);
+
   [[nodiscard]] double at(const Solution& solution, int column) const {
     return solution.columns[static_cast<std::size_t>(column)];
   }
+
+  /// The best whole answer found that violates no cut.
+  std::optional<Solution> search(const SearchLimits& limits, const std::vector<int>& also);
+
+  /// From the best levels of draw with pipelines not whole to whole ones.
+  std::optional<Solution> with_whole_pipelines(const Solution& fractional);
 
   /// Adds the cuts that a solution violates; false when there are none.
   bool tighten(const Solution& solution);
@@ -205,6 +228,8 @@ class PlanModel {
   std::vector<int> training_;  // GPUs, by training column and hour class
   std::vector<int> powered_;
   std::vector<int> bought_;
+  std::vector<int> draw_levels_;         // 1 where it is the one of its job on its racks
+  std::vector<int> reserved_pipelines_;  // by job on racks, hour class and level
   std::vector<SupplyColumns> supplies_;
   std::vector<int> retrofits_;
   std::vector<int> excess_;

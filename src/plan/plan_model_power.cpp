@@ -314,9 +314,18 @@ std::optional<LinearProgram::Solution> PlanModel::solve_integer() {
   if (!solve_relaxed()) {
     return std::nullopt;
   }
-  auto solution = program_.solve_integer();
+  auto solution = search({}, {});
+  if (!solution || reserved_pipelines_.empty()) {
+    return solution;
+  }
+  return with_whole_pipelines(*solution);
+}
+
+std::optional<LinearProgram::Solution> PlanModel::search(const SearchLimits& limits,
+                                                         const std::vector<int>& also) {
+  auto solution = program_.solve_integer(limits, also);
   for (int round = 0; solution && tighten(*solution) && round < kMostRounds; ++round) {
-    solution = program_.solve_integer();
+    solution = program_.solve_integer(limits, also);
   }
   return solution;
 }

@@ -19,8 +19,8 @@ constexpr Range kTokensPerIteration{1.0, 1e12};
 constexpr Range kUsdPerMillion{0.0, 1e6};
 constexpr Range kTokensPerSecond{0.0, 1e15};
 
-/// A plan of the site finds a dozen frequency plans of each pipeline for every cap of its boards:
-/// minutes for one of this size (docs/model/plan.md#training).
+/// A plan of the site finds some dozen frequency plans of each pipeline for every cap of its boards
+/// (docs/model/plan.md#training).
 constexpr std::size_t kMostOperations = 8'192;
 
 void require_few(const ConfigTable& table, std::size_t operations) {
@@ -50,7 +50,12 @@ TrainingJob read_job(const ConfigTable& table, const catalog::Catalog& catalog, 
   job.defined_at = table.where("id");
   job.accelerator = catalog.accelerator(table.text("accelerator"), table.where("accelerator")).id;
   job.curve = std::make_shared<TrainingCurve>(read_pipeline(table, site));
-  job.profile = table.optional_text("profile").value_or(table.optional_text("dag").value_or(""));
+  job.profile = table.optional_text("profile").value_or("");
+  job.dag = table.optional_text("dag").value_or("");
+  if (job.dag.empty()) {
+    job.shape = training::read_pipeline_shape(table);
+    job.schedule = table.optional_text("schedule").value_or("1f1b");
+  }
   job.gpus_per_stage = static_cast<int>(table.integer("gpus_per_stage", 1, kMostGpusPerStage));
   job.tokens_per_iteration = tokens(table.number("tokens_per_iteration", kTokensPerIteration));
   job.value =

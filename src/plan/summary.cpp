@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "training_runs.hpp"
+
 namespace perwatt::plan {
 
 namespace {
@@ -267,8 +269,8 @@ class Summary {
     return it;
   }
 
-  /// IT power of a hall with every deployment serving, and every board that trains at its highest
-  /// draw.
+  /// IT power of a hall with every deployment serving, and every pipeline that runs at the highest
+  /// draw of any plan of its job on these racks in this hour class.
   [[nodiscard]] Watts full_it(std::size_t p, std::size_t h) const {
     Watts full = set_.halls[p].load_it.value;
     for (const auto& assignment : plan_.assignments) {
@@ -278,9 +280,15 @@ class Summary {
       }
     }
     for (const auto& assignment : plan_.training) {
-      const auto& column = set_.training[assignment.column];
-      if (set_.racks[column.rack].hall == p) {
-        full += column.highest_it_per_gpu.value * assignment.gpus_by_hour[h];
+      const auto& rack = set_.racks[set_.training[assignment.column].rack];
+      if (rack.hall == p) {
+        full += rack.idle_it_per_gpu.value * assignment.gpus_by_hour[h];
+      }
+    }
+    for (const auto& [job_on_rack, run] : training_runs(site_, set_, plan_, h, whole_racks_)) {
+      const auto& [job, k] = job_on_rack;
+      if (set_.racks[k].hall == p) {
+        full += (run.highest_it - set_.racks[k].idle_it_per_gpu.value) * run.gpus_at_once;
       }
     }
     for (std::size_t k = 0; k < set_.racks.size(); ++k) {
@@ -536,9 +544,11 @@ class Summary {
                                site_.year[h].year_ratio;
     }
     const auto& totals = plan_.totals;
-    if (totals.it > Watts{}) {  // throttled at the mean tokens per IT joule
-      check.throttled_output = totals.output * (check.expected_excess / totals.it);
-      check.throttled_revenue = totals.revenue * (check.expected_excess / totals.it);
+    const Watts it = totals.it_beside_training();  // what trains is reserved and not throttled
+    if (it > Watts{}) {                            // throttled at the mean tokens per IT joule
+      check.throttled_output = totals.output * (check.expected_excess / it);
+      check.throttled_revenue =
+          (totals.revenue - totals.training_value) * (check.expected_excess / it);
     }
     plan_.excursion = check;
   }

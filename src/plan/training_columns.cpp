@@ -1,5 +1,6 @@
 #include "training_columns.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -24,10 +25,13 @@ TrainingColumn make_column(const Site& site, const CandidateSet& set, std::size_
   const auto& rack = set.racks[k];
   const auto& hall = set.halls[rack.hall];
   const double available = site.availability_ratio;
-  TrainingColumn column{j,  k,  point, board_power(point, hall.leakage_ratio), {}, {}, {}, {},
+  TrainingColumn column{j,  k,  point, board_power(point, hall.leakage_ratio), {}, {}, {}, {}, {},
                         {}, {}, {}};
   column.it_per_gpu = rack.chain.it_per_gpu(column.gpu_power.mean);
-  column.highest_it_per_gpu = rack.chain.it_per_gpu(point.highest_power * hall.leakage_ratio);
+  column.highest_gpu_power = point.highest_power * hall.leakage_ratio;
+  // Boards between two turns of the job idle.
+  column.highest_it_per_gpu.value =
+      std::max(rack.chain.it_per_gpu(column.highest_gpu_power).value, rack.idle_it_per_gpu.value);
   column.mean_it_per_gpu.value =
       column.it_per_gpu.value * available + rack.idle_it_per_gpu.value * (1.0 - available);
   column.meter_per_gpu.value = column.mean_it_per_gpu.value * hall.meter_over_it;
@@ -59,6 +63,20 @@ std::vector<TrainingColumn> needed(std::vector<TrainingColumn> columns) {
   return kept;
 }
 
+/// Share of the GPUs of a rack kind that `job` may use; 1 where nothing is placed on it.
+double placed_share(const Site& site, const RackStock& stock, const TrainingJob& job) {
+  bool is_placed = false;
+  for (const auto& placement : site.placements) {
+    if (placement.system == stock.system && placement.hall == stock.hall) {
+      is_placed = true;
+      if (placement.service.empty() && placement.training == job.id) {
+        return placement.gpu_share_ratio;
+      }
+    }
+  }
+  return is_placed ? 0.0 : 1.0;
+}
+
 /// The columns of one job on one rack kind; says in `fit` why there are none.
 std::vector<TrainingColumn> columns_on(const Site& site, const CandidateSet& set, std::size_t j,
                                        TrainingFit& fit) {
@@ -69,8 +87,11 @@ std::vector<TrainingColumn> columns_on(const Site& site, const CandidateSet& set
   fit.settings_above_cap = job.curve->settings_above(cap);
   const double gpus =
       (static_cast<double>(rack.stock->owned) + rack.stock->max_buy) * rack.gpus_per_rack;
+  const double share = placed_share(site, *rack.stock, job);
   fit.is_too_large = job.gpus_per_pipeline() > gpus;
-  if (fit.is_too_large) {
+  fit.is_too_large_for_share = !fit.is_too_large && job.gpus_per_pipeline() > gpus * share;
+  fit.is_waiting_above_cap = job.curve->pipeline().blocking_power > cap;
+  if (fit.is_too_large || fit.is_too_large_for_share || fit.is_waiting_above_cap) {
     return {};
   }
   std::vector<TrainingColumn> columns;
@@ -88,7 +109,7 @@ std::vector<TrainingColumn> columns_on(const Site& site, const CandidateSet& set
 }  // namespace
 
 TokensPerSecond trained_rate(const TrainingJob& job, const TrainingPoint& point) {
-  return job.tokens_per_iteration / point.time;
+  return job.tokens_per_iteration / point.time * rate_interval(job).central_factor;
 }
 
 void add_training_columns(const Site& site, CandidateSet& set) {
@@ -98,7 +119,8 @@ void add_training_columns(const Site& site, CandidateSet& set) {
       if (set.racks[k].system->accelerator != site.training[j].accelerator) {
         continue;
       }
-      TrainingFit fit{k, 0, false, false};
+      TrainingFit fit;
+      fit.rack = k;
       for (auto& column : columns_on(site, set, j, fit)) {
         set.training.push_back(std::move(column));
       }

@@ -204,16 +204,25 @@ double measured_power_ratio(const plan::SolvedSite& solved) {
   return all > 0 ? measured / all : 1;
 }
 
-Statement certainty_statement(const PlanReport& report, const std::vector<Figure>& figures) {
+/// What stands behind output tokens and power.
+std::string evidence_text(const PlanReport& report, const std::vector<Figure>& figures) {
   const auto& totals = report.solved.plan->totals;
-  auto text = fmt::format(
+  const auto& meter = figure_of(figures, "meter").tag;
+  if (totals.output <= TokensPerSecond{}) {
+    return fmt::format("No output token is served; the weakest evidence behind the power is {}.",
+                       meter);
+  }
+  return fmt::format(
       "The 90 % interval of output tokens is {} per second. The weakest evidence behind them is "
       "{}, "
       "behind the power {}; of the serving GPUs {} have board power measured on their own "
-      "deployment. {}",
-      interval_text(figure_of(figures, "output")), to_string(totals.tag),
-      figure_of(figures, "meter").tag, percent_text(measured_power_ratio(report.solved)),
-      provisioning_text(report.solved));
+      "deployment.",
+      interval_text(figure_of(figures, "output")), to_string(totals.tag), meter,
+      percent_text(measured_power_ratio(report.solved)));
+}
+
+Statement certainty_statement(const PlanReport& report, const std::vector<Figure>& figures) {
+  auto text = evidence_text(report, figures) + " " + provisioning_text(report.solved);
   if (has_parts(report)) {
     std::vector<std::string> open;
     for (const auto& part : report.attribution->parts) {

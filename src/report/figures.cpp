@@ -142,7 +142,7 @@ class Headline {
   }
 
   void add_tokens() {
-    const auto tag = to_string(totals_.tag);
+    const auto tag = output_ > 0 ? to_string(totals_.tag) : std::string_view{};
     const auto& in = totals_.input;
     const std::string missing =
         in ? "" : "unknown: a chosen deployment's source gives output tokens only";
@@ -229,8 +229,8 @@ class Headline {
         profit + std::hypot(ends_.revenue.high - revenue, energy - energies.low)};
     const auto meter = to_string(tags_.meter);
     const double operating = energy + capital;
-    add("revenue", "Money", "Revenue", "USD/h", revenue, ends_.revenue, to_string(totals_.tag),
-        "token prices as given, without an interval");
+    add("revenue", "Money", "Revenue", "USD/h", revenue, ends_.revenue,
+        to_string(totals_.revenue_tag()), "token prices as given, without an interval");
     if (!solved_.site->training.empty()) {
       add("training_value", "Money", "Of it trained tokens", "USD/h",
           in_usd_per_hour(totals_.training_value), std::nullopt, to_string(Tag::derived),
@@ -241,7 +241,8 @@ class Headline {
     add("capital", "Money", "Capital cost", "USD/h", capital, std::nullopt, tags_.capital,
         "of bought racks, hosting included; owned racks are paid for");
     add("profit", "Money", "Profit", "USD/h", profit, profits,
-        to_string(weaker(totals_.tag, tags_.meter)), "revenue - energy - capital, before tax");
+        to_string(weaker(totals_.revenue_tag(), tags_.meter)),
+        "revenue - energy - capital, before tax");
     add("energy_share", "Money", "Power's share of operating cost", "%",
         operating > 0 ? std::optional{100 * energy / operating} : std::nullopt,
         Interval{100 * energies.low / std::max(energies.low + capital, 1e-12),
@@ -254,7 +255,7 @@ class Headline {
                           const std::optional<UsdPerSecond>& value, std::string missing) {
       add(std::move(key), "Marginal value", std::move(name), "USD/h",
           value ? std::optional{in_usd_per_hour(*value)} : std::nullopt, std::nullopt,
-          to_string(weaker(totals_.tag, tags_.meter)),
+          to_string(weaker(totals_.revenue_tag(), tags_.meter)),
           value ? "profit of the re-solved relaxation, net of energy" : std::move(missing));
     };
     const auto& duals = solved_.plan->duals;

@@ -31,8 +31,8 @@ Table jobs_table(const plan::SolvedSite& solved) {
     const double trained = in_tokens_per_second(solved.plan->trained[j]);
     const auto interval = rate_interval(job);
     const auto& reason = solved.plan->untrained[j];
-    table.add({job.id, job.accelerator, job.profile, std::to_string(job.gpus_per_pipeline()),
-               std::to_string(job.max_pipelines),
+    table.add({job.id, job.accelerator, job.profile.empty() ? job.dag : job.profile,
+               std::to_string(job.gpus_per_pipeline()), std::to_string(job.max_pipelines),
                job.committed ? significant(in_tokens_per_second(*job.committed), 5) : "",
                significant(trained, 5),
                significant(trained * interval.low_factor, 4) + " to " +
@@ -72,8 +72,7 @@ Table plans_table(const plan::SolvedSite& solved) {
          significant(assignment.gpus, 5), significant(assignment.pipelines, 4),
          significant(in_tokens_per_second(column.mean_trained_per_gpu * assignment.gpus), 5),
          significant(in_watts(column.gpu_power.mean), 3),
-         significant(in_watts(column.point.highest_power), 3),
-         significant(in_watts(rack.gpu_cap), 4),
+         significant(in_watts(column.highest_gpu_power), 3), significant(in_watts(rack.gpu_cap), 4),
          significant(in_joules_per_token(column.meter_per_gpu.value / column.mean_trained_per_gpu),
                      3),
          is_plan ? percent_text(column.point.gap_ratio(), 2) : ""});

@@ -196,10 +196,24 @@ void add_training(const plan::Site& site, Table& table) {
                "USD per million", "site file"});
     table.add({name + "tokens of one pipeline's iteration",
                significant(in_tokens(job.tokens_per_iteration), 8), "tokens", "site file"});
+    table.add({name + "stages", std::to_string(job.curve->pipeline().stages), "",
+               job.shape ? "site file" : job.dag});
+    table.add({name + "GPUs of a stage", std::to_string(job.gpus_per_stage), "GPUs", "site file"});
+    if (job.shape) {
+      table.add({name + "microbatches of an iteration", std::to_string(job.shape->microbatches), "",
+                 "site file"});
+      table.add({name + "schedule", job.schedule, "", "site file"});
+      table.add({name + "transfer between stages", significant(in_seconds(job.shape->transfer)),
+                 "s", "site file"});
+      table.add({name + "tail of an iteration", significant(in_seconds(job.shape->tail)), "s",
+                 "site file"});
+    }
+    table.add({name + "measured over modelled rate", significant(rate_interval(job).central_factor),
+               "ratio", "docs/model/plan.md#training"});
     table.add({name + "blocking power of a GPU",
                significant(in_watts(job.curve->pipeline().blocking_power)), "W", "site file"});
     table.add({name + "time and energy of its operations", std::to_string(job.curve->settings()),
-               "settings", job.profile});
+               "settings", job.profile.empty() ? job.dag : job.profile});
   }
 }
 

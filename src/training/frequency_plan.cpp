@@ -20,8 +20,9 @@ constexpr int kMostSteps = 16;
 
 }  // namespace
 
-Planner::Planner(const Pipeline& pipeline)
+Planner::Planner(const Pipeline& pipeline, double most_visits)
     : pipeline_{pipeline},
+      most_visits_{most_visits},
       topological_{topological_order(pipeline, "pipeline")},
       makespan_{pipeline, topological_},
       frontier_{TimeEnergyFrontier::of(pipeline)},
@@ -73,7 +74,7 @@ std::optional<FrequencyPlan> Planner::at(Seconds time) const {
   const DiscretePipeline discrete{pipeline_, topological_};
   const auto choice =
       round_at(pipeline_, works, discrete, topological_,
-               to_picoseconds(std::min(time, frontier_.slowest()) - pipeline_.tail));
+               to_picoseconds(std::min(time, frontier_.slowest()) - pipeline_.tail), most_visits_);
   std::vector<const Option*> chosen(pipeline_.operations.size());
   for (std::size_t rank = 0; rank < chosen.size(); ++rank) {
     const auto operation = discrete.operation(rank);

@@ -3,26 +3,21 @@
 #include "perwatt/base/file.hpp"
 #include "perwatt/training/dag_file.hpp"
 #include "perwatt/training/profile.hpp"
-#include "perwatt/training/schedule.hpp"
 
 namespace perwatt::training {
 
-namespace {
-
-PipelineShape read_shape(const ConfigTable& table, Watts blocking_power) {
+PipelineShape read_pipeline_shape(const ConfigTable& table) {
   PipelineShape shape;
   shape.stages = static_cast<int>(table.integer("stages", 1, kMostStages));
   shape.microbatches = static_cast<int>(table.integer("microbatches", 1, kMostMicrobatches));
   shape.schedule =
       parse_schedule(table.optional_text("schedule").value_or("1f1b"), table.where("schedule"));
-  shape.blocking_power = blocking_power;
+  shape.blocking_power = table.power("blocking_power");
   shape.transfer = table.optional_duration("transfer").value_or(Seconds{});
   shape.tail = table.optional_duration("tail").value_or(Seconds{});
   check_size(shape, table.where("microbatches"));
   return shape;
 }
-
-}  // namespace
 
 Pipeline read_pipeline_table(const ConfigTable& table, const std::filesystem::path& folder) {
   const auto blocking_power = table.power("blocking_power");
@@ -34,7 +29,7 @@ Pipeline read_pipeline_table(const ConfigTable& table, const std::filesystem::pa
     profile = read_profile(read_file(path), path);
   }
   if (!dag) {
-    return make_pipeline(profile, read_shape(table, blocking_power));
+    return make_pipeline(profile, read_pipeline_shape(table));
   }
   for (const auto* key : {"stages", "microbatches", "schedule", "transfer", "tail"}) {
     if (table.has(key)) {

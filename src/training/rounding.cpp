@@ -12,8 +12,6 @@ namespace {
 /// Beyond the time asked for, where a rounding down of durations may still end in time.
 constexpr std::array<double, 8> kBeyond = {0.007, 0.005, 0.003, 0.002, 0.0015, 0.001, 0.0005, 0.0};
 
-/// Visits of operations spent on exchanges: about a second.
-constexpr double kMostVisits = 4e8;
 constexpr std::uint32_t kMostStepsFaster = 16;
 
 /// Visits of operations spent on making one rounding end in time.
@@ -67,11 +65,11 @@ class Rounding {
   }
 
   /// Makes one operation faster and gives the time to others, as long as that saves energy.
-  void exchange() {
+  void exchange(double most_visits) {
     double visits = 0;
-    for (bool is_better = true; is_better && visits < kMostVisits;) {
+    for (bool is_better = true; is_better && visits < most_visits;) {
       is_better = false;
-      for (std::size_t rank = 0; rank < discrete_.size() && visits < kMostVisits; ++rank) {
+      for (std::size_t rank = 0; rank < discrete_.size() && visits < most_visits; ++rank) {
         for (std::uint32_t faster = 1; faster <= kMostStepsFaster; ++faster) {
           for (const bool is_forward : {true, false}) {
             if (best_[rank] + faster >= discrete_.settings(rank).size()) {
@@ -181,7 +179,7 @@ class Rounding {
 
 Choice round_at(const Pipeline& pipeline, const ScaledWorks& works,
                 const DiscretePipeline& discrete, const std::vector<std::uint32_t>& topological,
-                Picoseconds end) {
+                Picoseconds end, double most_visits) {
   Choice fastest(discrete.size());
   for (std::size_t rank = 0; rank < fastest.size(); ++rank) {
     fastest[rank] = static_cast<std::uint32_t>(discrete.settings(rank).size() - 1);
@@ -201,7 +199,7 @@ Choice round_at(const Pipeline& pipeline, const ScaledWorks& works,
       rounding.round(flow, works.watts_per_flow);
     }
   }
-  rounding.exchange();
+  rounding.exchange(most_visits);
   return rounding.best();
 }
 

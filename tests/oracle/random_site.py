@@ -130,28 +130,30 @@ ACCELERATORS = {"hgx-h100-air": "h100", "hgx-h200-air": "h200", "hgx-b200-air": 
                 "mi355x-air": "mi355x", "hgx-h200-liquid": "h200", "hgx-b200-liquid": "b200", "gb200-nvl72": "gb200"}
 
 
-def training_settings(name):
-    """instruction: [(MHz, s, J)] of one stage, made of the profile's name alone."""
+def training_settings(name, stages):
+    """(stage, instruction): [(MHz, s, J)], made of the profile's name alone."""
     random = Random(name)
     watts, settings = random.uniform(300, 1100), {}
-    for instruction, seconds in (("forward", random.uniform(0.02, 2)), ("backward", random.uniform(0.02, 4))):
-        settings[instruction] = []
-        for step in range(random.choice([1, 2, 4])):
+    for key, most in [((s, i), most) for s in range(stages) for i, most in (("forward", 2), ("backward", 4))]:
+        seconds = random.uniform(0.02, most)
+        settings[key] = []
+        for step in range(random.choice([1, 2, 4] if stages == 1 else [1, 2])):  # all plans are tried
             clock = 1 - 0.12 * step
             drawn = watts * random.uniform(0.8, 1.1) * (0.2 + 0.8 * clock**3)
             time = rounded(seconds / clock**random.uniform(0.3, 1), 6)
-            settings[instruction].append((1980 - 240 * step, time, rounded(drawn * time, 6)))
+            settings[key].append((1980 - 240 * step, time, rounded(drawn * time, 6)))
     return settings
 
 
-def training_profile(name):
-    rows = [f"0,{instruction},{mhz},{time!r},{joules!r}" for instruction, settings in training_settings(name).items()
+def training_profile(name, stages):
+    rows = [f"{stage},{instruction},{mhz},{time!r},{joules!r}"
+            for (stage, instruction), settings in training_settings(name, stages).items()
             for mhz, time, joules in settings]
     return "\n".join(["stage,instruction,frequency,time,energy", *rows]) + "\n"
 
 
 def add_training(random, site):
-    """Up to two jobs of one stage on accelerators of the site's racks; nothing where there are none."""
+    """Up to two jobs of one or two stages on accelerators of the site's racks; nothing where there are none."""
     known = [ACCELERATORS[r["system"]] for r in site["rack"] if r["system"] in ACCELERATORS]
     if not known or random.random() < 0.3:
         return
@@ -162,11 +164,12 @@ def add_training(random, site):
     for i in range(random.choice([1, 1, 2])):
         name = f"profile-{random.randrange(10**9)}.csv"
         microbatches = random.choice([1, 2])
-        seconds = microbatches * sum(settings[0][1] for settings in training_settings(name).values())
+        stages = random.choice([1, 2])
+        seconds = microbatches * sum(settings[0][1] for settings in training_settings(name, stages).values())
         # Some hundred trained tokens/s per GPU, at some USD per million.
         tokens = rounded(seconds * log_uniform(random, 20, 2000) * 8)
         pipelines = max(1, round(megawatts * log_uniform(random, 10, 1000)))
-        job = {"id": f"run{i}", "accelerator": random.choice(known), "profile": name, "stages": 1,
+        job = {"id": f"run{i}", "accelerator": random.choice(known), "profile": name, "stages": stages,
                "microbatches": microbatches, "blocking_power": random.choice(["0W", "50W", "110.5W"]),
                "gpus_per_stage": random.choice([1, 8, 64]), "tokens_per_iteration": tokens,
                "value_usd_per_million_trained_tokens": rounded(log_uniform(random, 0.03, 8), 3),

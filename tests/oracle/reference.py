@@ -375,11 +375,15 @@ def add_candidates(site, points, catalog, modelled_watts, allow_unknown_ttft=Fal
                 site.candidates.append(column)
 
 
-def add_training(site, job, rack, seconds, joules_per_gpu, catalog):
-    """A column of a job of one stage that takes so long and so much energy for an iteration."""
+def gpus_per_pipeline(job):
+    return job["stages"] * job["gpus_per_stage"]
+
+
+def add_training(site, job, rack, seconds, joules_per_gpu, rate_factor, catalog):
+    """A column that takes so long and, summed over the stages, so much energy for an iteration."""
     table, kind, a = site.jobs[job], site.racks[rack], site.availability
-    trained = a * table["tokens_per_iteration"] / seconds / table["gpus_per_stage"]
-    watts = joules_per_gpu / seconds
+    trained = a * table["tokens_per_iteration"] / seconds / gpus_per_pipeline(table) * rate_factor
+    watts = joules_per_gpu / seconds / table["stages"]
     meter = a * it_watts_per_gpu(catalog, kind.system, watts) * kind.pue + (1 - a) * kind.idle_meter_watts
     site.training.append(Training(job, rack, trained, watts, meter,
                                   trained * 3600 * table["value_usd_per_million_trained_tokens"] / 1e6))
@@ -403,13 +407,15 @@ def price_column(site, rack, service, column, catalog):
 
 
 class Program:
-    """max profit over GPUs per column, powered racks and bought racks; idle GPUs are eliminated."""
+    """max profit over GPUs per column, powered and bought racks and pipelines; idle GPUs are eliminated."""
 
     def __init__(self, site):
         self.site = site
         columns, racks = len(site.candidates), len(site.racks)
         trained = range(columns + 2 * racks, columns + 2 * racks + len(site.training))
-        self.size = trained.stop
+        runs = sorted({(column.job, column.rack) for column in site.training})
+        self.pipelines = range(trained.stop, trained.stop + len(runs))
+        self.size = self.pipelines.stop
         self.powered = range(columns, columns + racks)
         self.bought = range(columns + racks, columns + 2 * racks)
         gain = np.zeros(self.size)
@@ -435,9 +441,14 @@ class Program:
             rows.append((rates, service.committed / 1e3, service.demand / 1e3))
         for j, job in enumerate(site.jobs):
             own = [(t, column) for t, column in zip(trained, site.training) if column.job == j]
-            rows.append(({t: 1.0 for t, _ in own}, -np.inf, job["max_pipelines"] * job["gpus_per_stage"]))
+            rows.append(({t: 1.0 for t, _ in own}, -np.inf, job["max_pipelines"] * gpus_per_pipeline(job)))
             rows.append(({t: -column.trained / 1e3 for t, column in own}, -np.inf,
                          -job.get("committed_trained_tokens_per_s", 0) / 1e3))
+        for n, (j, k) in zip(self.pipelines, runs):  # whole ones, in the powered racks at once
+            gpus = gpus_per_pipeline(site.jobs[j])
+            own = {t: 1.0 for t, column in zip(trained, site.training) if (column.job, column.rack) == (j, k)}
+            rows.append((own | {n: -float(gpus)}, -np.inf, 0.0))
+            rows.append(({n: float(gpus), self.powered[k]: -float(site.racks[k].gpus)}, -np.inf, 0.0))
         if site.max_capital is not None:
             rows.append(({self.bought[k]: r.gpus * (r.capital_per_gpu or 0.0)
                           for k, r in enumerate(site.racks)}, -np.inf, site.max_capital))
@@ -473,7 +484,7 @@ class Program:
         """(profit found or nothing, bound) in USD/h with whole powered racks."""
         matrix, low, high = self._matrix(self.site.envelope, None)
         integer = np.zeros(self.size)
-        integer[list(self.powered)] = 1
+        integer[list(self.powered) + list(self.pipelines)] = 1
 
         def solve(presolve):
             return milp(-self.gain, constraints=LinearConstraint(matrix, low, high), integrality=integer,

@@ -62,7 +62,9 @@ struct Attribution {
   /// counted_unknown_because.
   std::optional<UsdPerSecond> counted_profit;
   std::string counted_unknown_because;
-  std::vector<LeverPart> parts;           // every lever of the class, in the order of the enum
+  /// Every lever of the class, in the order of the enum; without training_frequency_plan where
+  /// nothing trains.
+  std::vector<LeverPart> parts;
   std::vector<Interaction> interactions;  // of the levers that differ
   std::size_t plans_solved = 0;
   std::size_t resamples = 0;

@@ -68,7 +68,8 @@ struct TrainingColumn {
   TrainingPoint point;   // at the reference temperature
   inference::GpuPower gpu_power;
   facility::ItPower it_per_gpu;          // while training
-  facility::ItPower highest_it_per_gpu;  // every board in its most drawing operation
+  Watts highest_gpu_power;               // a board in its most drawing operation, or waiting
+  facility::ItPower highest_it_per_gpu;  // every board at that; never less than idle
   facility::ItPower mean_it_per_gpu;     // time average, idle share of availability included
   facility::MeterPower meter_per_gpu;    // the same at the meter, at the hall's yearly mean
   TokensPerSecond mean_trained_per_gpu;  // time average
@@ -80,8 +81,11 @@ struct TrainingColumn {
 struct TrainingFit {
   std::size_t rack = 0;
   std::size_t settings_above_cap = 0;  // settings of the profile that its boards do not hold
-  bool is_above_cap = false;           // no column: an operation has no setting within the cap
-  bool is_too_large = false;           // no column: one pipeline has more GPUs than the racks
+  // Why there is no column:
+  bool is_above_cap = false;            // an operation has no setting within the cap
+  bool is_waiting_above_cap = false;    // the blocking power is above the cap
+  bool is_too_large = false;            // one pipeline has more GPUs than the racks
+  bool is_too_large_for_share = false;  // or than the share placed there
 };
 
 /// Why measured rows did not become columns.

@@ -30,7 +30,7 @@ struct Assignment {
 struct TrainingAssignment {
   std::size_t column = 0;            // index into CandidateSet::training
   double gpus = 0;                   // mean over the year
-  double pipelines = 0;              // gpus / GPUs of a pipeline; a fraction runs part of the time
+  double pipelines = 0;              // gpus / GPUs of a pipeline; a fraction: all of it, in turns
   std::vector<double> gpus_by_hour;  // by hour class
 };
 
@@ -99,6 +99,11 @@ struct Totals {
   std::map<Tag, TokensPerSecond> output_by_tag;  // of the chosen columns' rates
   Tag tag = Tag::measured;                       // the weakest of them
   Tag power_tag = Tag::measured;
+
+  /// Of the revenue: trained tokens are derived, beside the tags of what is served.
+  [[nodiscard]] Tag revenue_tag() const {
+    return training_value > UsdPerSecond{} ? weaker(tag, Tag::derived) : tag;
+  }
 
   [[nodiscard]] UsdPerSecond profit() const { return revenue - energy_cost - capital_cost; }
 

@@ -12,6 +12,7 @@
 
 #include "perwatt/base/units.hpp"
 #include "perwatt/training/pipeline.hpp"
+#include "perwatt/training/schedule.hpp"
 
 namespace perwatt::plan {
 
@@ -32,7 +33,7 @@ struct TrainingPoint {
   Joules energy;        // of an iteration, per GPU of a stage's group, summed over stages
   Joules lower_bound;   // of any plan that takes this time
   Watts mean_power;     // of one board over the iteration, mean of the stages
-  Watts highest_power;  // of one board, mean over the operation that draws most
+  Watts highest_power;  // of one board, mean over the operation that draws most, or waiting
 
   /// At least 0; 0 where nothing takes energy.
   [[nodiscard]] double gap_ratio() const {
@@ -40,32 +41,35 @@ struct TrainingPoint {
   }
 };
 
-/// The points of one pipeline under each power cap that is asked for, solved once per cap. Not safe
-/// for use by several threads at once.
+/// The points of one pipeline under each power cap that is asked for, solved once for the settings
+/// that a cap leaves. Not safe for use by several threads at once.
 class TrainingCurve {
  public:
   explicit TrainingCurve(training::Pipeline pipeline);
 
   [[nodiscard]] const training::Pipeline& pipeline() const { return pipeline_; }
 
-  /// On boards that hold `cap`: full clocks first, then plans from fast to slow whose mixtures stay
-  /// within kThinning of the watts of every plan in between, and the one of least energy. Empty
-  /// where an operation has no setting within the cap.
+  /// On boards that hold `cap`: full clocks first, then plans from fast to slow, and the one of
+  /// least energy among them. Their mixtures draw at most kThinning more than the frontier at the
+  /// same rate, plus each point's gap_ratio(). Empty where an operation has no setting within the
+  /// cap, or waiting draws more than it.
   [[nodiscard]] const std::vector<TrainingPoint>& points_under(Watts cap);
 
   /// Settings of the profile, over all stages and instructions; those that draw more than `cap`.
   [[nodiscard]] std::size_t settings() const;
   [[nodiscard]] std::size_t settings_above(Watts cap) const;
 
-  /// Neither transfers nor a tail: the iteration is its operations alone.
-  [[nodiscard]] bool has_operations_only() const;
+  /// Share of an iteration at full clocks that transfers and the tail add to its operations.
+  [[nodiscard]] double beside_operations_ratio() const { return beside_operations_ratio_; }
 
   /// Relative, of the frontier's watts at one rate.
-  static constexpr double kThinning = 5e-4;
+  static constexpr double kThinning = 1e-4;
 
  private:
   training::Pipeline pipeline_;
-  std::map<Watts, std::vector<TrainingPoint>> solved_;
+  double beside_operations_ratio_ = 0;
+  /// By settings above the cap: they are those of most watts, so their number tells which.
+  std::map<std::size_t, std::vector<TrainingPoint>> solved_;
 };
 
 /// A model somebody trains with data parallel replicas (pipelines), each of stages x gpus_per_stage
@@ -73,7 +77,10 @@ class TrainingCurve {
 struct TrainingJob {
   std::string id;
   std::string accelerator;  // catalog id: where the profile was measured, and where it may run
-  std::string profile;      // the file as written; the graph's where there is no profile
+  std::string profile;      // the file as written; empty where the graph needs none
+  std::string dag;          // the graph's file; empty where the schedule makes the pipeline
+  std::optional<training::PipelineShape> shape;  // nothing with a graph
+  std::string schedule;                          // as written, or its default
   int gpus_per_stage = 1;
   Tokens tokens_per_iteration;  // of one pipeline
   UsdPerToken value;            // of a trained token
@@ -88,10 +95,10 @@ struct TrainingJob {
   [[nodiscard]] bool same_as(const TrainingJob& other) const;
 };
 
-/// Factors on the trained tokens/s of a job that hold in 9 of 10 workloads that were measured
-/// (docs/model/plan.md#training).
+/// What measured iterations say of the trained tokens/s of a job (docs/model/plan.md#training).
 struct TrainingRateInterval {
-  double low_factor = 1;
+  double central_factor = 1;  // on tokens over the time of the model, in the plan's rates
+  double low_factor = 1;      // on the plan's rate: 9 of 10 measured workloads lie between
   double high_factor = 1;
 };
 

@@ -37,10 +37,14 @@ struct FrequencyPlan {
 /// pipeline. Not safe for use by several threads at once.
 class Planner {
  public:
-  /// Throws as TimeEnergyFrontier::of does.
-  explicit Planner(const Pipeline& pipeline);
+  /// Visits of operations that one answer of at() spends on exchanges: about a second.
+  static constexpr double kMostVisits = 4e8;
 
-  Planner(Pipeline&&) = delete;
+  /// Fewer `most_visits` answer sooner; the bound stays the same and the gap may grow. Throws as
+  /// TimeEnergyFrontier::of does.
+  explicit Planner(const Pipeline& pipeline, double most_visits = kMostVisits);
+
+  explicit Planner(Pipeline&&, double most_visits = kMostVisits) = delete;
 
   [[nodiscard]] const Pipeline& pipeline() const { return pipeline_; }
 
@@ -91,6 +95,7 @@ class Planner {
   [[nodiscard]] FrequencyPlan held_until(FrequencyPlan plan, Seconds time) const;
 
   const Pipeline& pipeline_;
+  double most_visits_;
   std::vector<std::uint32_t> topological_;
   Makespan makespan_;
   TimeEnergyFrontier frontier_;

@@ -10,6 +10,7 @@
 
 #include "perwatt/base/config.hpp"
 #include "perwatt/training/pipeline.hpp"
+#include "perwatt/training/schedule.hpp"
 
 namespace perwatt::training {
 
@@ -17,5 +18,8 @@ namespace perwatt::training {
 /// missing, out of range or contradicts another, and as the readers of the files do.
 [[nodiscard]] Pipeline read_pipeline_table(const ConfigTable& table,
                                            const std::filesystem::path& folder);
+
+/// The shape in such a table. REQUIRES: it has no `dag`. Throws as read_pipeline_table() does.
+[[nodiscard]] PipelineShape read_pipeline_shape(const ConfigTable& table);
 
 }  // namespace perwatt::training
