@@ -161,8 +161,10 @@ def charts_of(binary, site):
     owned = {accelerators[systems[rack["system"]]["accelerator"]]["id"] for rack in stated["rack"]}
     charts = {}
     for service in stated["service"]:
-        charts |= {f"chart-{kind}-{service['id']}": LEAST_MARKS for kind in ("frontier", "power")}
+        charts[f"chart-power-{service['id']}"] = LEAST_MARKS
         key = service["model"], str(service.get("isl_tokens", "")), str(service.get("osl_tokens", ""))
+        if "task" in service or owned & rows.get(key, set()):  # the chart is of measured points
+            charts[f"chart-frontier-{service['id']}"] = LEAST_MARKS
         if len(owned & rows.get(key, set())) > 1:
             charts[f"chart-ratio-{service['id']}"] = 2 * LEAST_OF_CURVE
     if plan["status"] == "optimal":
