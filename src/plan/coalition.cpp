@@ -7,6 +7,8 @@
 #include "plan_model.hpp"
 #include "summary.hpp"
 
+#include "perwatt/base/hash.hpp"
+
 namespace perwatt::plan {
 
 namespace {
@@ -24,14 +26,6 @@ double uniform(std::uint64_t bits) {  // (0, 1)
   return (static_cast<double>(bits >> 11U) + 0.5) * 0x1.0p-53;
 }
 
-std::uint64_t hash_of(std::string_view key) {  // FNV-1a
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : key) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  }
-  return hash;
-}
-
 /// Of what makes a deployment, not its load.
 std::uint64_t key_of(const inference::MeasuredPoint& point) {
   const auto& layout = point.layout;
@@ -41,7 +35,7 @@ std::uint64_t key_of(const inference::MeasuredPoint& point) {
                           '|' + to_string(point.workload) + '|' + std::to_string(layout.num_gpus) +
                           '|' + number(layout.prefill_gpus) + '|' + number(layout.decode_gpus) +
                           '|' + number(layout.decode_tp) + '|' + number(layout.decode_ep);
-  return hash_of(key);
+  return fnv1a(key);
 }
 
 /// A factor whose 90 % interval is [low, high]: log-normal, each side with its own width.
@@ -129,7 +123,7 @@ DeploymentDraws::Draw DeploymentDraws::of(const inference::MeasuredPoint& point,
 
 DeploymentDraws::Draw DeploymentDraws::of_training(std::string_view job,
                                                    std::size_t resample) const {
-  return of_key(hash_of("training|" + std::string{job}), resample);
+  return of_key(fnv1a("training|" + std::string{job}), resample);
 }
 
 DeploymentDraws::Draw DeploymentDraws::of_key(std::uint64_t key, std::size_t resample) const {

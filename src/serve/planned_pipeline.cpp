@@ -1,12 +1,12 @@
 #include "perwatt/serve/planned_pipeline.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/hash.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/training/plan_file.hpp"
 
@@ -32,15 +32,6 @@ std::vector<std::vector<int>> frequencies_of(const training::Pipeline& pipeline)
   return lists;
 }
 
-/// FNV-1a, 64 bits: the same in every build.
-std::string hash_of(const std::string& text) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  }
-  return std::to_string(hash);
-}
-
 std::string fingerprint_of(const training::Pipeline& pipeline,
                            const std::vector<std::vector<int>>& frequencies) {
   std::string text;
@@ -53,7 +44,7 @@ std::string fingerprint_of(const training::Pipeline& pipeline,
     }
     text += '\n';
   }
-  return hash_of(text);
+  return std::to_string(fnv1a(text));
 }
 
 std::pair<double, double> key_of(std::optional<Watts> cap, std::optional<Seconds> time) {
@@ -67,7 +58,6 @@ PlannedPipeline::PlannedPipeline(std::string name, training::Pipeline pipeline, 
     : name_{std::move(name)},
       pipeline_{std::move(pipeline)},
       planner_{pipeline_},
-      goal_{goal},
       frequencies_{frequencies_of(pipeline_)},
       fingerprint_{fingerprint_of(pipeline_, frequencies_)} {
   if (!pipeline_.other_knobs.empty()) {
@@ -75,17 +65,14 @@ PlannedPipeline::PlannedPipeline(std::string name, training::Pipeline pipeline, 
                         ", and ranks are told frequencies only",
                     where, "profile frequencies alone");
   }
-  if (goal_.time && !planner_.at(*goal_.time)) {
-    throw_bad_input("no iteration is as short as " + shortest(goal_.time->in_base()) + " s", where,
+  const auto full_clocks = std::max(planner_.all_max().time, planner_.frontier().fastest());
+  auto plan = goal.least_energy ? std::optional{planner_.least_energy()}
+                                : planner_.at(goal.time.value_or(full_clocks));
+  if (!plan) {
+    throw_bad_input("no iteration is as short as " + shortest(goal.time->in_base()) + " s", where,
                     "give at least " + shortest(planner_.frontier().fastest().in_base()) + "s");
   }
-  unhurried_ = goal_plan();
-}
-
-training::FrequencyPlan PlannedPipeline::goal_plan() const {
-  return goal_.least_energy ? planner_.least_energy()
-                            : *planner_.at(goal_.time.value_or(std::max(
-                                  planner_.all_max().time, planner_.frontier().fastest())));
+  unhurried_ = *std::move(plan);
 }
 
 std::shared_ptr<const StagePlan> PlannedPipeline::told(const training::FrequencyPlan& plan) const {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <ctime>
 
 #include "training_job.hpp"
@@ -443,13 +442,10 @@ JobState TrainingJobs::state_of(Job& job) {
   state.power_cap = job.power_cap;
   if (job.pipeline != nullptr) {
     const auto slowdowns = job.replica_slowdowns();
-    const double most = *std::max_element(slowdowns.begin(), slowdowns.end());
-    const auto& plans = next_plans(job);
-    const auto slowest = static_cast<std::size_t>(
-        std::max_element(slowdowns.begin(), slowdowns.end()) - slowdowns.begin());
-    if (!plans.empty()) {
-      state.plan = plans[slowest];
-      state.iteration_time = state.plan->time * most;
+    const auto slowest = std::max_element(slowdowns.begin(), slowdowns.end());
+    if (const auto& plans = next_plans(job); !plans.empty()) {
+      state.plan = plans[static_cast<std::size_t>(slowest - slowdowns.begin())];
+      state.iteration_time = state.plan->time * *slowest;
     }
   }
   double measured_seconds = 0;

@@ -63,7 +63,6 @@ class PlannedPipeline {
                                                               Seconds time) const;
 
  private:
-  [[nodiscard]] training::FrequencyPlan goal_plan() const;
   [[nodiscard]] std::shared_ptr<const StagePlan> known(std::optional<Watts> cap,
                                                        std::optional<Seconds> time) const;
   [[nodiscard]] std::shared_ptr<const StagePlan> told(const training::FrequencyPlan& plan) const;
@@ -71,7 +70,6 @@ class PlannedPipeline {
   std::string name_;
   training::Pipeline pipeline_;
   training::Planner planner_;
-  PlanGoal goal_;
   training::FrequencyPlan unhurried_;          // for the goal
   std::vector<std::vector<int>> frequencies_;  // by stage
   std::string fingerprint_;
