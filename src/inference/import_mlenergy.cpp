@@ -11,7 +11,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr double kSecondsPerMs = 1e-3;
 constexpr const char* kEnergyPerRequest = "Energy/req (J)";
 constexpr const char* kFileRemedy =
     "give an ML.ENERGY v3 task file (public/data/tasks/<task>.json) or a v2 point file";
