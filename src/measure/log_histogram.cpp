@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
-[[noreturn]] void throw_wrong_call(const std::string& what) {
-  throw Error{ErrorCode::internal_error, what, "", "report this as a defect"};
-}
-
 /// The number of the bucket that holds `value` >= 2^sub_bits, counted from the value 0 as if the
 /// range began there: (octave, the sub_bits binary digits after the leading one).
 std::int64_t absolute_bucket(std::int64_t value, int sub_bits) {
@@ -39,7 +35,7 @@ Seconds from_nanoseconds(std::int64_t value) {
 int sub_bits_for(double relative_error_ratio) {
   // 1 us = 1000 ns lies in the octave of 2^9 ns: there 2^9 parts are a nanosecond each.
   if (!(relative_error_ratio >= 0.001 && relative_error_ratio <= 0.25)) {
-    throw_wrong_call("a histogram's relative error must lie between 0.001 and 0.25");
+    throw_defect("a histogram's relative error must lie between 0.001 and 0.25");
   }
   int bits = 1;
   while (std::ldexp(1.0, -(bits + 1)) > relative_error_ratio) {
@@ -80,7 +76,7 @@ void LogHistogram::add(Seconds duration) noexcept {
 
 void LogHistogram::merge(const LogHistogram& other) {
   if (other.sub_bits_ != sub_bits_) {
-    throw_wrong_call("histograms with different relative errors cannot be merged");
+    throw_defect("histograms with different relative errors cannot be merged");
   }
   min_ = std::min(min_, other.min_);
   max_ = std::max(max_, other.max_);
