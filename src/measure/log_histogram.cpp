@@ -7,13 +7,12 @@
 #include <string>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/instant.hpp"
 #include "perwatt/measure/measurement.hpp"
 
 namespace perwatt::measure {
 
 namespace {
-
-constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
 /// The number of the bucket that holds `value` >= 2^sub_bits, counted from the value 0 as if the
 /// range began there: (octave, the sub_bits binary digits after the leading one).
@@ -29,7 +28,7 @@ std::int64_t first_bucket(int sub_bits) {
 }
 
 Seconds from_nanoseconds(std::int64_t value) {
-  return seconds(static_cast<double>(value) / static_cast<double>(kNanosecondsPerSecond));
+  return seconds(static_cast<double>(value) / kNanosecondsPerSecond);
 }
 
 int sub_bits_for(double relative_error_ratio) {
@@ -70,8 +69,8 @@ void LogHistogram::add_nanoseconds(std::int64_t duration) noexcept {
 }
 
 void LogHistogram::add(Seconds duration) noexcept {
-  add_nanoseconds(static_cast<std::int64_t>(
-      std::llround(in_seconds(duration) * static_cast<double>(kNanosecondsPerSecond))));
+  add_nanoseconds(
+      static_cast<std::int64_t>(std::llround(in_seconds(duration) * kNanosecondsPerSecond)));
 }
 
 void LogHistogram::merge(const LogHistogram& other) {

@@ -12,8 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kMostTokens = 10'000'000;
-
 struct Prompt {
   std::string prompt_json;
   std::optional<std::int64_t> output_tokens;

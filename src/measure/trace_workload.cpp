@@ -17,7 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kMooncakeBlockTokens = 512;
-constexpr std::int64_t kMostTokens = 10'000'000;
 
 struct TraceRow {
   Seconds at;
