@@ -1,16 +1,13 @@
 #include "perwatt/measure/endpoint.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/chat_chunk.hpp"
 
 namespace perwatt::measure {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr int kFewWords = 64;
 constexpr int kManyWords = 320;

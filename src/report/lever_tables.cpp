@@ -121,10 +121,6 @@ Table interactions_table(const plan::Attribution& attribution) {
 
 }  // namespace
 
-const plan::LeverInfo& info_of(plan::Lever lever) {
-  return plan::all_levers()[static_cast<std::size_t>(lever)];
-}
-
 std::string lever_name(plan::Lever lever) {
   std::string name{info_of(lever).name};
   std::replace(name.begin(), name.end(), '_', ' ');

@@ -152,8 +152,7 @@ TEST(Attribution, OnlyOneClassPullsItsLeversAlone) {
   EXPECT_NEAR(usd(operations.plan.profit), usd(sites->profit_of(without)), 1e-9);
   EXPECT_EQ(operations.plan.capital, UsdPerSecond{});
   for (const auto& part : operations.parts) {
-    EXPECT_EQ(all_levers()[static_cast<std::size_t>(part.lever)].lever_class,
-              LeverClass::operations);
+    EXPECT_EQ(info_of(part.lever).lever_class, LeverClass::operations);
   }
   const auto hardware = sites->attribution({LeverClass::hardware, 1, {}});
   EXPECT_GT(usd(part_of(hardware, Lever::accelerator_generation).part.profit), 0);
