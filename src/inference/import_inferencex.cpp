@@ -283,16 +283,16 @@ std::optional<Sample> ResultsImporter::read_sample(RowFields& row,
                                                    const Configuration& configuration,
                                                    GroupKey& key) {
   JsonFault fault;
-  const auto parsed = parse_json(row.text("metrics"), fault);
-  if (!parsed) {
+  const auto json = parse_json(row.text("metrics"), fault);
+  if (!json) {
     row.reject("metrics", "byte " + std::to_string(fault.byte) + " is no JSON: " + fault.reason);
     return std::nullopt;
   }
-  if (!parsed->is_object()) {
+  if (!json->is_object()) {
     row.reject("metrics", "is '" + printable(row.text("metrics")) + "'; it must be a JSON object");
     return std::nullopt;
   }
-  JsonFields metrics{*parsed};
+  JsonFields metrics{*json};
   Sample sample;
   for (std::size_t m = 0; m < kMetrics.size(); ++m) {
     const Range range = kMetrics[m].range;
