@@ -10,8 +10,6 @@
 namespace perwatt::facility {
 namespace {
 
-constexpr double kHoursPerYear = 8760;
-
 /// 10 000 USD per GPU over 5 years, 10 USD per IT watt over 20 years, 3 % upkeep.
 catalog::System system_of(double capex) {
   catalog::System system;
@@ -78,7 +76,7 @@ TEST(BottomUpCost, IsTheSumOfHandCountedParts) {
   ASSERT_TRUE(cost);
   EXPECT_NEAR(in_usd_per_hour(cost->servers), 10'000 / 5.0 / kHoursPerYear, 1e-12);
   EXPECT_NEAR(in_usd_per_hour(cost->facility), 12'000 / 20.0 / kHoursPerYear, 1e-12);
-  EXPECT_NEAR(in_usd_per_hour(cost->maintenance), 300 / kHoursPerYear, 1e-12);
+  EXPECT_NEAR(in_usd_per_hour(cost->maintenance), 300.0 / kHoursPerYear, 1e-12);
   EXPECT_NEAR(in_usd_per_hour(cost->energy), 0.08, 1e-12);
   EXPECT_EQ(cost->total(), cost->servers + cost->facility + cost->maintenance + cost->energy);
 }
@@ -87,7 +85,7 @@ TEST(BottomUpCost, ASystemsOwnLifetimeComesFirst) {
   auto system = system_of(10'000);
   system.figures.push_back({"lifetime_years", {4, Tag::assumed, "test", ""}});
   const auto cost = bottom_up_cost_per_gpu(system, finance_of(0), {}, {}, {});
-  EXPECT_NEAR(in_usd_per_hour(cost->servers), 2500 / kHoursPerYear, 1e-12);
+  EXPECT_NEAR(in_usd_per_hour(cost->servers), 2500.0 / kHoursPerYear, 1e-12);
 }
 
 TEST(BottomUpCost, WithoutAPurchasePriceIsUnknown) {
