@@ -8,15 +8,30 @@
 #include "group_program.hpp"
 #include "laminar.hpp"
 #include "tree_order.hpp"
+#include "tree_state.hpp"
 
 namespace perwatt::allocate {
+
+namespace {
+
+/// What solves one policy: keys are slopes, or class and slope.
+template <class Key>
+struct Engine {
+  Engine(const Problem& problem, const TreeOrder& order)
+      : state{problem, order}, program{problem, order, state} {}
+
+  TreeState<Key> state;
+  LaminarProgram<Key> program;
+};
+
+}  // namespace
 
 struct Allocator::Impl {
   explicit Impl(Problem given) : problem{std::move(given)}, order{problem} {
     if (problem.policy() == Policy::value) {
-      program = std::make_unique<LaminarProgram<double>>(problem, order);
+      engine = std::make_unique<Engine<double>>(problem, order);
     } else {
-      program = std::make_unique<LaminarProgram<PriorityKey>>(problem, order);
+      engine = std::make_unique<Engine<PriorityKey>>(problem, order);
     }
   }
 
@@ -38,9 +53,7 @@ struct Allocator::Impl {
 
   Problem problem;
   TreeOrder order;
-  std::variant<std::unique_ptr<LaminarProgram<double>>,
-               std::unique_ptr<LaminarProgram<PriorityKey>>>
-      program;
+  std::variant<std::unique_ptr<Engine<double>>, std::unique_ptr<Engine<PriorityKey>>> engine;
   Allocation answer;
 };
 
@@ -51,7 +64,7 @@ Allocator::Allocator(Allocator&&) noexcept = default;
 Allocator& Allocator::operator=(Allocator&&) noexcept = default;
 
 const Allocation& Allocator::solve() {
-  std::visit([&](auto& program) { program->solve(impl_->answer); }, impl_->program);
+  std::visit([&](auto& engine) { engine->program.solve(impl_->answer); }, impl_->engine);
   if (impl_->answer.status == Status::optimal && impl_->needs_groups()) {
     solve_groups(impl_->problem, impl_->order, impl_->answer);
   }
