@@ -77,9 +77,7 @@ void LaminarProgram<Key>::cut_one(std::size_t place) {
   const double capacity = state_.capacity[place];
   node.is_full = total >= capacity;
   if (capacity <= 0) {
-    node.best_rejected = stacks_.drop(open.begin);
-    node.threshold = node.least_kept = KeyLimits<Key>::highest;
-    node.share = 0;
+    node = nothing_kept(stacks_.drop(open.begin));
     open.watts = {};
   } else if (total > capacity) {
     // The first child's subtree lies below the next child's, which begins after it.
@@ -148,15 +146,10 @@ long double LaminarProgram<Key>::fill(std::size_t place, const Reach<Key>& reach
 
 template <class Key>
 void LaminarProgram<Key>::hand_down(Allocation& answer) {
-  std::vector<Reach<Key>> reaches(state_.cuts.size());
+  set_prices(order_, state_.cuts, scratch_, answer);
   long double value = state_.table.least_value;  // so that whole numbers stay whole
-  for (std::size_t place = state_.cuts.size(); place-- > 0;) {
-    const auto parent = order_.parent[place];
-    const Reach<Key> above = parent == TreeOrder::kNone ? Reach<Key>{} : reaches[parent];
-    reaches[place] = above.below(state_.cuts[place]);
-  }
-  for (std::size_t place = 0; place < state_.cuts.size(); ++place) {  // as the pieces lie in memory
-    value += fill(place, reaches[place], answer);
+  for (std::size_t place = 0; place < state_.cuts.size(); ++place) {  // as pieces lie in memory
+    value += fill(place, scratch_.reaches[place], answer);
   }
   answer.value = static_cast<double>(value);
   answer.bound = answer.value;
@@ -174,6 +167,10 @@ void LaminarProgram<Key>::add_up(Allocation& answer) {
 
 template <class Key>
 void LaminarProgram<Key>::solve(Allocation& answer) {
+  if (state_.table.has_changed) {
+    state_.table.refresh(order_);
+    stacks_ = PieceStacks<Key>{state_.table.pieces};
+  }
   answer.device_watts.resize(order_.device_at.size());
   answer.nodes.assign(state_.cuts.size(), {});
   answer.status = reserve_least_watts(answer) ? Status::optimal : Status::infeasible;
@@ -183,7 +180,6 @@ void LaminarProgram<Key>::solve(Allocation& answer) {
   cut_all();
   hand_down(answer);
   add_up(answer);
-  set_prices(order_, state_.cuts, answer);
 }
 
 template class LaminarProgram<double>;

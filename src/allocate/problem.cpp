@@ -1,5 +1,6 @@
 #include "perwatt/allocate/problem.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -67,6 +68,16 @@ GuaranteeIndex Problem::add_guarantee(Watts watts) {
 
 void Problem::set_limit(NodeIndex node, Watts limit) {
   nodes_[static_cast<std::size_t>(node)].limit = limit;
+}
+
+void Problem::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {
+  auto& d = devices_[static_cast<std::size_t>(device)];
+  if (curve.size() > d.end_point - d.first_point) {
+    d.first_point = points_.size();
+    points_.resize(points_.size() + curve.size());
+  }
+  std::copy(curve.begin(), curve.end(), points_.begin() + static_cast<std::ptrdiff_t>(d.first_point));
+  d.end_point = d.first_point + curve.size();
 }
 
 std::span<const CurvePoint> Problem::curve(DeviceIndex device) const {

@@ -2,6 +2,7 @@
 // devices side by side, the child with most devices first.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,6 +15,13 @@ struct TreeOrder {
   explicit TreeOrder(const Problem& problem);
 
   static constexpr std::uint32_t kNone = 0xffffffff;
+
+  /// The place of the node that a device hangs on, by the device's place.
+  [[nodiscard]] std::uint32_t owner_of(std::uint32_t device_place) const {
+    return static_cast<std::uint32_t>(
+        std::upper_bound(first_device.begin(), first_device.end(), device_place) -
+        first_device.begin() - 1);
+  }
 
   // By place of a node in the order; the root is last.
   std::vector<std::uint32_t> node_at;

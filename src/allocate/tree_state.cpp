@@ -47,11 +47,15 @@ PieceTable<Key>::PieceTable(const Problem& problem, const TreeOrder& order) {
     const auto curve = problem.curve(DeviceIndex{d});
     least_watts.push_back(curve.front().power.in_base());
     least_value_of.push_back(curve.front().value);
-    least_value += static_cast<long double>(curve.front().value);
     first_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
     append_pieces(curve, devices[d].terms.priority, pieces);
     end_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
   }
+  refresh(order);
+}
+
+template <class Key>
+void PieceTable<Key>::refresh(const TreeOrder& order) {
   const std::size_t nodes = order.node_at.size();
   own_least_watts.assign(nodes, 0.0);
   own_least_key.assign(nodes, KeyLimits<Key>::highest);
@@ -63,22 +67,24 @@ PieceTable<Key>::PieceTable(const Problem& problem, const TreeOrder& order) {
       }
     }
   }
+  least_value = 0;
+  for (const double value : least_value_of) {
+    least_value += static_cast<long double>(value);
+  }
+  has_changed = false;
 }
 
 template <class Key>
-void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts, Allocation& answer) {
-  struct Above {  // of the full nodes on the way up
-    Key least_kept = KeyLimits<Key>::lowest;      // of the nearest; lowest: there is none
-    Key best_rejected = KeyLimits<Key>::lowest;  // of all
-  };
-
-  std::vector<Above> aboves(cuts.size());
-  std::vector<Reach<Key>> reaches(cuts.size());
+void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts,
+                PriceScratch<Key>& scratch, Allocation& answer) {
+  auto& [aboves, reaches] = scratch;
+  aboves.resize(cuts.size());
+  reaches.resize(cuts.size());
   const auto slope = [](Key key) { return key == KeyLimits<Key>::lowest ? 0.0 : slope_of(key); };
   for (std::size_t place = cuts.size(); place-- > 0;) {
     const auto& node = cuts[place];
     const bool is_root = order.parent[place] == TreeOrder::kNone;
-    Above above = is_root ? Above{} : aboves[order.parent[place]];
+    typename PriceScratch<Key>::Above above = is_root ? typename PriceScratch<Key>::Above{} : aboves[order.parent[place]];
     const Reach<Key> reach = is_root ? Reach<Key>{} : reaches[order.parent[place]];
     reaches[place] = reach.below(node);
     auto& use = answer.nodes[order.node_at[place]];
@@ -122,6 +128,7 @@ bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurveP
   std::copy(fresh.begin(), fresh.end(), pieces.begin() + first_piece[device_place]);
   end_piece[device_place] = first_piece[device_place] + static_cast<std::uint32_t>(fresh.size());
   has_gaps = has_gaps || fresh.size() < room;
+  has_changed = true;
   least_value += static_cast<long double>(curve.front().value) -
                  static_cast<long double>(least_value_of[device_place]);
   least_watts[device_place] = curve.front().power.in_base();
@@ -131,7 +138,9 @@ bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurveP
 
 template struct PieceTable<double>;
 template struct PieceTable<PriorityKey>;
-template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&, Allocation&);
-template void set_prices(const TreeOrder&, const std::vector<NodeCut<PriorityKey>>&, Allocation&);
+template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&,
+                         PriceScratch<double>&, Allocation&);
+template void set_prices(const TreeOrder&, const std::vector<NodeCut<PriorityKey>>&,
+                         PriceScratch<PriorityKey>&, Allocation&);
 
 }  // namespace perwatt::allocate

@@ -18,6 +18,9 @@ template <class Key>
 struct PieceTable {
   PieceTable(const Problem& problem, const TreeOrder& order);
 
+  /// Sums over nodes' own devices and how many pieces there are, after replace().
+  void refresh(const TreeOrder& order);
+
   /// The curve of a device in place of its last one; false when it has more pieces than room.
   bool replace(std::uint32_t device_place, std::span<const CurvePoint> curve, Priority priority);
 
@@ -29,7 +32,8 @@ struct PieceTable {
   std::vector<Piece<Key>> pieces;
   std::vector<std::uint32_t> first_piece;  // by place of a device
   std::vector<std::uint32_t> end_piece;
-  bool has_gaps = false;  // a curve has fewer pieces than room
+  bool has_gaps = false;     // a curve has fewer pieces than room
+  bool has_changed = false;  // since the last refresh()
   std::vector<double> least_value_of;      // by place of a device
   std::vector<double> least_watts;         // by place of a device
   std::vector<double> own_least_watts;     // by place of a node: of its own devices
@@ -46,6 +50,12 @@ struct NodeCut {
   Key least_kept = KeyLimits<Key>::highest;  // highest: nothing is kept
   bool is_full = false;  // what is kept uses up the limit, if limits above let it
 };
+
+/// A limit that has room for least watts only.
+template <class Key>
+NodeCut<Key> nothing_kept(Key best_rejected) {
+  return {KeyLimits<Key>::highest, 0, best_rejected, KeyLimits<Key>::highest, true};
+}
 
 /// The highest threshold on the way from a node to the root, with the share of what is at it.
 template <class Key>
@@ -80,14 +90,28 @@ struct TreeState {
   std::vector<NodeCut<Key>> cuts;
 };
 
+/// What set_prices() finds on its way down, by place.
+template <class Key>
+struct PriceScratch {
+  struct Above {  // of the full nodes on the way up
+    Key least_kept = KeyLimits<Key>::lowest;     // of the nearest; lowest: there is none
+    Key best_rejected = KeyLimits<Key>::lowest;  // of all
+  };
+
+  std::vector<Above> aboves;
+  std::vector<Reach<Key>> reaches;
+};
+
 /// Prices from what the limits did; see NodeUse.
 template <class Key>
-void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts, Allocation& answer);
+void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts,
+                PriceScratch<Key>& scratch, Allocation& answer);
 
 extern template struct PieceTable<double>;
 extern template struct PieceTable<PriorityKey>;
-extern template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&, Allocation&);
+extern template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&,
+                                PriceScratch<double>&, Allocation&);
 extern template void set_prices(const TreeOrder&, const std::vector<NodeCut<PriorityKey>>&,
-                                Allocation&);
+                                PriceScratch<PriorityKey>&, Allocation&);
 
 }  // namespace perwatt::allocate

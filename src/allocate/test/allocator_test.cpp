@@ -357,6 +357,63 @@ TEST(Allocator, AThousandTimesAThousandDeepOrWideIsSolved) {
   EXPECT_EQ(wide_answer.device_watts.front(), wide_answer.device_watts.back());  // ties share
 }
 
+TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
+  int changed = 0;
+  std::size_t updated = 0;
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    SCOPED_TRACE(seed);
+    ProblemKind kind;
+    kind.most_nodes = 60;
+    kind.most_devices = 600;
+    kind.is_whole = seed % 4 == 0;
+    kind.policy = seed % 3 == 0 ? Policy::priority : Policy::value;
+    Problem problem = RandomProblem{seed}.make(kind);
+    RandomProblem random{seed + 1000};
+    Allocator allocator{problem};
+    allocator.solve();
+    for (int step = 0; step < 30; ++step) {
+      const int devices = static_cast<int>(problem.devices().size());
+      for (int i = random.whole(0, 1 + devices / 50); i >= 0; --i) {
+        const DeviceIndex device{static_cast<std::uint32_t>(random.whole(0, devices - 1))};
+        const auto curve = random.whole(0, 3) == 0 ? random.curve(kind.is_whole)
+                                                   : random.scaled(problem.curve(device));
+        problem.set_curve(device, curve);
+        allocator.set_curve(device, curve);
+      }
+      if (random.whole(0, 2) == 0) {
+        const auto n = static_cast<std::size_t>(
+            random.whole(0, static_cast<int>(problem.nodes().size()) - 1));
+        const NodeIndex node{static_cast<std::uint32_t>(n)};
+        const Watts limit = problem.nodes()[n].limit * random.share(0.98, 1.02);
+        problem.set_limit(node, limit);
+        allocator.set_limit(node, limit);
+      }
+      const auto& answer = allocator.resolve();
+      Allocator fresh{problem};
+      const auto& expected = fresh.solve();
+      ASSERT_EQ(answer.status, expected.status) << step;
+      if (expected.status != Status::optimal) {
+        continue;
+      }
+      ASSERT_NEAR(answer.value, expected.value, 1e-9 * (1 + std::abs(expected.value))) << step;
+      for (std::size_t d = 0; d < problem.devices().size(); ++d) {
+        ASSERT_NEAR(answer.device_watts[d].in_base(), expected.device_watts[d].in_base(), 1e-7)
+            << step << " device " << d;
+      }
+      for (std::size_t n = 0; n < problem.nodes().size(); ++n) {
+        ASSERT_NEAR(answer.nodes[n].power.in_base(), expected.nodes[n].power.in_base(), 1e-7);
+        ASSERT_NEAR(answer.nodes[n].price_per_watt, expected.nodes[n].price_per_watt, 1e-9) << n;
+        ASSERT_EQ(answer.nodes[n].loss_per_watt.has_value(),
+                  expected.nodes[n].loss_per_watt.has_value());
+      }
+      ++changed;
+    }
+    updated += allocator.update_count();
+  }
+  EXPECT_GT(changed, 1000);
+  EXPECT_GT(updated, 1000U);
+}
+
 TEST(Allocator, InfeasibleIsAnAnswerWithItsNodes) {
   Problem problem{Policy::value};
   const auto root = problem.add_node(std::nullopt, watts(100));

@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <random>
+#include <span>
 #include <vector>
 
 #include "perwatt/allocate/problem.hpp"
@@ -105,7 +106,6 @@ class RandomProblem {
     return std::uniform_real_distribution<double>{low, high}(random_);
   }
 
- private:
   std::vector<CurvePoint> curve(bool is_whole) {
     std::vector<double> slopes(static_cast<std::size_t>(whole(0, 4)));
     for (double& slope : slopes) {
@@ -124,6 +124,17 @@ class RandomProblem {
     return points;
   }
 
+  /// The curve with other values.
+  std::vector<CurvePoint> scaled(std::span<const CurvePoint> curve) {
+    std::vector<CurvePoint> points(curve.begin(), curve.end());
+    const double factor = share(0.9, 1.1);
+    for (auto& point : points) {
+      point.value *= factor;
+    }
+    return points;
+  }
+
+ private:
   std::mt19937_64 random_;
 };
 

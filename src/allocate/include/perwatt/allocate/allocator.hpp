@@ -1,7 +1,9 @@
 // The exact best split of watts over a tree of limits (docs/model/allocate.md).
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 
 #include "perwatt/allocate/allocation.hpp"
 #include "perwatt/allocate/problem.hpp"
@@ -18,6 +20,17 @@ class Allocator {
 
   /// The optimum from nothing. The reference holds until the next call.
   const Allocation& solve();
+
+  /// Other limits and curves, for the next call. REQUIRES: as Problem.
+  void set_limit(NodeIndex node, Watts limit);
+  void set_curve(DeviceIndex device, std::span<const CurvePoint> curve);
+
+  /// The optimum after changes, from what is known of the last one: the same as solve(), to 1e-9 of
+  /// each figure. Where much changed at once, or groups cross branches, it is solve().
+  const Allocation& resolve();
+
+  /// How many calls of resolve() did without a full solve.
+  [[nodiscard]] std::size_t update_count() const;
 
  private:
   struct Impl;

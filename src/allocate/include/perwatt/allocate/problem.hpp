@@ -83,6 +83,7 @@ class Problem {
 
   /// REQUIRES: as add_node and add_device.
   void set_limit(NodeIndex node, Watts limit);
+  void set_curve(DeviceIndex device, std::span<const CurvePoint> curve);
 
   [[nodiscard]] Policy policy() const { return policy_; }
 
