@@ -1,5 +1,5 @@
-// The exact split of watts over a tree: CPU beside std::sort over the same slopes, beside Clp on the
-// same problem, and of a re-solve after one device in a hundred changed.
+// The exact split of watts over a tree: CPU beside std::sort over the same slopes, beside Clp on
+// the same problem, and of a re-solve after one device in a hundred changed.
 //
 //   allocate_bench            100,000 and 1,000,000 devices; Clp at 100,000
 //   allocate_bench DEVICES    that many, without Clp
@@ -65,9 +65,11 @@ class Site {
     set_limits(counts);
     for (int level = 0; level < kLevels; ++level) {
       for (int n = 0; n < counts[at(level)]; ++n) {
-        const auto parent = level == 0 ? std::nullopt
-                                       : std::optional{nodes[at(level - 1)][at(share(
-                                             n, counts[at(level - 1)], counts[at(level)]))]};
+        const auto parent =
+            level == 0
+                ? std::nullopt
+                : std::optional{
+                      nodes[at(level - 1)][at(share(n, counts[at(level - 1)], counts[at(level)]))]};
         nodes[at(level)].push_back(problem.add_node(parent, watts(limits_[at(level)][at(n)])));
       }
     }
@@ -244,10 +246,11 @@ void re_solve(Site& site, Allocator& allocator, const char* name, std::optional<
   }
   const double value = allocator.resolve().value;
   const double fresh = allocator.solve().value;
-  std::printf("  re-solve, %d devices %s: %.3f ms, %.1f times quicker than a full solve"
-              " (%zu of %d from the last; value differs by %.1g)\n",
-              count, name, best * 1e3, full / best, allocator.update_count() - before - 1,
-              2 * kRuns, (value - fresh) / fresh);
+  std::printf(
+      "  re-solve, %d devices %s: %.3f ms, %.1f times quicker than a full solve"
+      " (%zu of %d from the last; value differs by %.1g)\n",
+      count, name, best * 1e3, full / best, allocator.update_count() - before - 1, 2 * kRuns,
+      (value - fresh) / fresh);
 }
 
 void run(int devices, bool with_clp) {
@@ -256,9 +259,10 @@ void run(int devices, bool with_clp) {
   Allocator allocator{site.problem};
   const Allocation* answer = nullptr;
   const double solving = best_seconds([&] { answer = &allocator.solve(); });
-  std::printf("%d devices, %d segments each: std::sort of the slopes %.2f ms, full solve %.2f ms,"
-              " ratio %.3f\n",
-              devices, kSegments, sorting * 1e3, solving * 1e3, solving / sorting);
+  std::printf(
+      "%d devices, %d segments each: std::sort of the slopes %.2f ms, full solve %.2f ms,"
+      " ratio %.3f\n",
+      devices, kSegments, sorting * 1e3, solving * 1e3, solving / sorting);
   print_binding(site, *answer);
   if (with_clp) {
     double value = 0;

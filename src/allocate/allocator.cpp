@@ -15,7 +15,7 @@ namespace perwatt::allocate {
 
 namespace {
 
-constexpr int kUpdatesInARow = 4096;  // then sums are made anew
+constexpr int kUpdatesInARow = 4096;   // then sums are made anew
 constexpr std::size_t kLargePart = 8;  // one device in so many: a full solve is as quick
 
 /// What solves one policy: keys are slopes, or class and slope.
@@ -23,7 +23,10 @@ template <class Key>
 class Engine {
  public:
   Engine(const Problem& problem, const TreeOrder& order)
-      : problem_{problem}, order_{order}, state_{problem, order}, program_{problem, order, state_},
+      : problem_{problem},
+        order_{order},
+        state_{problem, order},
+        program_{problem, order, state_},
         incremental_{order, state_} {}
 
   void solve(Allocation& answer) {

@@ -1,6 +1,6 @@
 // Which of many pieces of curve stay when only so many watts are there: those of greatest worth per
-// watt. Weighted selection in expected linear time (R. W. Floyd, R. L. Rivest, "Expected time bounds
-// for selection", CACM 18(3), 1975, with weights); no order is made that is not needed.
+// watt. Weighted selection in expected linear time (R. W. Floyd, R. L. Rivest, "Expected time
+// bounds for selection", CACM 18(3), 1975, with weights); no order is made that is not needed.
 #pragma once
 
 #include <algorithm>
@@ -115,7 +115,7 @@ class Cutter {
       }
       double equal = pivot.watts;
       const std::size_t like = behind - below;  // pieces of the pivot's key beside it
-      if (like > 0) {  // behind what is above, its like first
+      if (like > 0) {                           // behind what is above, its like first
         const auto end_of_like =
             std::partition(pieces.begin() + static_cast<std::ptrdiff_t>(front),
                            pieces.begin() + static_cast<std::ptrdiff_t>(high),
@@ -130,8 +130,8 @@ class Cutter {
         pieces[low].watts = rest;
         const Key rejected =
             rest < equal ? pivot.key : best_below(pieces.subspan(front), pivot.key);
-        return {pivot.key, static_cast<long double>(rest) / static_cast<long double>(equal), rejected,
-                front};
+        return {pivot.key, static_cast<long double>(rest) / static_cast<long double>(equal),
+                rejected, front};
       }
       kept += above + equal;
       open -= above + equal;
@@ -198,7 +198,7 @@ class Cutter {
   /// The piece of [low, high) to divide at, when a share `goal` of the watts there stays. A guess
   /// to one side of the goal, so that what is left open is the smaller part.
   static std::size_t divider(std::span<const P> pieces, std::size_t low, std::size_t high,
-                           double goal) {
+                             double goal) {
     const std::size_t count = high - low;
     if (count <= kFew) {
       const std::size_t middle = low + count / 2;
@@ -217,8 +217,8 @@ class Cutter {
     }
     const double margin = 1.5 / std::sqrt(static_cast<double>(size));
     const double aim = goal < 0.5 ? goal + margin * 0.7 : goal - margin * 0.7;
-    const auto rank = static_cast<std::size_t>(
-        std::clamp(aim, 0.0, 1.0) * static_cast<double>(size - 1));
+    const auto rank =
+        static_cast<std::size_t>(std::clamp(aim, 0.0, 1.0) * static_cast<double>(size - 1));
     std::nth_element(sample.begin(), sample.begin() + static_cast<std::ptrdiff_t>(rank),
                      sample.begin() + static_cast<std::ptrdiff_t>(size),
                      [](const auto& x, const auto& y) { return x.first > y.first; });

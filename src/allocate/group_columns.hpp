@@ -1,5 +1,5 @@
-// What can be chosen where groups cross branches: pieces of single devices' curves, and steps of the
-// one cap of a group.
+// What can be chosen where groups cross branches: pieces of single devices' curves, and steps of
+// the one cap of a group.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "perwatt/allocate/problem.hpp"
 #include "tree_order.hpp"
+
+#include "perwatt/allocate/problem.hpp"
 
 namespace perwatt::allocate {
 
@@ -27,9 +28,9 @@ struct GroupColumns {
   GroupColumns(const Problem& problem, const std::vector<Watts>& device_watts);
 
   std::vector<GroupColumn> columns;
-  std::vector<std::uint32_t> members;                // DeviceIndex
-  std::vector<std::pair<Priority, double>> worths;   // class, value per watt of one device
-  std::vector<double> least_watts;                   // by DeviceIndex, of a group's own least cap
+  std::vector<std::uint32_t> members;               // DeviceIndex
+  std::vector<std::pair<Priority, double>> worths;  // class, value per watt of one device
+  std::vector<double> least_watts;                  // by DeviceIndex, of a group's own least cap
   double least_value = 0;
   std::vector<double> least_value_of;  // by class, in the order of classes
   std::vector<Priority> classes;       // highest first; one of 0 under Policy::value

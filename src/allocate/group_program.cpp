@@ -19,9 +19,9 @@ namespace perwatt::allocate {
 namespace {
 
 constexpr double kNoBound = std::numeric_limits<double>::max();
-constexpr double kPricedOut = 1e-9;       // of the greatest worth: a piece this near to 0 stays out
-constexpr double kFeasible = 1e-7;        // of a typical piece, over all rows
-constexpr double kClassKept = 1e-10;      // of a class's value: what later classes may cost it
+constexpr double kPricedOut = 1e-9;   // of the greatest worth: a piece this near to 0 stays out
+constexpr double kFeasible = 1e-7;    // of a typical piece, over all rows
+constexpr double kClassKept = 1e-10;  // of a class's value: what later classes may cost it
 constexpr std::size_t kFewColumns = 20000;  // so many are solved at once
 constexpr std::size_t kBatch = 10000;       // so many more come in at a time
 
@@ -163,9 +163,9 @@ class GroupProgram {
   }
 
   [[nodiscard]] std::vector<Entry> entries_of(std::size_t column) const {
-    std::vector<Entry> entries(entries_.begin() + static_cast<std::ptrdiff_t>(first_entry_[column]),
-                               entries_.begin() +
-                                   static_cast<std::ptrdiff_t>(first_entry_[column + 1]));
+    std::vector<Entry> entries(
+        entries_.begin() + static_cast<std::ptrdiff_t>(first_entry_[column]),
+        entries_.begin() + static_cast<std::ptrdiff_t>(first_entry_[column + 1]));
     add_class_entries(column, entries);
     return entries;
   }
@@ -202,7 +202,8 @@ class GroupProgram {
     }
   }
 
-  [[nodiscard]] double reduced_cost(std::size_t column, const std::vector<double>& objective) const {
+  [[nodiscard]] double reduced_cost(std::size_t column,
+                                    const std::vector<double>& objective) const {
     double reduced = objective[column];
     for (const auto& [row, coefficient] : entries_of(column)) {
       reduced -= coefficient * dual_[row];
@@ -273,14 +274,13 @@ class GroupProgram {
       simplex.primal();
     }
     if (simplex.status() != 0) {
-      throw Error{ErrorCode::internal_error,
-                  "the split over groups ended with solver status " +
-                      std::to_string(simplex.status()),
-                  "", "please report it with the problem"};
+      throw Error{
+          ErrorCode::internal_error,
+          "the split over groups ended with solver status " + std::to_string(simplex.status()), "",
+          "please report it with the problem"};
     }
     for (std::size_t i = 0; i < open.size(); ++i) {
-      level_[open[i]] =
-          std::clamp(simplex.getColSolution()[i], 0.0, upper[i]) * watts_unit_;
+      level_[open[i]] = std::clamp(simplex.getColSolution()[i], 0.0, upper[i]) * watts_unit_;
     }
     dual_.assign(simplex.getRowPrice(), simplex.getRowPrice() + rows_.size());
     return simplex.getObjValue() + fixed_objective;
@@ -326,8 +326,8 @@ class GroupProgram {
     }
   }
 
-  /// What the class's value gains per watt of a node's limit: the dual of its row, less what keeping
-  /// the classes before at their own gains costs.
+  /// What the class's value gains per watt of a node's limit: the dual of its row, less what
+  /// keeping the classes before at their own gains costs.
   void add_prices(std::size_t k, double unit) {
     std::vector<double> gain(problem_.nodes().size(), 0.0);
     for (std::size_t place = 0; place < row_of_place_.size(); ++place) {
@@ -385,8 +385,8 @@ class GroupProgram {
       answer_.nodes[node] = {Watts::from_base(used[place]), price_[node], price_[node]};
     }
     answer_.value = static_cast<double>(value);
-    answer_.bound = problem_.policy() == Policy::value ? std::max(bound_, answer_.value)
-                                                       : answer_.value;
+    answer_.bound =
+        problem_.policy() == Policy::value ? std::max(bound_, answer_.value) : answer_.value;
   }
 
   const Problem& problem_;

@@ -1,14 +1,15 @@
 // The split where groups cross branches: devices that share one cap, watts guaranteed to a group.
 //
 // Such rows are not nested in the tree, so worth per watt alone does not decide. A linear program
-// over the pieces of curve does: solved on few pieces at first, those the split without groups leaves
-// half filled, and on more as long as the prices of nodes and guarantees say that a piece left out
-// would change the answer (column generation). The prices give a proven bound.
+// over the pieces of curve does: solved on few pieces at first, those the split without groups
+// leaves half filled, and on more as long as the prices of nodes and guarantees say that a piece
+// left out would change the answer (column generation). The prices give a proven bound.
 #pragma once
+
+#include "tree_order.hpp"
 
 #include "perwatt/allocate/allocation.hpp"
 #include "perwatt/allocate/problem.hpp"
-#include "tree_order.hpp"
 
 namespace perwatt::allocate {
 

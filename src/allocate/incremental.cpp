@@ -13,7 +13,7 @@ std::size_t window_reach(std::size_t pieces) {
   return 8 + static_cast<std::size_t>(std::sqrt(static_cast<double>(pieces)));
 }
 
-constexpr double kRounding = 1e-12;  // of watts at a node: sums so near may be the same
+constexpr double kRounding = 1e-12;     // of watts at a node: sums so near may be the same
 constexpr std::size_t kMostGrowth = 4;  // a window so many times its usual size is made anew
 
 template <class A, class B>
@@ -25,9 +25,7 @@ bool lies_before(const A& a, const B& b) {
 
 template <class Key>
 IncrementalProgram<Key>::IncrementalProgram(const TreeOrder& order, TreeState<Key>& state)
-    : order_{order},
-      state_{state},
-      is_remembered_(order.device_at.size(), 0) {}
+    : order_{order}, state_{state}, is_remembered_(order.device_at.size(), 0) {}
 
 template <class Key>
 void IncrementalProgram<Key>::device_changes(std::uint32_t device_place) {
@@ -49,8 +47,10 @@ void IncrementalProgram<Key>::list_changes(const Before& before) {
   std::size_t i = before.first_piece;
   std::size_t j = 0;
   while (i < before.end_piece || j < now.size()) {
-    const bool is_old = j == now.size() || (i < before.end_piece && !(now[j].key > pieces_before_[i].key));
-    const bool is_new = i == before.end_piece || (j < now.size() && !(pieces_before_[i].key > now[j].key));
+    const bool is_old =
+        j == now.size() || (i < before.end_piece && !(now[j].key > pieces_before_[i].key));
+    const bool is_new =
+        i == before.end_piece || (j < now.size() && !(pieces_before_[i].key > now[j].key));
     own_changes_.push_back({is_old ? pieces_before_[i].key : now[j].key, device,
                             is_old ? pieces_before_[i].watts : 0.0, is_new ? now[j].watts : 0.0});
     i += is_old ? 1 : 0;
@@ -140,8 +140,8 @@ bool IncrementalProgram<Key>::fill_window(Window<Key>& window, std::vector<Entry
     const auto middle = first_at - static_cast<std::ptrdiff_t>(reach);
     std::nth_element(begin, middle, first_at, lies_before<Entry, Entry>);
     window.top = middle->key;
-    begin = std::partition(begin, first_at,
-                           [&](const Entry& entry) { return entry.key > window.top; });
+    begin =
+        std::partition(begin, first_at, [&](const Entry& entry) { return entry.key > window.top; });
     for (auto entry = entries.begin(); entry != begin; ++entry) {
       window.above += entry->watts;
     }
@@ -199,8 +199,8 @@ void IncrementalProgram<Key>::make_windows() {
   }
 }
 
-/// One piece that reaches a node in another size: into the window, on to the parent when it is above,
-/// nowhere when it is below.
+/// One piece that reaches a node in another size: into the window, on to the parent when it is
+/// above, nowhere when it is below.
 template <class Key>
 void IncrementalProgram<Key>::apply(Window<Key>& window, const Change& change) {
   window.total += change.now - change.before;
@@ -230,14 +230,14 @@ typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::all_kept(
 
 /// The cut of what reaches a node, if its window shows it.
 template <class Key>
-typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::find_cut(
-    std::uint32_t place, NodeCut<Key>& cut) const {
+typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::find_cut(std::uint32_t place,
+                                                                          NodeCut<Key>& cut) const {
   const auto& window = windows_[place];
   const double capacity = state_.capacity[place];
   cut = {};
   if (std::isinf(capacity) || window.entries.empty()) {
     return std::isinf(capacity) || (window.total == 0 && capacity > 0) ? all_kept(window)
-                                                                      : Found::outside;
+                                                                       : Found::outside;
   }
   const double rounding = kRounding * std::max(window.total, capacity);
   if (std::abs(window.total - capacity) <= rounding) {
@@ -316,9 +316,9 @@ bool IncrementalProgram<Key>::rebuild(std::uint32_t place) {
     const auto selected = Cutter<Key>::select(pieces, capacity, total, spare);
     cut = {selected.threshold, selected.share, selected.best_rejected, selected.threshold, true};
   }
-  const bool is_met_exactly = capacity > 0 && !std::isinf(capacity) &&
-                              (std::abs(total - capacity) <= kRounding * capacity ||
-                               (cut.is_full && cut.share >= 1));
+  const bool is_met_exactly =
+      capacity > 0 && !std::isinf(capacity) &&
+      (std::abs(total - capacity) <= kRounding * capacity || (cut.is_full && cut.share >= 1));
   if (is_met_exactly) {
     return false;
   }
@@ -327,8 +327,8 @@ bool IncrementalProgram<Key>::rebuild(std::uint32_t place) {
   std::sort(changes.begin(), changes.end(), lies_before<Change, Change>);
   std::vector<char> is_met(changes.size(), 0);
   for (const auto& entry : entries) {
-    const auto at = std::lower_bound(changes.begin(), changes.end(), entry,
-                                     lies_before<Change, Entry>);
+    const auto at =
+        std::lower_bound(changes.begin(), changes.end(), entry, lies_before<Change, Entry>);
     double watts_before = entry.watts;
     if (at != changes.end() && at->key == entry.key && at->device == entry.device) {
       watts_before = at->before;

@@ -1,18 +1,19 @@
 // The same optimum after a change, from what is known of the last one.
 //
-// Each node keeps a window: the pieces next to its threshold, by worth. A change moves the threshold
-// a little; what crosses it is in the window, and only that goes on to the parent as a change of what
-// reaches it. What comes out at the root are the watts that change in the answer. Where a window does
-// not reach far enough it is made anew from the devices below.
+// Each node keeps a window: the pieces next to its threshold, by worth. A change moves the
+// threshold a little; what crosses it is in the window, and only that goes on to the parent as a
+// change of what reaches it. What comes out at the root are the watts that change in the answer.
+// Where a window does not reach far enough it is made anew from the devices below.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "perwatt/allocate/allocation.hpp"
 #include "tree_order.hpp"
 #include "tree_state.hpp"
+
+#include "perwatt/allocate/allocation.hpp"
 
 namespace perwatt::allocate {
 
@@ -73,7 +74,7 @@ class IncrementalProgram {
     std::size_t begin;
   };
 
-  struct Before {  // a device at the last solve
+  struct Before {          // a device at the last solve
     std::uint32_t device;  // place
     double least_watts;
     std::size_t first_piece;  // in pieces_before_
@@ -103,9 +104,9 @@ class IncrementalProgram {
   std::vector<Piece<Key>> pieces_before_;
   std::vector<Change> own_changes_;
   std::vector<std::pair<std::uint32_t, double>> room_changes_;
-  std::size_t next_own_ = 0;          // of them, not yet taken
-  std::vector<Change> stack_;         // what subtrees hand on
-  std::vector<Change> arriving_;      // at the node in hand
+  std::size_t next_own_ = 0;      // of them, not yet taken
+  std::vector<Change> stack_;     // what subtrees hand on
+  std::vector<Change> arriving_;  // at the node in hand
   std::vector<Frame> frames_;
   PriceScratch<Key> scratch_;
   std::vector<std::uint32_t> changed_devices_;

@@ -53,7 +53,8 @@ void LaminarProgram<Key>::push_own(std::size_t place, BandWatts& watts) {
   }
   if (!table.has_gaps) {
     const auto first_piece = table.first_piece[first];
-    stacks_.push({table.pieces.data() + first_piece, table.end_piece[end - 1] - first_piece}, watts);
+    stacks_.push({table.pieces.data() + first_piece, table.end_piece[end - 1] - first_piece},
+                 watts);
     return;
   }
   for (auto d = first; d < end; ++d) {

@@ -1,11 +1,12 @@
 // The exact split over nested limits: marginal worth per watt, merged from the leaves up.
 //
 // Each node keeps, of the pieces of curve below it, those of greatest worth that its limit has room
-// for (Cutter). What all nodes on the way to the root keep is the optimum: limits on the subtrees of
-// a tree are nested, so they form a polymatroid, on which the greedy order of worth is optimal
-// (A. Federgruen, H. Groenevelt, "The greedy procedure for resource allocation problems", Operations
-// Research 34(6), 1986). A device needs no list of its pieces to know: what stays of it lies above
-// the highest threshold on its way up. Time n log^2 n at worst, linear on trees that fan out.
+// for (Cutter). What all nodes on the way to the root keep is the optimum: limits on the subtrees
+// of a tree are nested, so they form a polymatroid, on which the greedy order of worth is optimal
+// (A. Federgruen, H. Groenevelt, "The greedy procedure for resource allocation problems",
+// Operations Research 34(6), 1986). A device needs no list of its pieces to know: what stays of it
+// lies above the highest threshold on its way up. Time n log^2 n at worst, linear on trees that fan
+// out.
 //
 // Pieces of equal worth share what room there is, each the same part of its watts: the answer does
 // not depend on the order of nodes or devices.
@@ -17,6 +18,7 @@
 
 #include "piece_stacks.hpp"
 #include "tree_state.hpp"
+
 #include "perwatt/allocate/allocation.hpp"
 
 namespace perwatt::allocate {

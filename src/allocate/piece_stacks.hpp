@@ -159,7 +159,8 @@ class PieceStacks {
       return Cutter<Key>::select(pieces, room, total, spare());
     }
     const double loose = static_cast<double>(pieces.size() - heap.size);
-    if (loose * std::log2(static_cast<double>(pieces.size())) > static_cast<double>(pieces.size())) {
+    if (loose * std::log2(static_cast<double>(pieces.size())) >
+        static_cast<double>(pieces.size())) {
       std::make_heap(pieces.begin(), pieces.end(), comes_first<Key>);
     } else {
       for (std::size_t end = heap.size + 1; end <= pieces.size(); ++end) {
@@ -173,6 +174,7 @@ class PieceStacks {
   }
 
   std::array<Key, kBands> lowest_{};  // a band holds keys above its own and up to the next
+
   [[nodiscard]] std::span<P> spare() const { return {spare_.get(), spare_size_}; }
 
   std::array<std::unique_ptr<P[]>, kBands> stacks_;

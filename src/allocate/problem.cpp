@@ -76,7 +76,8 @@ void Problem::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {
     d.first_point = points_.size();
     points_.resize(points_.size() + curve.size());
   }
-  std::copy(curve.begin(), curve.end(), points_.begin() + static_cast<std::ptrdiff_t>(d.first_point));
+  std::copy(curve.begin(), curve.end(),
+            points_.begin() + static_cast<std::ptrdiff_t>(d.first_point));
   d.end_point = d.first_point + curve.size();
 }
 

@@ -108,8 +108,7 @@ class ProblemReader {
       children[found->second].push_back(n);
     }
     if (!root) {
-      throw_bad_input("no node is the root", root_.place("nodes"),
-                      "give one node the parent null");
+      throw_bad_input("no node is the root", root_.place("nodes"), "give one node the parent null");
     }
     std::vector<std::uint32_t> order{*root};
     for (std::size_t i = 0; i < order.size(); ++i) {
@@ -133,8 +132,9 @@ class ProblemReader {
     while (node_at_.count(ids[n].text) > 0) {
       ++n;
     }
-    throw_bad_input("node " + called(ids[n].text) + " does not hang on the root: its parents go "
-                                                    "round in a circle",
+    throw_bad_input("node " + called(ids[n].text) +
+                        " does not hang on the root: its parents go "
+                        "round in a circle",
                     nodes[n].where(), "let one of them hang on a node under the root");
   }
 
@@ -161,9 +161,9 @@ class ProblemReader {
     const auto parent = id_of(node, "parent");
     const auto at = node_at_.find(parent.text);
     if (at == node_at_.end()) {
-      throw_bad_input("device " + called(id.text) + " hangs on " + called(parent.text) +
-                          ", which is no node",
-                      node.where(), "name a node of the list");
+      throw_bad_input(
+          "device " + called(id.text) + " hangs on " + called(parent.text) + ", which is no node",
+          node.where(), "name a node of the list");
     }
     DeviceTerms terms;
     if (const auto priority = node.optional_int("priority")) {
@@ -202,8 +202,7 @@ class ProblemReader {
       curve_.push_back({Watts::from_base(point[0].get<double>()), point[1].get<double>()});
     }
     if (const auto fault = curve_fault(curve_)) {
-      throw_bad_input("the curve of device " + called(id.text) + ": " + *fault,
-                      node.place("curve"),
+      throw_bad_input("the curve of device " + called(id.text) + ": " + *fault, node.place("curve"),
                       "give the upper hull of its points, least watts first");
     }
   }

@@ -8,7 +8,9 @@ TreeOrder::TreeOrder(const Problem& problem) {
   const auto nodes = problem.nodes();
   const auto devices = problem.devices();
   const std::size_t count = nodes.size();
-  const auto parent_of = [&](std::size_t n) { return static_cast<std::uint32_t>(*nodes[n].parent); };
+  const auto parent_of = [&](std::size_t n) {
+    return static_cast<std::uint32_t>(*nodes[n].parent);
+  };
 
   // A parent is added before its children: what lies below is known by one pass backwards.
   std::vector<std::uint32_t> devices_below(count, 0);
@@ -71,7 +73,8 @@ TreeOrder::TreeOrder(const Problem& problem) {
   device_at.resize(devices.size());
   place_of_device.resize(devices.size());
   for (std::size_t d = 0; d < devices.size(); ++d) {
-    const std::uint32_t place = next_device[place_of[static_cast<std::size_t>(devices[d].parent)]]++;
+    const std::uint32_t place =
+        next_device[place_of[static_cast<std::size_t>(devices[d].parent)]]++;
     device_at[place] = static_cast<std::uint32_t>(d);
     place_of_device[d] = place;
   }

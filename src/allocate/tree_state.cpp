@@ -16,7 +16,8 @@ Key key_of(double slope, Priority priority) {
   }
 }
 
-/// The pieces of a curve of falling worth, those of equal worth as one, without those worth nothing.
+/// The pieces of a curve of falling worth, those of equal worth as one, without those worth
+/// nothing.
 template <class Key>
 void append_pieces(std::span<const CurvePoint> curve, Priority priority,
                    std::vector<Piece<Key>>& pieces) {
@@ -84,7 +85,8 @@ void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts,
   for (std::size_t place = cuts.size(); place-- > 0;) {
     const auto& node = cuts[place];
     const bool is_root = order.parent[place] == TreeOrder::kNone;
-    typename PriceScratch<Key>::Above above = is_root ? typename PriceScratch<Key>::Above{} : aboves[order.parent[place]];
+    typename PriceScratch<Key>::Above above =
+        is_root ? typename PriceScratch<Key>::Above{} : aboves[order.parent[place]];
     const Reach<Key> reach = is_root ? Reach<Key>{} : reaches[order.parent[place]];
     reaches[place] = reach.below(node);
     auto& use = answer.nodes[order.node_at[place]];
@@ -119,8 +121,8 @@ bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurveP
                               Priority priority) {
   std::vector<Piece<Key>> fresh;
   append_pieces(curve, priority, fresh);
-  const std::size_t next = device_place + 1 < first_piece.size() ? first_piece[device_place + 1]
-                                                                 : pieces.size();
+  const std::size_t next =
+      device_place + 1 < first_piece.size() ? first_piece[device_place + 1] : pieces.size();
   const std::size_t room = next - first_piece[device_place];
   if (fresh.size() > room) {
     return false;

@@ -1,4 +1,5 @@
-// What is known of a tree while it is solved and after: pieces of curve, room, and what the limits did.
+// What is known of a tree while it is solved and after: pieces of curve, room, and what the limits
+// did.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,10 @@
 #include <vector>
 
 #include "cut.hpp"
+#include "tree_order.hpp"
+
 #include "perwatt/allocate/allocation.hpp"
 #include "perwatt/allocate/problem.hpp"
-#include "tree_order.hpp"
 
 namespace perwatt::allocate {
 
@@ -32,13 +34,13 @@ struct PieceTable {
   std::vector<Piece<Key>> pieces;
   std::vector<std::uint32_t> first_piece;  // by place of a device
   std::vector<std::uint32_t> end_piece;
-  bool has_gaps = false;     // a curve has fewer pieces than room
-  bool has_changed = false;  // since the last refresh()
-  std::vector<double> least_value_of;      // by place of a device
-  std::vector<double> least_watts;         // by place of a device
-  std::vector<double> own_least_watts;     // by place of a node: of its own devices
+  bool has_gaps = false;                // a curve has fewer pieces than room
+  bool has_changed = false;             // since the last refresh()
+  std::vector<double> least_value_of;   // by place of a device
+  std::vector<double> least_watts;      // by place of a device
+  std::vector<double> own_least_watts;  // by place of a node: of its own devices
   std::vector<Key> own_least_key;
-  long double least_value = 0;             // of all devices at their least watts
+  long double least_value = 0;  // of all devices at their least watts
 };
 
 /// What a node's limit does to the pieces that reach it.
@@ -93,7 +95,7 @@ struct TreeState {
 /// What set_prices() finds on its way down, by place.
 template <class Key>
 struct PriceScratch {
-  struct Above {  // of the full nodes on the way up
+  struct Above {                                 // of the full nodes on the way up
     Key least_kept = KeyLimits<Key>::lowest;     // of the nearest; lowest: there is none
     Key best_rejected = KeyLimits<Key>::lowest;  // of all
   };

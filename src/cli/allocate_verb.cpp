@@ -96,7 +96,8 @@ void print_answer(const NamedProblem& named, const Allocation& answer) {
   for (std::size_t n = 0; n < order.size(); ++n) {
     order[n] = n;
   }
-  const auto last = order.begin() + static_cast<std::ptrdiff_t>(std::min(order.size(), kShownNodes));
+  const auto last =
+      order.begin() + static_cast<std::ptrdiff_t>(std::min(order.size(), kShownNodes));
   std::partial_sort(order.begin(), last, order.end(), [&](std::size_t a, std::size_t b) {
     const double x = answer.nodes[a].price_per_watt;
     const double y = answer.nodes[b].price_per_watt;

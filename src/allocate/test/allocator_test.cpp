@@ -8,11 +8,10 @@
 #include <set>
 #include <vector>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "lp_oracle.hpp"
 #include "random_problem.hpp"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace perwatt::allocate {
 namespace {
@@ -200,7 +199,8 @@ Problem shuffled(const Problem& problem, std::mt19937_64& random, std::vector<st
     children[static_cast<std::size_t>(*problem.nodes()[n].parent)].push_back(n);
   }
   while (!ready.empty()) {
-    const std::size_t pick = std::uniform_int_distribution<std::size_t>{0, ready.size() - 1}(random);
+    const std::size_t pick =
+        std::uniform_int_distribution<std::size_t>{0, ready.size() - 1}(random);
     const std::size_t n = ready[pick];
     ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(pick));
     std::optional<NodeIndex> parent = problem.nodes()[n].parent;
@@ -267,7 +267,8 @@ TEST(Allocator, SubtreeDependsOnlyOnTheWattsItIsGiven) {
       if (n == top) {
         place[n] = part.add_node(std::nullopt, answer.nodes[n].power);
       } else if (parent && place[static_cast<std::size_t>(*parent)]) {
-        place[n] = part.add_node(place[static_cast<std::size_t>(*parent)], problem.nodes()[n].limit);
+        place[n] =
+            part.add_node(place[static_cast<std::size_t>(*parent)], problem.nodes()[n].limit);
       }
     }
     double value = 0;
@@ -381,8 +382,8 @@ TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
         allocator.set_curve(device, curve);
       }
       if (random.whole(0, 2) == 0) {
-        const auto n = static_cast<std::size_t>(
-            random.whole(0, static_cast<int>(problem.nodes().size()) - 1));
+        const auto n =
+            static_cast<std::size_t>(random.whole(0, static_cast<int>(problem.nodes().size()) - 1));
         const NodeIndex node{static_cast<std::uint32_t>(n)};
         const Watts limit = problem.nodes()[n].limit * random.share(0.98, 1.02);
         problem.set_limit(node, limit);

@@ -66,7 +66,8 @@ void expect_cut(const Cut<double>& cut, const Cut<double>& expected, const Piece
 TEST(Cutter, SelectsAndPopsWhatSortingKeeps) {
   std::mt19937_64 random{7};
   for (int round = 0; round < 3000; ++round) {
-    const auto count = std::uniform_int_distribution<std::size_t>{1, round % 10 == 0 ? 3000U : 80U}(random);
+    const auto count =
+        std::uniform_int_distribution<std::size_t>{1, round % 10 == 0 ? 3000U : 80U}(random);
     const auto pieces = random_pieces(random, count, round % 3 == 0 ? 4 : 1000);
     const double total = watts_of(pieces);
     if (total < 2) {

@@ -33,14 +33,17 @@ TEST(ReadProblem, NodesMayStandInAnyOrder) {
 }
 
 TEST(ReadProblem, WhatIsNoTreeNamesTheNode) {
-  EXPECT_THAT(fault_of(R"({"id": "a", "parent": "b"}, {"id": "b", "parent": "a"},)" + std::string{kRoot}, ""),
-              HasSubstr("node 'a' does not hang on the root"));
+  EXPECT_THAT(
+      fault_of(R"({"id": "a", "parent": "b"}, {"id": "b", "parent": "a"},)" + std::string{kRoot},
+               ""),
+      HasSubstr("node 'a' does not hang on the root"));
   EXPECT_THAT(fault_of(std::string{kRoot} + R"(, {"id": "b", "parent": null})", ""),
               HasSubstr("'root' and 'b' both have no parent"));
   EXPECT_THAT(fault_of(std::string{kRoot} + R"(, {"id": "b", "parent": "c"})", ""),
               HasSubstr("'b' hangs on 'c', which is no node"));
   EXPECT_THAT(fault_of(R"({"id": "a", "parent": "a"})", ""), HasSubstr("no node is the root"));
-  EXPECT_THAT(fault_of(std::string{kRoot} + "," + kRoot, ""), HasSubstr("two nodes are called 'root'"));
+  EXPECT_THAT(fault_of(std::string{kRoot} + "," + kRoot, ""),
+              HasSubstr("two nodes are called 'root'"));
   EXPECT_THAT(fault_of("", ""), HasSubstr("no node is the root"));
   EXPECT_THAT(fault_of(R"({"id": "root", "limit_watts": -1})", ""), HasSubstr("limit_watts"));
 }
@@ -59,8 +62,10 @@ TEST(ReadProblem, WhatIsNoCurveNamesTheDevice) {
               HasSubstr("'gpu' hangs on 'x'"));
   EXPECT_THAT(fault_of(kRoot, std::string{kDevice} + "," + kDevice),
               HasSubstr("two devices are called 'gpu'"));
-  EXPECT_THAT(fault_of(kRoot, R"({"id": "gpu", "parent": "root", "guarantee_group": "g", "curve": [[0, 0]]})"),
-              HasSubstr("guarantee 'g' of device 'gpu' is not there"));
+  EXPECT_THAT(
+      fault_of(kRoot,
+               R"({"id": "gpu", "parent": "root", "guarantee_group": "g", "curve": [[0, 0]]})"),
+      HasSubstr("guarantee 'g' of device 'gpu' is not there"));
 }
 
 }  // namespace

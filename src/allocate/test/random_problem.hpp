@@ -1,5 +1,5 @@
-// Problems at random: depth to 7, devices on any node, curves with one point, equal slopes, flat and
-// falling ends, minima of 0, limits from too small to none.
+// Problems at random: depth to 7, devices on any node, curves with one point, equal slopes, flat
+// and falling ends, minima of 0, limits from too small to none.
 #pragma once
 
 #include <algorithm>

@@ -30,7 +30,7 @@ struct Allocation {
   double bound = 0;  // no split makes more; equal to `value` without groups
   std::vector<Watts> device_watts;
   std::vector<NodeUse> nodes;
-  std::vector<NodeIndex> overfull;  // nodes whose devices' least watts are above the limit
+  std::vector<NodeIndex> overfull;    // nodes whose devices' least watts are above the limit
   std::vector<GuaranteeIndex> unmet;  // guarantees that the limits and curves do not allow
   std::vector<CapGroupIndex> split;   // groups whose members' ranges have no watts in common
 };

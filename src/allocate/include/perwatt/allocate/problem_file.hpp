@@ -15,8 +15,8 @@ struct Id {
   bool is_number = false;
 };
 
-/// A problem and what its parts are called. Parts are in the file's order but for nodes, which stand
-/// parents first.
+/// A problem and what its parts are called. Parts are in the file's order but for nodes, which
+/// stand parents first.
 struct NamedProblem {
   Problem problem;
   std::vector<Id> nodes;
@@ -25,9 +25,9 @@ struct NamedProblem {
   std::vector<Id> cap_groups;
 };
 
-/// `name` stands for the file in messages. Throws Error(bad_input) naming the node or device: a parent
-/// that is not there, a cycle, no root or two, two parts of one name, a limit or a point that is
-/// negative or not finite, a curve that is not concave, an unknown guarantee.
+/// `name` stands for the file in messages. Throws Error(bad_input) naming the node or device: a
+/// parent that is not there, a cycle, no root or two, two parts of one name, a limit or a point
+/// that is negative or not finite, a curve that is not concave, an unknown guarantee.
 [[nodiscard]] NamedProblem read_problem(std::string_view json, const std::string& name);
 
 }  // namespace perwatt::allocate
