@@ -175,8 +175,9 @@ struct DeviceSpec {
   std::string place;
 };
 
-inline constexpr std::size_t kMostNodes = 10'000'000;
-inline constexpr std::size_t kMostDevices = 100'000'000;
+inline constexpr std::size_t kMostNodes = 4'000'000;
+inline constexpr std::size_t kMostFeeds = 16;  // of one node
+inline constexpr std::size_t kMostDevices = 8'000'000;
 /// Losses from a device to the root may not multiply to more: beyond lies a mistyped efficiency.
 inline constexpr double kMostPathFactor = 1000;
 
@@ -231,6 +232,9 @@ class PowerTree {
   friend class TreeBuilder;
 
   PowerTree() = default;
+
+  /// Position among the nodes, then the devices.
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view id) const;
 
   /// One list per node, end to end.
   struct Lists {
