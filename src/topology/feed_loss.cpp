@@ -46,28 +46,39 @@ Flow flow_of(const NodeLoads& loads, std::size_t n) {
   return flow;
 }
 
-/// Which nodes are to be lost: see the header.
-std::vector<NodeIndex> losses_of(const PowerTree& tree) {
+/// Which nodes are to be lost, with those on the only way to each: see the header.
+std::vector<FeedLoss> losses_of(const PowerTree& tree) {
   const auto nodes = tree.nodes();
   std::vector<char> is_side(nodes.size(), 0);
   std::vector<char> leads(nodes.size(), 0);  // to a side, or is one
   std::vector<std::uint32_t> ways(nodes.size(), 0);
+  std::vector<std::uint32_t> way(nodes.size(), 0);  // the last node below that leads to a side
   for (std::size_t n = nodes.size(); n-- > 0;) {
     leads[n] = leads[n] || is_side[n];
     for (const auto& supply : nodes[n].supplies) {
       const auto above = supply.parent.value;
       is_side[above] = is_side[above] || nodes[n].supplies.size() > 1;
       ways[above] += leads[n] != 0;
+      way[above] = leads[n] ? static_cast<std::uint32_t>(n) : way[above];
       leads[above] = leads[above] || leads[n];
     }
   }
-  std::vector<NodeIndex> lost;
+  std::vector<FeedLoss> losses;
+  std::vector<std::uint32_t> number(nodes.size(), 0);  // of the loss, by node
   for (std::uint32_t n = 0; n < nodes.size(); ++n) {
     if (is_side[n] || ways[n] > 1) {
-      lost.push_back({n});
+      number[n] = static_cast<std::uint32_t>(losses.size());
+      losses.emplace_back();
+      losses.back().lost = {n};
     }
   }
-  return lost;
+  for (auto n = static_cast<std::uint32_t>(nodes.size()); n-- > 0;) {
+    if (leads[n] && !is_side[n] && ways[n] == 1) {
+      number[n] = number[way[n]];
+      losses[number[n]].or_above.push_back({n});
+    }
+  }
+  return losses;
 }
 
 class LossStudy {
@@ -81,9 +92,7 @@ class LossStudy {
 
   [[nodiscard]] std::size_t visits() const { return visits_; }
 
-  FeedLoss lose(NodeIndex lost) {
-    FeedLoss loss;
-    loss.lost = lost;
+  void lose(FeedLoss& loss) {
     darken(loss);
     for (const auto& base : base_) {
       loss.levels.push_back({overloads_at(base)});
@@ -91,7 +100,6 @@ class LossStudy {
     for (const auto n : reached_) {
       touched_[n] = is_dark_[n] = 0;
     }
-    return loss;
   }
 
  private:
@@ -214,11 +222,12 @@ FeedLossStudy study_feed_losses(const PowerTree& tree, std::span<const LevelLoad
     return study;
   }
   LossStudy losses{tree, levels};
-  for (const auto lost : losses_of(tree)) {
+  for (auto& loss : losses_of(tree)) {
     if (losses.visits() > most_visits) {
       ++study.not_studied;
     } else {
-      study.losses.push_back(losses.lose(lost));
+      losses.lose(loss);
+      study.losses.push_back(std::move(loss));
     }
   }
   return study;

@@ -48,6 +48,7 @@ TEST(FeedLoss, TheOtherFeedCarriesEverything) {
   ASSERT_EQ(by_id.size(), 3U) << "the two sides and the site; a ups carries what its pdu does";
   const auto& a = by_id.at("pdu-a");
   EXPECT_EQ(a.switched_nodes, 2U);
+  EXPECT_EQ(a.or_above, std::vector<NodeIndex>{*tree.find_node("ups-a")});
   EXPECT_EQ(a.dark_nodes, 2U);
   EXPECT_EQ(a.dark_devices, 1U);
   ASSERT_EQ(a.levels[0].overloads.size(), 1U);

@@ -32,8 +32,9 @@ struct FeedLossAtLevel {
 
 struct FeedLoss {
   NodeIndex lost;
-  std::size_t switched_nodes = 0;  // live on on their other feeds
-  std::size_t dark_nodes = 0;      // with the lost one
+  std::vector<NodeIndex> or_above;  // nodes on the only way to it: their loss leaves no more load
+  std::size_t switched_nodes = 0;   // live on on their other feeds
+  std::size_t dark_nodes = 0;       // with the lost one
   std::size_t dark_devices = 0;
   std::vector<FeedLossAtLevel> levels;  // as the levels asked for
 
