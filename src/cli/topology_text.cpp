@@ -174,15 +174,15 @@ std::string feeds_text(const PowerTree& tree, const topology::SiteCheck& check) 
     }
     std::vector<std::string> row{lost, std::to_string(loss.switched_nodes),
                                  fmt::format("{} devices", loss.dark_devices)};
-    for (const auto& level : loss.levels) {
-      row.push_back(loss.switched_nodes == 0 ? "-" : worst_text(tree, level));
+    for (std::size_t level = 0; level < loss.levels.size(); ++level) {
+      const bool is_known = level == topology::kAtReadings || !tree.devices().empty();
+      row.push_back(loss.switched_nodes > 0 && is_known ? worst_text(tree, loss.levels[level])
+                                                        : "-");
     }
     const auto time = topology::time_to_lower(loss);
     const bool is_carried = loss.carried_at(topology::kAtMaximum);
     row.push_back(time ? duration_text(*time) : (is_carried ? "-" : "at once"));
-    row.emplace_back(loss.switched_nodes == 0
-                         ? "no other feed"
-                         : topology::to_string(topology::outcome_of(check, loss)));
+    row.emplace_back(topology::to_string(topology::outcome_of(check, loss)));
     table.add(std::move(row));
   }
   text += table.text();

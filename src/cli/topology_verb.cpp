@@ -165,7 +165,7 @@ void add_topology_show(CLI::App& topology) {
       "Examples:\n"
       "  perwatt topology show examples/topology-dps-sdk.toml\n"
       "  perwatt topology show examples/topology-ab-feeds.toml --readings "
-      "tests/data/topology/ab-pulse.csv --report /tmp/tree.html\n"
+      "tests/data/topology/ab-pulse.csv --report tree.html\n"
       "  perwatt topology show --bms tests/data/topology/bms.jsonl --json");
   verb->callback([options] { run_topology_show(*options); });
 }

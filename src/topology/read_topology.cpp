@@ -152,8 +152,9 @@ class Expansion {
       announce(entry.id);
     }
     for (std::size_t n = made.first; n < nodes_.size(); ++n) {
-      if (named_.emplace(nodes_[n].id, Named{n, 1, false}).second) {
-        announce(nodes_[n].id);
+      const auto& id = nodes_[n].id;
+      if (waiting_.count(id) > 0 && named_.emplace(id, Named{n, 1, false}).second) {
+        announce(id);
       }
     }
   }

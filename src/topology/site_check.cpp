@@ -16,9 +16,9 @@ std::vector<std::string> strict_reasons(const SiteCheck& check) {
   };
   add(check.guaranteed.overloads.size(), "limits passed at the guaranteed draws");
   const auto& losses = check.feeds.losses;
-  add(static_cast<std::size_t>(std::count_if(
-          losses.begin(), losses.end(),
-          [&](const auto& loss) { return outcome_of(check, loss) != LossOutcome::carried; })),
+  add(static_cast<std::size_t>(
+          std::count_if(losses.begin(), losses.end(),
+                        [&](const auto& loss) { return !loss.carried_at(kAtMaximum); })),
       "feed losses not carried at the maximum");
   add(check.feeds.not_studied, "feed losses not studied");
   add(static_cast<std::size_t>(std::count_if(check.meters.begin(), check.meters.end(),
@@ -127,12 +127,17 @@ std::string_view to_string(LossOutcome outcome) {
     case LossOutcome::carried_minimum:
       return "carried at the minima alone";
     case LossOutcome::not_carried:
+      return "not carried";
+    case LossOutcome::no_other_feed:
       break;
   }
-  return "not carried";
+  return "no other feed";
 }
 
 LossOutcome outcome_of(const SiteCheck& check, const FeedLoss& loss) {
+  if (loss.switched_nodes == 0) {
+    return LossOutcome::no_other_feed;
+  }
   if (loss.carried_at(kAtMaximum)) {
     return check.empty_leaves.empty() ? LossOutcome::carried : LossOutcome::unknown;
   }

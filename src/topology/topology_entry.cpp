@@ -29,7 +29,11 @@ std::optional<T> word(const ConfigTable& table, const char* key,
 }
 
 std::optional<Watts> optional_power(const ConfigTable& table, const char* key) {
-  return table.has(key) ? std::optional{table.power(key)} : std::nullopt;
+  if (!table.has(key)) {
+    (void)table.optional_text(key);  // a key that is known all the same
+    return std::nullopt;
+  }
+  return table.power(key);
 }
 
 std::optional<TripCurve> read_curve(const ConfigTable& table, LimitKind kind) {

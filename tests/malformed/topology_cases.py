@@ -85,7 +85,6 @@ def topology_cases(Case):
         bad("trip-out-of-order", TREE.replace('"breaker"', '"breaker", trip = [{ at = 2, after = "5s" }, { at = 1.5, after = "9s" }]'),
             "'utility'", "out of order"),
         bad("trip-at-rating", TREE.replace('"breaker"', '"breaker", trip = [{ at = 1, after = "5s" }]'), "trip point at 1 "),
-        bad("pulse-of-nobody", TREE, words=["--pulse", "x", "--readings", "s.toml"]),
         bms("empty", "", "no metadata"),
         bms("text", "hello\n", "m.jsonl:1"),
         bms("no-topic", '{"payload": {}}\n', "m.jsonl:1", "topic"),

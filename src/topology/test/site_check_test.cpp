@@ -44,7 +44,7 @@ TEST(SiteCheck, SaysHowALostFeedEnds) {
   ASSERT_EQ(losses.size(), 3U);
   for (const auto& loss : losses) {
     if (loss.lost.value == 0) {
-      EXPECT_EQ(loss.switched_nodes, 0U);
+      EXPECT_EQ(outcome_of(check, loss), LossOutcome::no_other_feed);
       continue;
     }
     EXPECT_EQ(outcome_of(check, loss), LossOutcome::carried_guaranteed);

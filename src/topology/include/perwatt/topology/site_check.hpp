@@ -30,7 +30,8 @@ enum class LossOutcome {
   unknown,             // carried, but there are leaves of which no draw is known
   carried_guaranteed,  // when devices are lowered to their guaranteed draws in time
   carried_minimum,     // at the minima alone: guarantees break
-  not_carried          // not even so
+  not_carried,         // not even so
+  no_other_feed        // nothing is left that could carry anything
 };
 
 [[nodiscard]] std::string_view to_string(LossOutcome outcome);
