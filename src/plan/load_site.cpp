@@ -245,6 +245,7 @@ Site parse_site(std::string_view text, const std::string& name, const catalog::C
     equip_hall(hall, site.year, catalog);
   }
   read_operation(document, catalog, site);
+  (void)document.optional_table("topology");  // of perwatt topology: one file serves both
   document.reject_unknown_keys();
   return site;
 }

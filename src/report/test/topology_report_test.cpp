@@ -1,0 +1,69 @@
+#include "perwatt/report/topology_report.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "perwatt/topology/read_topology.hpp"
+
+namespace perwatt::report {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kHostile = R"(
+[[topology.node]]
+id = "<script>alert(1)</script>"
+kind = "utility"
+limits = [{ power = "10kW", what = "demand", window = "15min" }]
+[[topology.node]]
+id = "rack"
+parent = "<script>alert(1)</script>"
+count = 40
+[[topology.node]]
+id = "odd"
+parent = "rack-40"
+[[topology.device]]
+id = "gpu"
+parent = "rack"
+max = "400W"
+vendor = "A&B"
+)";
+
+TopologyReport report_of(const topology::PowerTree& tree) {
+  TopologyReport report;
+  report.tree = &tree;
+  report.draws.nodes.resize(tree.nodes().size());
+  report.draws.devices.resize(tree.devices().size());
+  report.source = "site.toml";
+  report.version = "0";
+  return report;
+}
+
+TEST(TopologyReport, ShowsAlikeSiblingsOnceAndEscapes) {
+  const auto tree = topology::read_topology(kHostile, "site.toml");
+  const auto html = topology_html(report_of(tree));
+  EXPECT_THAT(html, HasSubstr("rack-1 … rack-39 (39 alike)"));
+  EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(1)"));
+  EXPECT_THAT(html, Not(HasSubstr("<script>alert(1)")));
+  EXPECT_THAT(html, HasSubstr("A&amp;B"));
+  EXPECT_THAT(html, HasSubstr("10 kW demand over 15 min"));
+  EXPECT_THAT(html, HasSubstr("160 %"));
+  EXPECT_THAT(html, Not(HasSubstr("USD")));
+}
+
+TEST(TopologyReport, HasAPlaceForPricesAndSaysWhatItCut) {
+  const auto tree = topology::read_topology(kHostile, "site.toml");
+  auto report = report_of(tree);
+  std::vector<std::optional<double>> prices(tree.nodes().size());
+  prices[0] = 0.125;
+  report.prices = prices;
+  report.price_unit = "USD/h per kW";
+  const auto html = topology_html(report, 2);
+  EXPECT_THAT(html, HasSubstr("USD/h per kW"));
+  EXPECT_THAT(html, HasSubstr("0.125"));
+  EXPECT_THAT(html, HasSubstr("4 more lines"));
+}
+
+}  // namespace
+}  // namespace perwatt::report
