@@ -32,10 +32,10 @@ std::string use_text(const std::optional<double>& use, bool colours) {
   if (!use) {
     return "-";
   }
-  constexpr double kWidth = 10;
-  const auto filled = static_cast<std::size_t>(std::clamp(*use * kWidth + 0.5, 0.0, kWidth));
+  constexpr double kBarCells = 10;
+  const auto filled = static_cast<std::size_t>(std::clamp(*use * kBarCells + 0.5, 0.0, kBarCells));
   auto bar = std::string(filled, '#') +
-             std::string(static_cast<std::size_t>(kWidth) - filled, '.') +
+             std::string(static_cast<std::size_t>(kBarCells) - filled, '.') +
              fmt::format(" {} %", significant(*use * 100, 3));
   if (!colours) {
     return bar;
