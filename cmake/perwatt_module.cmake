@@ -3,6 +3,11 @@
 # One static library per module with an include root of its own, so that a header of an undeclared
 # module is not found. The order of add_subdirectory() in the top file is the order of the floors:
 # naming a module that is not yet added stops the configuration.
+#
+# The presets release, asan and tsan compile the files of a target in batches, each one translation
+# unit: it halves the time. So a name in an unnamed namespace stands for one thing in the whole
+# module (functions may overload), and hides no type, constant or function of a header. The
+# presets dev and clang compile file by file: there each file must include what it needs.
 function(perwatt_module name)
   cmake_parse_arguments(M "" "" "SOURCES;DEPS;PRIVATE_LIBS;TESTS" ${ARGN})
   add_library(perwatt_${name} STATIC ${M_SOURCES})

@@ -19,4 +19,8 @@ void throw_bad_input(const std::string& what_is_wrong, const std::string& where,
   throw Error{ErrorCode::bad_input, what_is_wrong, where, remedy};
 }
 
+void throw_defect(const std::string& what_is_wrong) {
+  throw Error{ErrorCode::internal_error, what_is_wrong, "", "report this as a defect"};
+}
+
 }  // namespace perwatt

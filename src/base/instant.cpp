@@ -6,8 +6,6 @@ namespace perwatt {
 
 namespace {
 
-constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
-
 std::int64_t nanoseconds_of(clockid_t clock) {
   timespec time{};
   clock_gettime(clock, &time);

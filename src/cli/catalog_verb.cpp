@@ -1,10 +1,10 @@
 // perwatt catalog list|show: what is known, and where each figure is from.
 #include <algorithm>
 
+#include "json_values.hpp"
 #include "table.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
@@ -13,8 +13,6 @@
 namespace perwatt::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct CatalogOptions {
   DataOptions data;

@@ -1,10 +1,10 @@
 #include "claims_json.hpp"
 
+#include "json_values.hpp"
+
 namespace perwatt::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kKinds[] = {"supported", "supported_only_against", "not_reproducible"};
 constexpr const char* kReasons[] = {"none",         "no_data",          "no_method",

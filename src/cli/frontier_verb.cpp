@@ -4,7 +4,6 @@
 #include "table.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/parse_quantity.hpp"
@@ -14,8 +13,6 @@
 namespace perwatt::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct FrontierOptions {
   DataOptions data;
@@ -114,11 +111,6 @@ Boundaries boundaries(const inference::SystemFigures& figures) {
 std::optional<double> usd_per_million(const std::optional<UsdPerSecond>& price,
                                       const std::optional<TokensPerSecond>& rate) {
   return price && rate ? std::optional{in_usd_per_million_tokens(*price / *rate)} : std::nullopt;
-}
-
-template <class Quantity>
-Json base_or_null(const std::optional<Quantity>& value) {
-  return value ? Json(value->in_base()) : Json(nullptr);
 }
 
 Json joules_json(const Boundaries& power, const inference::OperatingPoint& point,

@@ -3,12 +3,17 @@
 
 #include <optional>
 
-#include <nlohmann/json.hpp>
+#include "perwatt/base/json_node.hpp"
 
 namespace perwatt::cli {
 
-[[nodiscard]] inline nlohmann::ordered_json number_or_null(const std::optional<double>& value) {
-  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
+[[nodiscard]] inline Json number_or_null(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+template <class Quantity>
+[[nodiscard]] Json base_or_null(const std::optional<Quantity>& value) {
+  return value ? Json(value->in_base()) : Json(nullptr);
 }
 
 }  // namespace perwatt::cli

@@ -2,11 +2,11 @@
 
 #include <string>
 
+#include "json_values.hpp"
+
 namespace perwatt::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json worth_json(const plan::Worth& worth) {
   return {{"output_tokens_per_s", in_tokens_per_second(worth.output)},
@@ -14,10 +14,6 @@ Json worth_json(const plan::Worth& worth) {
           {"capital_usd_per_hour", in_usd_per_hour(worth.capital)},
           {"meter_power_watts", in_watts(worth.meter)},
           {"joules_per_output_token", in_joules_per_token(worth.joules_per_output_token)}};
-}
-
-const plan::LeverInfo& info_of(plan::Lever lever) {
-  return plan::all_levers()[static_cast<std::size_t>(lever)];
 }
 
 /// Output and joules per token, the profit has keys of its own.

@@ -23,10 +23,6 @@ std::string signed_figure(double value, int digits = 4) {
   return (value > 0 ? "+" : "") + significant(value, digits);
 }
 
-const plan::LeverInfo& info_of(plan::Lever lever) {
-  return plan::all_levers()[static_cast<std::size_t>(lever)];
-}
-
 /// "12.3 .. 45.6"; rounding of the solver is 0.
 std::string interval_text(double low, double high, int digits = 4) {
   const auto figure = [&](double value) {

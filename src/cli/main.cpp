@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
     perwatt::cli::add_validate_verb(app);
     perwatt::cli::add_calibrate_verb(app);
     perwatt::cli::add_train_verb(app);
+    perwatt::cli::add_allocate_verb(app);
     perwatt::cli::add_topology_verb(app);
     perwatt::cli::add_measure_verb(app);
     perwatt::cli::add_catalog_verb(app);

@@ -6,7 +6,6 @@
 #include "measure_text.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "perwatt/base/file.hpp"
 #include "perwatt/measure/experiments.hpp"
@@ -16,7 +15,6 @@ namespace perwatt::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using measure::Comparison;
 using measure::Estimate;
 using measure::Measurement;

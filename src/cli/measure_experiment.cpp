@@ -6,7 +6,6 @@
 #include "measure_text.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
@@ -17,7 +16,6 @@ namespace perwatt::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using measure::Load;
 
 struct LoadRange {

@@ -3,7 +3,7 @@
 #include <csignal>
 
 #include "descriptors.hpp"
-#include <nlohmann/json.hpp>
+#include "json_values.hpp"
 
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
@@ -136,7 +136,6 @@ void RunStore::throw_if_failed() const {
 }
 
 std::string runs_json(const std::vector<measure::Measurement>& runs, const std::string& more_json) {
-  using Json = nlohmann::ordered_json;
   if (runs.size() == 1 && more_json.empty()) {
     return measure::format_measurement(runs.front());
   }

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "json_values.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 
@@ -13,7 +14,6 @@ namespace perwatt::cli {
 namespace {
 
 namespace serving = inference::serving;
-using Json = nlohmann::ordered_json;
 
 serving::OpenLoadAnswer answer_of(const ModelledQuestion& question, const serving::Found& found) {
   return serving::under_open_load(question.query, found, question.calibration, *question.open_load);

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "json_values.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 
@@ -16,7 +17,6 @@ namespace perwatt::cli {
 namespace {
 
 namespace serving = inference::serving;
-using Json = nlohmann::ordered_json;
 
 struct Explained {
   serving::ServingWork work;
@@ -43,7 +43,7 @@ std::string limit_of(const serving::StepModel::Breakdown& step) {
   return std::max_element(parts.begin(), parts.end())->second;
 }
 
-std::string milliseconds(double value) {
+std::string rough_milliseconds(double value) {
   return significant(value * 1e3, 3);
 }
 
@@ -83,7 +83,7 @@ std::string kernels_text(const serving::KernelTimes& times) {
   if (times.kernels == 0) {
     return "-";
   }
-  return fmt::format("{} +-{} %, {}{}", milliseconds(in_seconds(times.total)),
+  return fmt::format("{} +-{} %, {}{}", rough_milliseconds(in_seconds(times.total)),
                      significant(100 * times.relative_half_width, 2), to_string(times.weakest),
                      times.misses.empty() ? "" : ", in part");
 }
@@ -136,20 +136,22 @@ void print_explained(const ModelledQuestion& question, const serving::Found& fou
   constexpr double kGiga = 1e9;
   fmt::print(
       "\nA decode step of {} sequences takes {} ms before relatives correct it; {} decides\n",
-      significant(explained.sequences, 3), milliseconds(explained.step_seconds), explained.limit);
+      significant(explained.sequences, 3), rough_milliseconds(explained.step_seconds),
+      explained.limit);
   TextTable table{{"part", "ms", "compute alone", "memory alone", "its kernels in a loop"}, {0, 4}};
   for (int i = 0; i < serving::kOperatorGroups; ++i) {
     const auto at = static_cast<std::size_t>(i);
     if (explained.step.operators[at] > 0) {
       table.add({std::string{to_string(static_cast<serving::OperatorGroup>(i))},
-                 milliseconds(explained.step.operators[at]),
-                 milliseconds(explained.step.compute[at]), milliseconds(explained.step.memory[at]),
+                 rough_milliseconds(explained.step.operators[at]),
+                 rough_milliseconds(explained.step.compute[at]),
+                 rough_milliseconds(explained.step.memory[at]),
                  kernels_text(explained.kernels.groups[at])});
     }
   }
   const auto other = [&](const char* name, double value, const std::string& kernels = "") {
     if (value > 0) {
-      table.add({name, milliseconds(value), "-", "-", kernels});
+      table.add({name, rough_milliseconds(value), "-", "-", kernels});
     }
   };
   other("layer overheads", explained.step.layers);
@@ -161,7 +163,7 @@ void print_explained(const ModelledQuestion& question, const serving::Found& fou
   fmt::print(
       "prefill of one prompt: {} ms\nmemory per GPU: {} GB weights, {} GB for caches of "
       "{} GB a sequence\n",
-      milliseconds(explained.prompt_seconds),
+      rough_milliseconds(explained.prompt_seconds),
       significant(explained.work.decode.weight_memory_bytes / kGiga, 3),
       significant(explained.work.kv_memory_bytes / kGiga, 3),
       significant(explained.work.cache_memory_bytes_per_sequence / kGiga, 2));

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <optional>
 
+#include "json_values.hpp"
 #include "modelled_arrivals.hpp"
 #include "modelled_explain.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "perwatt/facility/power_chain.hpp"
 
@@ -16,7 +16,6 @@ namespace perwatt::cli {
 namespace {
 
 namespace serving = inference::serving;
-using Json = nlohmann::ordered_json;
 
 /// A found point with its intervals and what it draws at every boundary.
 struct Figures {

@@ -4,19 +4,13 @@
 #include <set>
 #include <string>
 
+#include "json_values.hpp"
 #include "plan_training.hpp"
 #include "site_json.hpp"
 
 namespace perwatt::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-template <class Quantity>
-Json base_or_null(const std::optional<Quantity>& value) {
-  return value ? Json(value->in_base()) : Json(nullptr);
-}
 
 Json money_or_null(const std::optional<UsdPerSecond>& value) {
   return value ? Json(in_usd_per_hour(*value)) : Json(nullptr);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "json_values.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 
@@ -11,7 +12,6 @@ namespace perwatt::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using plan::SolvedSite;
 
 /// What GPUs given to a job take of power, idle share of availability included, and train.
@@ -162,7 +162,7 @@ Json columns_json(const SolvedSite& solved, std::size_t j) {
   return columns;
 }
 
-std::string percent(double ratio, int digits = 3) {
+std::string significant_percent(double ratio, int digits = 3) {
   return significant(100 * ratio, digits) + " %";
 }
 
@@ -203,13 +203,13 @@ std::string plans_table(const SolvedSite& solved) {
     table.add(
         {solved.site->training[column.job].id, rack.system->id,
          is_plan ? "frequency plan" : "full clocks", significant(in_seconds(column.point.time), 5),
-         percent(slowdown(solved, column)), significant(assignment.gpus, 5),
+         significant_percent(slowdown(solved, column)), significant(assignment.gpus, 5),
          significant(assignment.pipelines, 4),
          significant(in_tokens_per_second(column.mean_trained_per_gpu * assignment.gpus), 5),
          significant(in_watts(column.gpu_power.mean), 3), significant(in_watts(rack.gpu_cap), 4),
          significant(in_joules_per_token(column.meter_per_gpu.value / column.mean_trained_per_gpu),
                      3),
-         is_plan ? percent(column.point.gap_ratio(), 2) : "-",
+         is_plan ? significant_percent(column.point.gap_ratio(), 2) : "-",
          fmt::format("derived / {}", to_string(column.gpu_power.tag))});
   }
   return table.text();

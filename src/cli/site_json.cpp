@@ -2,11 +2,11 @@
 
 #include <string>
 
+#include "json_values.hpp"
+
 namespace perwatt::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr double kLitresPerCubicMetre = 1000;
 

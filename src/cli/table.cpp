@@ -57,6 +57,10 @@ std::string or_dash(const std::optional<double>& value, int digits) {
   return value ? significant(*value, digits) : "-";
 }
 
+std::string percent(double ratio, int decimals) {
+  return fmt::format("{:.{}f} %", ratio * 100, decimals);
+}
+
 std::string power_text(Watts power) {
   const double value = in_watts(power);
   if (std::abs(value) >= 1e6) {

@@ -28,6 +28,9 @@ class TextTable {
 /// significant(), or "-" for what is unknown.
 [[nodiscard]] std::string or_dash(const std::optional<double>& value, int digits = 4);
 
+/// "12.3 %".
+[[nodiscard]] std::string percent(double ratio, int decimals = 0);
+
 /// "97.3 MW", "455 kW".
 [[nodiscard]] std::string power_text(Watts power);
 

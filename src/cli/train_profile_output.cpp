@@ -21,12 +21,8 @@ using training::Parallelism;
 using training::PathKind;
 using training::PathPiece;
 
-std::string milliseconds(Seconds time) {
+std::string exact_milliseconds(Seconds time) {
   return fmt::format("{:.3f}", in_seconds(time) * 1e3);
-}
-
-std::string percent(double ratio) {
-  return fmt::format("{:.1f} %", ratio * 100);
 }
 
 /// "communication, tensor", "compute", "gap".
@@ -298,7 +294,7 @@ void print_ranks(const TraceReport& report) {
   for (std::size_t r = 0; r < report.job.ranks.size(); ++r) {
     const auto& rank = report.job.ranks[r];
     const auto& times = report.breakdown[r];
-    const auto share = [&](Seconds time) { return percent(time / times.length); };
+    const auto share = [&](Seconds time) { return percent(time / times.length, 1); };
     std::vector<std::string> row = {
         std::to_string(*rank.trace.rank),
         std::to_string(rank.place.stage),
@@ -332,8 +328,8 @@ void print_figures(const TraceReport& report) {
       return energy ? fmt::format("{:.3f}", energy->in_base()) : std::string{"-"};
     };
     table.add({std::to_string(*rank.trace.rank), std::to_string(rank.place.stage), row.instruction,
-               std::to_string(row.count), milliseconds(row.time), milliseconds(row.spread),
-               joules(row.energy), joules(row.half_width)});
+               std::to_string(row.count), exact_milliseconds(row.time),
+               exact_milliseconds(row.spread), joules(row.energy), joules(row.half_width)});
   }
   fmt::print("{}", table.text());
   if (!report.closing.empty()) {
@@ -364,7 +360,8 @@ void print_schedule_path(const TraceReport& report) {
   }
   TextTable table{{"  schedule", "count", "time ms", "of iteration"}};
   const auto add = [&](const std::string& name, const std::string& count, Seconds time) {
-    table.add({"  " + name, count, milliseconds(time), percent(time / path.iteration.length())});
+    table.add(
+        {"  " + name, count, exact_milliseconds(time), percent(time / path.iteration.length(), 1)});
   };
   for (const auto& [key, value] : by_instruction) {
     add(fmt::format("stage {} {}", key.first, key.second), std::to_string(value.second),
@@ -380,18 +377,19 @@ void print_paths(const TraceReport& report) {
   constexpr std::size_t kMostKernels = 10;
   const auto length = report.job.iterations[report.path_iteration].length();
   fmt::print("Critical path of iteration {}{}, {} ms\n", report.path_iteration,
-             iteration_name(report), milliseconds(length));
+             iteration_name(report), exact_milliseconds(length));
   print_schedule_path(report);
   TextTable classes{{"  parallelism", "time ms", "of iteration"}};
   for (const auto& share : shares_of(report.kernel_path, class_of)) {
-    classes.add({"  " + share.name, milliseconds(share.time), percent(share.time / length)});
+    classes.add(
+        {"  " + share.name, exact_milliseconds(share.time), percent(share.time / length, 1)});
   }
   TextTable kernels{{"  kernel", "rank", "stream", "count", "time ms", "of iteration"}};
   const auto all = kernels_on(report);
   for (std::size_t i = 0; i < std::min(all.size(), kMostKernels); ++i) {
     kernels.add({"  " + printable(all[i].name, 60), std::to_string(all[i].rank),
                  std::to_string(all[i].stream), std::to_string(all[i].count),
-                 milliseconds(all[i].time), percent(all[i].time / length)});
+                 exact_milliseconds(all[i].time), percent(all[i].time / length, 1)});
   }
   fmt::print("{}{}", classes.text(), kernels.text());
   if (all.size() > kMostKernels) {
@@ -538,9 +536,9 @@ void print_trace_report(const TraceReport& report) {
   const auto periods = report.job.periods();
   fmt::print("{} ranks of {}, {}, {} stages", report.job.ranks.size(), report.job.world_size,
              report.job.iterations.size() == 1
-                 ? fmt::format("one iteration of {} ms", milliseconds(periods.mean()))
+                 ? fmt::format("one iteration of {} ms", exact_milliseconds(periods.mean()))
                  : fmt::format("{} iterations, {} ms from one to the next on average",
-                               report.job.iterations.size(), milliseconds(periods.mean())),
+                               report.job.iterations.size(), exact_milliseconds(periods.mean())),
              report.job.stages);
   if (report.schedule.microbatches > 0) {
     fmt::print(", {} microbatches", report.schedule.microbatches);

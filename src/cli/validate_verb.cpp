@@ -172,10 +172,6 @@ void print_json(const Validation& validation) {
   fmt::print("{}\n", json.dump(2));
 }
 
-std::string percent(double ratio, int digits = 0) {
-  return fmt::format("{:.{}f} %", ratio * 100, digits);
-}
-
 void print_asides(const char* title, const Asides& asides) {
   if (asides.empty()) {
     return;

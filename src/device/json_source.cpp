@@ -11,8 +11,8 @@ namespace perwatt::device {
 
 namespace {
 
-const std::string kSecrets = "PERWATT_PDU";
-constexpr std::string_view kExample =
+const std::string kPduSecrets = "PERWATT_PDU";
+constexpr std::string_view kJsonExample =
     "json:http://HOST/PAGE?path=/outlets/0/watts&kind=power&scope=rack";
 
 nlohmann::json::json_pointer pointer_of(SourceText& text) {
@@ -28,12 +28,12 @@ nlohmann::json::json_pointer pointer_of(SourceText& text) {
 class JsonSource : public PowerSource {
  public:
   JsonSource(SourceText& text, const SourceOptions& options)
-      : url_{net::parse_url(text.require_target(std::string{kExample}), text.where()).with()},
+      : url_{net::parse_url(text.require_target(std::string{kJsonExample}), text.where()).with()},
         pointer_{pointer_of(text)},
         kind_{text.metered_kind()},
         scope_{text.scope(std::nullopt)},
         scale_{text.scale()},
-        pages_{options, options.timeout, secret_headers(kSecrets, "Authorization"), kSecrets},
+        pages_{options, options.timeout, secret_headers(kPduSecrets, "Authorization"), kPduSecrets},
         store_{text.whole(), text.accuracy()} {
     if (const auto query = text.optional("query")) {
       url_ += "?" + *query;

@@ -15,7 +15,7 @@ namespace perwatt::device {
 
 namespace {
 
-constexpr std::string_view kExample =
+constexpr std::string_view kModbusExample =
     "modbus:HOST:502?register=N&type=uint32|uint64|float32&kind=power|energy&scope=rack";
 constexpr std::int64_t kHighestRegister = 65535;
 constexpr std::int64_t kHighestUnit = 247;
@@ -27,13 +27,14 @@ struct Address {
 };
 
 Address address_of(const SourceText& text) {
-  const auto& target = text.require_target(std::string{kExample});
+  const auto& target = text.require_target(std::string{kModbusExample});
   const auto colon = target.rfind(':');
   const auto port = colon == std::string::npos
                         ? std::nullopt
                         : parse_integer(std::string_view{target}.substr(colon + 1));
   if (!port || *port < 1 || *port > kHighestPort || colon == 0) {
-    text.refuse("'" + printable(target) + "' is no HOST:PORT", "write " + std::string{kExample});
+    text.refuse("'" + printable(target) + "' is no HOST:PORT",
+                "write " + std::string{kModbusExample});
   }
   auto host = target.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) {

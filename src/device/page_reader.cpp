@@ -71,9 +71,6 @@ PageReader::PageReader(const SourceOptions& options, Seconds timeout,
     : fetcher_{fetch_options(options, timeout, std::move(headers))}, secrets_{std::move(secrets)} {}
 
 Result<Page> PageReader::get(const std::string& url) {
-  constexpr int kOk = 200;
-  constexpr int kUnauthorized = 401;
-  constexpr int kForbidden = 403;
   const auto asked = Instant::now();
   auto answer = fetcher_.fetch(url);
   const auto answered = Instant::now();
@@ -81,9 +78,10 @@ Result<Page> PageReader::get(const std::string& url) {
     return Failure{answer.reason()};
   }
   const int status = answer.value().status;
-  if (status != kOk) {
+  if (status != net::kStatusOk) {
     std::string reason = url + " answered with status " + std::to_string(status);
-    if ((status == kUnauthorized || status == kForbidden) && !secrets_.empty()) {
+    if ((status == net::kStatusUnauthorized || status == net::kStatusForbidden) &&
+        !secrets_.empty()) {
       reason += "; set " + secrets_ + "_USER and " + secrets_ + "_PASSWORD, or " + secrets_ +
                 "_TOKEN, in the environment";
     }

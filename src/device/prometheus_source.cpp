@@ -15,8 +15,9 @@ namespace perwatt::device {
 
 namespace {
 
-const std::string kSecrets = "PERWATT_PROMETHEUS";
-constexpr std::string_view kExample = "prom:http://HOST:9090?query=QUERY&kind=power&scope=node";
+const std::string kPrometheusSecrets = "PERWATT_PROMETHEUS";
+constexpr std::string_view kPrometheusExample =
+    "prom:http://HOST:9090?query=QUERY&kind=power&scope=node";
 
 /// A series has a sample this long before a window's edge, or none that brackets it.
 constexpr Seconds kMargin = seconds(120);
@@ -77,7 +78,8 @@ class PrometheusSource : public PowerSource {
  public:
   PrometheusSource(SourceText& text, const SourceOptions& options)
       : text_{text.whole()},
-        base_{net::parse_url(text.require_target(std::string{kExample}), text.where()).with()},
+        base_{net::parse_url(text.require_target(std::string{kPrometheusExample}), text.where())
+                  .with()},
         query_{text.required("query", "query=QUERY (PromQL; write % as %25 and & as %26)")},
         kind_{text.metered_kind()},
         scope_{text.scope(std::nullopt)},
@@ -85,7 +87,8 @@ class PrometheusSource : public PowerSource {
         accuracy_{text.accuracy()},
         step_{duration_of(text, "step")},
         wait_{duration_of(text, "wait").value_or(seconds(30))},
-        pages_{options, options.timeout, secret_headers(kSecrets, "Authorization"), kSecrets} {
+        pages_{options, options.timeout, secret_headers(kPrometheusSecrets, "Authorization"),
+               kPrometheusSecrets} {
     if (step_ && *step_ < seconds(0.001)) {
       text.refuse("step is below 1 ms", "write step=5s");
     }

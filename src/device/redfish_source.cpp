@@ -14,7 +14,7 @@ namespace perwatt::device {
 
 namespace {
 
-const std::string kSecrets = "PERWATT_REDFISH";
+const std::string kRedfishSecrets = "PERWATT_REDFISH";
 constexpr int kMostPages = 100;  // of a collection
 
 std::string link_of(const nlohmann::json& object, const char* key) {
@@ -58,8 +58,8 @@ class RedfishSource : public PowerSource {
       : origin_{net::parse_url(text.require_target("redfish:https://BMC"), text.where()).origin()},
         scope_{text.scope(Scope::node)},
         options_{options},
-        headers_{secret_headers(kSecrets, "X-Auth-Token")},
-        pages_{options, options.timeout, headers_, kSecrets},
+        headers_{secret_headers(kRedfishSecrets, "X-Auth-Token")},
+        pages_{options, options.timeout, headers_, kRedfishSecrets},
         store_{text.whole(), text.accuracy()} {
     if (const auto picked = text.optional("chassis")) {
       for (auto& id : split(*picked, ',')) {
@@ -94,7 +94,7 @@ class RedfishSource : public PowerSource {
     }
     // All meters together take at most the source's timeout.
     pages_ = PageReader{options_, options_.timeout / static_cast<double>(pages_of_meters_.size()),
-                        headers_, kSecrets};
+                        headers_, kRedfishSecrets};
     return store_.meters();
   }
 

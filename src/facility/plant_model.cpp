@@ -4,16 +4,14 @@
 #include <cmath>
 #include <limits>
 
+#include "fan_law.hpp"
+
 namespace perwatt::facility {
 
 namespace {
 
 /// Evaporation at 30 °C (IAPWS): 2.43 MJ/kg at 0.9957 kg/l.
 constexpr double kEvaporationJoulesPerLitre = 2.43e6 * 0.9957;
-
-constexpr double cube(double x) {
-  return x * x * x;
-}
 
 }  // namespace
 

@@ -4,6 +4,8 @@
 #include <span>
 #include <variant>
 
+#include "fan_law.hpp"
+
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
@@ -23,10 +25,6 @@ double interpolate(std::span<const double> axis, std::span<const double> values,
     }
   }
   return values.back();
-}
-
-constexpr double cube(double x) {
-  return x * x * x;
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, 4> kOperations = {"all_reduce", "all_gath
                                                          "reduce_scatter", "all_to_all"};
 constexpr std::array<std::string_view, 2> kPhases = {"dispatch", "combine"};
 constexpr double kBytesPerGigabyte = 1e9;
-constexpr double kMostGpus = 1e6;
+constexpr double kMostCollectiveGpus = 1e6;
 
 Collective collective_of(std::string_view name) {
   return static_cast<Collective>(std::find(kOperations.begin(), kOperations.end(), name) -
@@ -28,7 +28,8 @@ Collective collective_of(std::string_view name) {
 
 int gpus_of(const CurveTable& table, const CsvRow& row) {
   const double gpus = table.size(row, "gpus");
-  if (gpus < 2 || gpus > kMostGpus || gpus != static_cast<double>(static_cast<int>(gpus))) {
+  if (gpus < 2 || gpus > kMostCollectiveGpus ||
+      gpus != static_cast<double>(static_cast<int>(gpus))) {
     throw_bad_input("a collective of this many GPUs", table.where(row, "gpus"),
                     "give a whole number from 2");
   }

@@ -11,21 +11,19 @@ namespace perwatt::inference {
 
 namespace {
 
-using nlohmann::json;
-
 constexpr const char* kRemedy = "give the config.json of the checkpoint as it was published";
 
 /// Small enough to be echoed; a structure is named by its kind only.
-std::string shown(const json* value) {
+std::string shown(const nlohmann::json* value) {
   if (value == nullptr) {
     return "nothing";
   }
   return value->is_structured()
              ? std::string{value->type_name()}
-             : printable(value->dump(-1, ' ', false, json::error_handler_t::replace));
+             : printable(value->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-std::optional<int> whole_in(const json& value, int least) {
+std::optional<int> whole_in(const nlohmann::json& value, int least) {
   if (value.is_number_unsigned() && value.get<std::uint64_t>() <= ConfigNode::kMostSize) {
     const int number = static_cast<int>(value.get<std::uint64_t>());
     return number >= least ? std::optional{number} : std::nullopt;
@@ -40,10 +38,10 @@ std::string range_text(int least) {
 
 }  // namespace
 
-json parse_config(std::string_view text, const std::string& name) {
+nlohmann::json parse_config(std::string_view text, const std::string& name) {
   try {
-    return json::parse(text);
-  } catch (const json::exception& fault) {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::exception& fault) {
     const std::string reason = fault.what();
     const auto start = reason.find("] ");  // behind the library's name and number of the fault
     throw_bad_input(
@@ -53,7 +51,8 @@ json parse_config(std::string_view text, const std::string& name) {
   }
 }
 
-ConfigNode::ConfigNode(const json& json, std::string where, std::span<const ConfigDefault> defaults)
+ConfigNode::ConfigNode(const nlohmann::json& json, std::string where,
+                       std::span<const ConfigDefault> defaults)
     : json_{&json}, where_{std::move(where)}, defaults_{defaults} {
   if (!json.is_object()) {
     throw_bad_input("is no JSON object", where_, kRemedy);
@@ -168,12 +167,12 @@ void ConfigNode::refuse(const std::string& what_is_wrong, const std::string& rem
   throw_bad_input(what_is_wrong, where_, remedy);
 }
 
-const json* ConfigNode::find(std::string_view key) const {
+const nlohmann::json* ConfigNode::find(std::string_view key) const {
   const auto found = json_->find(std::string{key});
   return found == json_->end() || found->is_null() ? nullptr : &*found;
 }
 
-const json& ConfigNode::at(std::string_view key) const {
+const nlohmann::json& ConfigNode::at(std::string_view key) const {
   const auto* value = find(key);
   if (value == nullptr) {
     throw_bad_input("lacks '" + std::string{key} + "'", where_, kRemedy);

@@ -13,7 +13,7 @@ namespace {
 constexpr double kLargestSize = 2e9;
 constexpr double kLeastMicroseconds = 0.1;
 constexpr double kMostMicroseconds = 1e9;
-constexpr double kMostWatts = 1e4;
+constexpr double kMostCurveWatts = 1e4;
 constexpr double kTrustedMicroseconds = 299;  // 300 with the rounding of the files
 
 std::optional<double> place_of(std::string_view column, std::string_view prefix) {
@@ -117,7 +117,7 @@ std::optional<Watts> CurveTable::power(const CsvRow& row, const PlaceColumn& col
                     table_.where(row, *column.watts),
                     "leave it empty: meters are too slow for kernels below 300 us");
   }
-  return watts(number(row, *column.watts, 1, kMostWatts));
+  return watts(number(row, *column.watts, 1, kMostCurveWatts));
 }
 
 double CurveTable::number(const CsvRow& row, std::size_t column, double low, double high) const {

@@ -216,7 +216,7 @@ constexpr std::array<ConfigDefault, 9> kGemma3Defaults = {{{"vocab_size", 262208
                                                            {"sliding_window", 4096},
                                                            {"max_position_embeddings", 131072}}};
 
-constexpr std::array<FamilyReader, 14> kFamilies = {{
+constexpr std::array<FamilyReader, 14> kDenseFamilies = {{
     {"llama", "LlamaForCausalLM", read_llama, kLlamaDefaults},
     {"mistral", "MistralForCausalLM", read_mistral, kMistralDefaults},
     {"qwen2", "Qwen2ForCausalLM", read_qwen2, {}},
@@ -236,7 +236,7 @@ constexpr std::array<FamilyReader, 14> kFamilies = {{
 }  // namespace
 
 std::span<const FamilyReader> dense_families() {
-  return kFamilies;
+  return kDenseFamilies;
 }
 
 }  // namespace perwatt::inference

@@ -197,7 +197,7 @@ ModelShape read_llama4(const TextConfig& config) {
   return shape;
 }
 
-constexpr std::array<FamilyReader, 9> kFamilies = {{
+constexpr std::array<FamilyReader, 9> kExpertFamilies = {{
     {"mixtral", "MixtralForCausalLM", read_mixtral, {}},
     {"qwen3_moe", "Qwen3MoeForCausalLM", read_qwen3_moe, {}},
     {"qwen3_vl_moe_text", "", read_qwen3_moe, {}},
@@ -212,7 +212,7 @@ constexpr std::array<FamilyReader, 9> kFamilies = {{
 }  // namespace
 
 std::span<const FamilyReader> expert_families() {
-  return kFamilies;
+  return kExpertFamilies;
 }
 
 }  // namespace perwatt::inference

@@ -54,7 +54,7 @@ SystemFigures figures_in(const catalog::System& system, const catalog::Catalog& 
   return figures;
 }
 
-struct Group {
+struct GroupPoints {
   std::vector<OperatingPoint> measured;
   std::vector<OperatingPoint> meeting;
   std::optional<OperatingPoint> interpolated;
@@ -78,7 +78,7 @@ Frontier build_frontier(const FrontierQuery& query, const catalog::Catalog& cata
   const DeploymentSet set{points, query.model, query.workload};
   Frontier frontier;
   frontier.deployments = set.deployments().size();
-  std::map<FrontierGroup, Group> groups;
+  std::map<FrontierGroup, GroupPoints> groups;
   for (const auto& deployment : set.deployments()) {
     auto& group = groups[group_of(deployment.head(), query.by_engine)];
     for (const auto* point : deployment.points) {

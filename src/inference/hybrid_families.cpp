@@ -185,7 +185,7 @@ ModelShape read_nemotron_h(const TextConfig& config) {
   return shape;
 }
 
-constexpr std::array<FamilyReader, 4> kFamilies = {{
+constexpr std::array<FamilyReader, 4> kHybridFamilies = {{
     {"qwen3_next", "Qwen3NextForCausalLM", read_qwen_hybrid_moe, {}},
     {"qwen3_5_text", "", read_qwen3_5, {}},
     {"qwen3_5_moe_text", "", read_qwen_hybrid_moe, {}},
@@ -195,7 +195,7 @@ constexpr std::array<FamilyReader, 4> kFamilies = {{
 }  // namespace
 
 std::span<const FamilyReader> hybrid_families() {
-  return kFamilies;
+  return kHybridFamilies;
 }
 
 }  // namespace perwatt::inference

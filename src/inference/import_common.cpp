@@ -14,7 +14,6 @@
 namespace perwatt::inference {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 namespace {
 
@@ -22,7 +21,7 @@ constexpr std::size_t kMagicBytes = 64;
 constexpr const char* kIsMissing = "is missing; a point needs it";
 
 /// Accepts everything and remembers where parsing stopped.
-class FaultFinder : public json::json_sax_t {
+class FaultFinder : public nlohmann::json::json_sax_t {
  public:
   explicit FaultFinder(JsonFault& fault) : fault_{fault} {}
 
@@ -38,7 +37,7 @@ class FaultFinder : public json::json_sax_t {
 
   bool string(std::string& /*value*/) override { return true; }
 
-  bool binary(json::binary_t& /*value*/) override { return true; }
+  bool binary(nlohmann::json::binary_t& /*value*/) override { return true; }
 
   bool start_object(std::size_t /*elements*/) override { return true; }
 
@@ -51,7 +50,7 @@ class FaultFinder : public json::json_sax_t {
   bool end_array() override { return true; }
 
   bool parse_error(std::size_t position, const std::string& /*last_token*/,
-                   const json::exception& error) override {
+                   const nlohmann::json::exception& error) override {
     constexpr std::size_t kLongestReason = 160;
     const std::string_view message = error.what();
     const auto label_end = message.find("] ");  // of "[json.exception.parse_error.101] "
@@ -207,13 +206,13 @@ std::string out_of_range(std::string_view value, Range range) {
          " and " + shortest(range.high);
 }
 
-std::optional<json> parse_json(std::string_view text, JsonFault& fault) {
-  auto value = json::parse(text, nullptr, false);
+std::optional<nlohmann::json> parse_json(std::string_view text, JsonFault& fault) {
+  auto value = nlohmann::json::parse(text, nullptr, false);
   if (!value.is_discarded()) {
     return value;
   }
   FaultFinder finder{fault};
-  json::sax_parse(text, &finder);
+  nlohmann::json::sax_parse(text, &finder);
   return std::nullopt;
 }
 
@@ -223,13 +222,13 @@ void JsonFields::reject(const std::string& key, const std::string& reason) {
   }
 }
 
-const json* JsonFields::find(const char* key) const {
+const nlohmann::json* JsonFields::find(const char* key) const {
   const auto at = object_.find(key);
   return at == object_.end() || at->is_null() ? nullptr : &*at;
 }
 
 std::optional<double> JsonFields::number(const char* key, Range range) {
-  const json* member = find(key);
+  const nlohmann::json* member = find(key);
   if (member == nullptr) {
     return std::nullopt;
   }
@@ -258,7 +257,7 @@ std::optional<int> JsonFields::count(const char* key) {
 }
 
 std::optional<bool> JsonFields::flag(const char* key) {
-  const json* member = find(key);
+  const nlohmann::json* member = find(key);
   if (member != nullptr && member->is_boolean()) {
     return member->get<bool>();
   }
@@ -283,7 +282,7 @@ int JsonFields::required_count(const char* key) {
 }
 
 std::string JsonFields::required_text(const char* key) {
-  const json* member = find(key);
+  const nlohmann::json* member = find(key);
   const auto* text = member == nullptr ? nullptr : member->get_ptr<const std::string*>();
   if (text == nullptr || text->empty()) {
     reject(key, "is missing or no text; a point needs it");

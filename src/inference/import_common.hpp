@@ -32,6 +32,7 @@ inline constexpr Range kTimeRange{1e-9, 1e6};    // s
 inline constexpr Range kPowerRange{1e-9, 1e5};   // W/GPU
 inline constexpr Range kEnergyRange{1e-9, 1e7};  // J/token
 inline constexpr Range kMeanRange{0, kLargestCount};
+inline constexpr double kSecondsPerMs = 1e-3;
 
 /// "is '<value>'; it must be a number between …".
 [[nodiscard]] std::string out_of_range(std::string_view value, Range range);

@@ -7,11 +7,8 @@
 
 namespace perwatt::inference {
 
-using nlohmann::json;
-
 namespace {
 
-constexpr double kSecondsPerMs = 1e-3;
 constexpr const char* kEnergyPerRequest = "Energy/req (J)";
 constexpr const char* kFileRemedy =
     "give an ML.ENERGY v3 task file (public/data/tasks/<task>.json) or a v2 point file";
@@ -40,8 +37,8 @@ void read_v3_measurements(JsonFields& row, MeasuredPoint& point) {
   point.tpot_p99 = quantity<Seconds>(row.number("p99_itl_ms", kMsRange), kSecondsPerMs);
 }
 
-std::optional<CheckFailure> read_v3_row(const json& object, const catalog::Catalog& catalog,
-                                        MeasuredPoint& point) {
+std::optional<CheckFailure> read_v3_row(const nlohmann::json& object,
+                                        const catalog::Catalog& catalog, MeasuredPoint& point) {
   if (!object.is_object()) {
     return CheckFailure{"configurations", "holds a value that is no object; export it again"};
   }
@@ -63,7 +60,8 @@ std::optional<CheckFailure> read_v3_row(const json& object, const catalog::Catal
                    {"weight_precision", precision == "bfloat16" ? "bf16" : precision});
 }
 
-PointTable import_v3(const json& file, const std::string& name, const catalog::Catalog& catalog) {
+PointTable import_v3(const nlohmann::json& file, const std::string& name,
+                     const catalog::Catalog& catalog) {
   const auto& configurations = file.at("configurations");
   if (file.contains("model_id")) {
     throw_bad_input("the file is a per-model file, whose runs are also in the task file", name,
@@ -108,7 +106,8 @@ std::string accelerator_of_driver_name(const std::string& name) {
   return name.starts_with(kVendor) ? name.substr(kVendor.size()) : name;
 }
 
-PointTable import_v2(const json& file, const std::string& name, const catalog::Catalog& catalog) {
+PointTable import_v2(const nlohmann::json& file, const std::string& name,
+                     const catalog::Catalog& catalog) {
   PointSink sink{catalog};
   const auto task = task_of_path(name);
   if (task.empty()) {

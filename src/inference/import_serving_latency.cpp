@@ -9,7 +9,6 @@ namespace perwatt::inference {
 
 namespace {
 
-constexpr double kSecondsPerMs = 1e-3;
 constexpr double kMostGpus = 1e6;
 
 /// The text after `key` in a list separated by ";" or spaces, up to the next separator.

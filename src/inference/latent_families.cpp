@@ -195,7 +195,7 @@ ModelShape read_deepseek_v4(const TextConfig& config) {
   return shape;
 }
 
-constexpr std::array<FamilyReader, 6> kFamilies = {{
+constexpr std::array<FamilyReader, 6> kLatentFamilies = {{
     {"deepseek_v2", "DeepseekV2ForCausalLM", read_deepseek_v2, {}},
     {"deepseek_v3", "DeepseekV3ForCausalLM", read_deepseek_v3, {}},
     {"deepseek_v32", "DeepseekV32ForCausalLM", read_deepseek_v32, {}},
@@ -207,7 +207,7 @@ constexpr std::array<FamilyReader, 6> kFamilies = {{
 }  // namespace
 
 std::span<const FamilyReader> latent_families() {
-  return kFamilies;
+  return kLatentFamilies;
 }
 
 }  // namespace perwatt::inference

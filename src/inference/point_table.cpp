@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "import_common.hpp"
+
 #include "perwatt/base/csv.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
@@ -120,11 +122,6 @@ enum Field : std::size_t {
   f_url,
   f_count
 };
-
-template <class Quantity>
-std::optional<Quantity> quantity(std::optional<double> value) {
-  return value ? std::optional{Quantity::from_base(*value)} : std::nullopt;
-}
 
 void read_names(RowReader& row, const catalog::Catalog& catalog, MeasuredPoint& point) {
   const std::string remedy = "; correct it or add it to a catalog folder and pass --catalog";

@@ -6,7 +6,6 @@ namespace perwatt::measure {
 
 namespace {
 
-constexpr int kOk = 200;
 constexpr std::size_t kMostErrorBytes = 4096;
 
 RequestOutcome outcome_of(net::StreamEnd end) {
@@ -36,9 +35,9 @@ AnswerReader::AnswerReader(RequestRecord record, bool wants_text, bool keep_gaps
 void AnswerReader::on_head(const net::ResponseHead& head) {
   record_.http_status = head.status;
   // Some servers give no content type; what is no stream shows in its bytes then.
-  is_stream_ =
-      head.status == kOk && (head.content_type.empty() || head.content_type == "text/event-stream");
-  if (head.status == kOk && !is_stream_) {
+  is_stream_ = head.status == net::kStatusOk &&
+               (head.content_type.empty() || head.content_type == "text/event-stream");
+  if (head.status == net::kStatusOk && !is_stream_) {
     spoil(RequestOutcome::malformed, "the server answered " + head.content_type +
                                          " instead of text/event-stream: it does not stream");
   }
@@ -142,7 +141,8 @@ RequestRecord AnswerReader::finish(net::StreamEnd end, const std::string& detail
   if (record_.output_source == TokenSource::chunks) {
     record_.output_tokens = record_.content_chunks;
   }
-  const bool answered_with_error = record_.http_status != 0 && record_.http_status != kOk;
+  const bool answered_with_error =
+      record_.http_status != 0 && record_.http_status != net::kStatusOk;
   if (is_spoilt_) {  // stands
   } else if (answered_with_error) {
     record_.outcome = RequestOutcome::http_error;

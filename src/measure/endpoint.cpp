@@ -1,8 +1,7 @@
 #include "perwatt/measure/endpoint.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/chat_chunk.hpp"
 
@@ -10,11 +9,6 @@ namespace perwatt::measure {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr int kOk = 200;
-constexpr int kUnauthorized = 401;
-constexpr int kForbidden = 403;
 constexpr int kFewWords = 64;
 constexpr int kManyWords = 320;
 constexpr std::uint64_t kProbeSerial = 0xfffffff0;  // apart from the serials of runs
@@ -29,7 +23,7 @@ constexpr std::uint64_t kProbeSerial = 0xfffffff0;  // apart from the serials of
 }
 
 void throw_if_refused(int status, const std::string& url) {
-  if (status == kUnauthorized || status == kForbidden) {
+  if (status == net::kStatusUnauthorized || status == net::kStatusForbidden) {
     throw Error{ErrorCode::peer_failed,
                 "the server refused the request (status " + std::to_string(status) + ")", url,
                 "put the key into the environment and name it with --api-key-env"};
@@ -73,7 +67,7 @@ std::int64_t tokens_of_words(const Endpoint& endpoint, net::Fetcher& fetcher,
     throw_no_answer(answer.reason());
   }
   throw_if_refused(answer.value().status, url);
-  if (answer.value().status != kOk) {
+  if (answer.value().status != net::kStatusOk) {
     throw Error{ErrorCode::peer_failed,
                 "a first short request failed with status " +
                     std::to_string(answer.value().status) + ": " +
@@ -105,7 +99,8 @@ std::string choose_model(const Endpoint& endpoint, net::Fetcher& fetcher,
   }
   const int status = answer.value().status;
   throw_if_refused(status, url);
-  const auto ids = status == kOk ? ids_of_models(answer.value().body) : std::vector<std::string>{};
+  const auto ids =
+      status == net::kStatusOk ? ids_of_models(answer.value().body) : std::vector<std::string>{};
   if (ids.empty()) {
     if (wanted.empty()) {
       throw_bad_input("the server does not list its models", url, "name one with --model");

@@ -21,13 +21,13 @@ constexpr double kLatePeriods = 1.5;
 constexpr double kRateMargin = 1.05;
 
 /// A look at the counter; seconds from the window's begin and joules.
-struct Look {
+struct CounterLook {
   double time = 0.0;
   double counter = 0.0;
 };
 
 /// The energy since the first look, at the time the counter took that value as far as known.
-struct Knot {
+struct CounterKnot {
   double time = 0.0;
   double energy = 0.0;
 };
@@ -125,7 +125,7 @@ class CounterPath {
     }
   }
 
-  double rise(const Look& before, const Look& now) {
+  double rise(const CounterLook& before, const CounterLook& now) {
     const double limit =
         in_watts(most_power(trace_.meter)) * kRateMargin * (now.time - before.time + period_);
     double step = now.counter - before.counter;
@@ -149,7 +149,7 @@ class CounterPath {
   }
 
   /// The energy across a reset, by the power integral.
-  double bridge(const Look& before, const Look& now) {
+  double bridge(const CounterLook& before, const CounterLook& now) {
     if (!matters(before.time, now.time)) {
       return 0.0;
     }
@@ -168,7 +168,7 @@ class CounterPath {
     return energy;
   }
 
-  void check_gap(const Look& before, const Look& now) {
+  void check_gap(const CounterLook& before, const CounterLook& now) {
     const double gap = now.time - before.time;
     if (gap <= in_seconds(rules_.longest_gap) || !matters(before.time, now.time)) {
       return;
@@ -204,7 +204,7 @@ class CounterPath {
     if (stepped_) {
       knots_.front().time = std::min(knots_.front().time, knots_[1].time - period_);
     }
-    const Knot last = knots_.back();
+    const CounterKnot last = knots_.back();
     if (last.time >= length_) {
       return;
     }
@@ -222,10 +222,9 @@ class CounterPath {
   }
 
   void check_moves() {
-    const auto inside =
-        static_cast<std::size_t>(std::count_if(knots_.begin(), knots_.end(), [&](const Knot& knot) {
-          return knot.time >= 0.0 && knot.time <= length_;
-        }));
+    const auto inside = static_cast<std::size_t>(std::count_if(
+        knots_.begin(), knots_.end(),
+        [&](const CounterKnot& knot) { return knot.time >= 0.0 && knot.time <= length_; }));
     const std::size_t least = stepped_ ? kLeastMovesStepped : kLeastMoves;
     if (!refused_ && (inside < least || knots_.size() < 2)) {
       refuse(EnergyReason::counter_too_coarse, "counter moved " + std::to_string(inside) +
@@ -245,8 +244,8 @@ class CounterPath {
     while (after + 1 < knots_.size() && knots_[after].time < time) {
       ++after;
     }
-    const Knot& a = knots_[after - 1];
-    const Knot& b = knots_[after];
+    const CounterKnot& a = knots_[after - 1];
+    const CounterKnot& b = knots_[after];
     const double span = b.time - a.time;
     const double share = (time - a.time) / span;
     double local = rate(after);
@@ -277,8 +276,8 @@ class CounterPath {
   const Window& window_;
   const EnergyRules& rules_;
   double length_;
-  std::vector<Look> looks_;
-  std::vector<Knot> knots_;
+  std::vector<CounterLook> looks_;
+  std::vector<CounterKnot> knots_;
   std::vector<EnergyFinding> findings_;
   double highest_power_ = 0.0;
   double highest_rate_ = 0.0;  // between looks that are no gap apart

@@ -4,25 +4,25 @@
 
 #include "energy_meter.hpp"
 
+#include "perwatt/base/normal_law.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::measure {
 
 namespace {
 
-constexpr double kNormal95 = 1.96;
 /// NVML's power is the mean of the last second on Ampere and newer (nvml.h,
 /// nvmlDeviceGetPowerUsage): readings may lag by this much.
 constexpr double kPowerLagSeconds = 1.0;
 
 /// One look at the power; seconds from the window's begin.
-struct Look {
+struct PowerLook {
   double time = 0.0;
   double power = 0.0;
   std::optional<Joules> counter;
 };
 
-struct Knot {
+struct PowerKnot {
   double time = 0.0;
   double power = 0.0;
   double held = 0.0;  // how long the same value stood before this knot
@@ -107,7 +107,7 @@ class IntegralPath {
     double longest = 0.0;
     double until = 0.0;
     for (std::size_t i = 0; i < looks_.size(); ++i) {
-      const Look& now = looks_[i];
+      const PowerLook& now = looks_[i];
       const bool repeats = i > 0 && same(looks_[i - 1], now);
       const double held = (i > 0 ? looks_[i - 1].time : now.time) - since;
       if (repeats && matters(since, now.time) && now.time - since > longest) {
@@ -128,7 +128,7 @@ class IntegralPath {
     }
   }
 
-  static bool same(const Look& a, const Look& b) {
+  static bool same(const PowerLook& a, const PowerLook& b) {
     return a.power == b.power && (!a.counter || !b.counter || *a.counter == *b.counter);
   }
 
@@ -137,8 +137,8 @@ class IntegralPath {
     while (after + 1 < knots_.size() && knots_[after].time < time) {
       ++after;
     }
-    const Knot& a = knots_[after - 1];
-    const Knot& b = knots_[after];
+    const PowerKnot& a = knots_[after - 1];
+    const PowerKnot& b = knots_[after];
     return a.power + (time - a.time) / (b.time - a.time) * (b.power - a.power);
   }
 
@@ -147,8 +147,8 @@ class IntegralPath {
     double squares = 0.0;  // of the changes of power
     std::vector<double> spacings;
     for (std::size_t i = 1; i < knots_.size(); ++i) {
-      const Knot& a = knots_[i - 1];
-      const Knot& b = knots_[i];
+      const PowerKnot& a = knots_[i - 1];
+      const PowerKnot& b = knots_[i];
       if (!matters(a.time, b.time)) {
         continue;
       }
@@ -168,8 +168,8 @@ class IntegralPath {
   [[nodiscard]] double integration_error(double mean_square) const {
     double sum = 0.0;
     for (std::size_t i = 1; i < knots_.size(); ++i) {
-      const Knot& a = knots_[i - 1];
-      const Knot& b = knots_[i];
+      const PowerKnot& a = knots_[i - 1];
+      const PowerKnot& b = knots_[i];
       if (matters(a.time, b.time)) {
         const double change = b.power - a.power;
         const double span = b.time - a.time + (change == 0.0 ? 0.0 : b.held);
@@ -183,8 +183,8 @@ class IntegralPath {
   const device::MeterTrace& trace_;
   const EnergyRules& rules_;
   double length_;
-  std::vector<Look> looks_;
-  std::vector<Knot> knots_;
+  std::vector<PowerLook> looks_;
+  std::vector<PowerKnot> knots_;
   std::vector<EnergyFinding> findings_;
   double trailing_ = 0.0;  // how long the last value has stood
 };

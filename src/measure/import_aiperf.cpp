@@ -18,9 +18,7 @@ namespace perwatt::measure {
 
 namespace {
 
-constexpr double kLongestRequest = 1e7;              // s
-constexpr double kShortestRun = 1e-6;                // s
-constexpr std::int64_t kMostTokens = 1'000'000'000;  // of one request
+constexpr double kLongestRequest = 1e7;  // s
 constexpr const char* kPhaseWarmup = "warmup";
 
 /// The figures of one request: metrics of the form {"value": 1680.5, "unit": "ms"}.
@@ -48,7 +46,7 @@ class RequestMetrics {
     }
     const auto metric = node_->node(name);
     const auto count = metric.count("value");
-    if (count > kMostTokens) {
+    if (count > kMostRequestTokens) {
       metric.fail("value", "the tokens of a request");
     }
     return count;

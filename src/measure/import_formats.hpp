@@ -16,6 +16,9 @@ namespace perwatt::measure {
 inline constexpr const char* kImportRemedy =
     "give the result as its tool wrote it (docs/reference/measurement.md#imports)";
 
+inline constexpr double kShortestRun = 1e-6;  // s
+inline constexpr std::int64_t kMostRequestTokens = 1'000'000'000;
+
 /// A JSON value and where it stands: "file" or "file:line".
 struct PlacedJson {
   Json json;

@@ -14,7 +14,6 @@ namespace perwatt::measure {
 
 namespace {
 
-constexpr double kNanosecondsPerSecond = 1e9;
 constexpr double kLeastJoules = 1e-9;  // below it nothing was measured
 
 /// The values of a file: one JSON value, a list of them, or one on each line.
@@ -71,7 +70,7 @@ Window window_around(std::span<const RequestRecord> records) {
     window.begin = std::min(window.begin, record.intended);
     window.end = std::max(window.end, record.end);
   }
-  window.end = window.end + seconds(1 / kNanosecondsPerSecond);
+  window.end = window.end + seconds(1.0 / kNanosecondsPerSecond);
   return window;
 }
 
@@ -237,7 +236,7 @@ double in_base_unit(double value, const std::string& unit, const JsonNode& node)
     double in_base;
   };
 
-  static constexpr Scale kScales[] = {{"ns", 1 / kNanosecondsPerSecond},
+  static constexpr Scale kScales[] = {{"ns", 1.0 / kNanosecondsPerSecond},
                                       {"us", 1e-6},
                                       {"ms", 1e-3},
                                       {"s", 1},

@@ -19,9 +19,7 @@ namespace perwatt::measure {
 namespace {
 
 constexpr double kMillisecond = 1e-3;
-constexpr double kShortestRun = 1e-6;  // s
-constexpr double kLongestRun = 1e8;    // s
-constexpr double kMostTokens = 1e9;    // of one request
+constexpr double kLongestRun = 1e8;  // s
 
 /// The arrays of --save-detailed, all of one length.
 struct Details {
@@ -65,7 +63,7 @@ Details details_of(const JsonNode& root) {
 }
 
 std::int64_t token_count(const JsonNode& root, const char* key, double value) {
-  if (value > kMostTokens || std::floor(value) != value) {
+  if (value > kMostRequestTokens || std::floor(value) != value) {
     root.fail(key, "a list of token counts");
   }
   return static_cast<std::int64_t>(value);

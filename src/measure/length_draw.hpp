@@ -8,6 +8,9 @@
 
 namespace perwatt::measure {
 
+/// A prompt or an answer that a file asks for.
+inline constexpr std::int64_t kMostTokens = 10'000'000;
+
 /// At least 1.
 [[nodiscard]] std::int64_t draw_length(const LengthLaw& law, std::mt19937_64& random);
 

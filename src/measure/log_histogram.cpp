@@ -7,17 +7,12 @@
 #include <string>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/instant.hpp"
 #include "perwatt/measure/measurement.hpp"
 
 namespace perwatt::measure {
 
 namespace {
-
-constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
-
-[[noreturn]] void throw_wrong_call(const std::string& what) {
-  throw Error{ErrorCode::internal_error, what, "", "report this as a defect"};
-}
 
 /// The number of the bucket that holds `value` >= 2^sub_bits, counted from the value 0 as if the
 /// range began there: (octave, the sub_bits binary digits after the leading one).
@@ -33,13 +28,13 @@ std::int64_t first_bucket(int sub_bits) {
 }
 
 Seconds from_nanoseconds(std::int64_t value) {
-  return seconds(static_cast<double>(value) / static_cast<double>(kNanosecondsPerSecond));
+  return seconds(static_cast<double>(value) / kNanosecondsPerSecond);
 }
 
 int sub_bits_for(double relative_error_ratio) {
   // 1 us = 1000 ns lies in the octave of 2^9 ns: there 2^9 parts are a nanosecond each.
   if (!(relative_error_ratio >= 0.001 && relative_error_ratio <= 0.25)) {
-    throw_wrong_call("a histogram's relative error must lie between 0.001 and 0.25");
+    throw_defect("a histogram's relative error must lie between 0.001 and 0.25");
   }
   int bits = 1;
   while (std::ldexp(1.0, -(bits + 1)) > relative_error_ratio) {
@@ -74,13 +69,13 @@ void LogHistogram::add_nanoseconds(std::int64_t duration) noexcept {
 }
 
 void LogHistogram::add(Seconds duration) noexcept {
-  add_nanoseconds(static_cast<std::int64_t>(
-      std::llround(in_seconds(duration) * static_cast<double>(kNanosecondsPerSecond))));
+  add_nanoseconds(
+      static_cast<std::int64_t>(std::llround(in_seconds(duration) * kNanosecondsPerSecond)));
 }
 
 void LogHistogram::merge(const LogHistogram& other) {
   if (other.sub_bits_ != sub_bits_) {
-    throw_wrong_call("histograms with different relative errors cannot be merged");
+    throw_defect("histograms with different relative errors cannot be merged");
   }
   min_ = std::min(min_, other.min_);
   max_ = std::max(max_, other.max_);

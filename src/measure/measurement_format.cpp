@@ -1,13 +1,11 @@
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/measure/measurement_file.hpp"
 
 namespace perwatt::measure {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 template <class T, class Convert>
 Json or_null(const std::optional<T>& value, Convert convert) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "perwatt/base/least_squares.hpp"
+#include "perwatt/base/normal_law.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/measure/intervals.hpp"
 
@@ -12,7 +13,6 @@ namespace perwatt::measure {
 namespace {
 
 constexpr double kConfidence = 0.95;
-constexpr double kNormal95 = 1.96;
 /// Two degrees of freedom at least: with one the interval is 13 standard errors wide.
 constexpr std::size_t kLeastFreedom = 2;
 /// Ratios of input to output that differ by less are one ratio.

@@ -1,18 +1,14 @@
 // Fixed prompts from a JSON Lines file.
 #include "length_draw.hpp"
-#include <nlohmann/json.hpp>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::measure {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-constexpr std::int64_t kMostTokens = 10'000'000;
 
 struct Prompt {
   std::string prompt_json;

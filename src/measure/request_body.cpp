@@ -1,14 +1,7 @@
-#include <nlohmann/json.hpp>
-
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/measure/workload.hpp"
 
 namespace perwatt::measure {
-
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-}  // namespace
 
 std::string prompt_json(EndpointKind endpoint, std::string_view text) {
   const std::string quoted = Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -3,15 +3,13 @@
 #include <map>
 
 #include "length_draw.hpp"
-#include <nlohmann/json.hpp>
 
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/random.hpp"
 
 namespace perwatt::measure {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 class SyntheticWorkload final : public Workload {
  public:

@@ -3,21 +3,18 @@
 #include <cmath>
 
 #include "length_draw.hpp"
-#include <nlohmann/json.hpp>
 
 #include "perwatt/base/csv.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::measure {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kMooncakeBlockTokens = 512;
-constexpr std::int64_t kMostTokens = 10'000'000;
 
 struct TraceRow {
   Seconds at;

@@ -25,11 +25,7 @@ void set_up_curl() {
   }
 }
 
-struct FieldsDeleter {
-  void operator()(curl_slist* fields) const noexcept { curl_slist_free_all(fields); }
-};
-
-using Fields = std::unique_ptr<curl_slist, FieldsDeleter>;
+using Fields = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
 void append(Fields& fields, const std::string& line) {
   auto* longer = curl_slist_append(fields.get(), line.c_str());
@@ -68,8 +64,8 @@ int is_stopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexc
 
 struct Fetcher::Curl {
   FetchOptions options;
-  Fields fields;
-  Fields json_fields;
+  Fields fields{nullptr, &curl_slist_free_all};
+  Fields json_fields{nullptr, &curl_slist_free_all};
   std::array<char, CURL_ERROR_SIZE> problem{};
   std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle{nullptr, &curl_easy_cleanup};
 

@@ -18,7 +18,6 @@ namespace perwatt::net {
 
 namespace {
 
-constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::int64_t kGathering = 500'000;
 
 [[noreturn]] void throw_no_descriptor(const std::string& what) {

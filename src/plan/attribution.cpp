@@ -85,12 +85,12 @@ class Game {
 };
 
 /// A quantity a lever gets a share of, as a plain number in base units.
-struct Quantity {
+struct SharedQuantity {
   double (*get)(const Worth&);
   void (*set)(Worth&, double);
 };
 
-constexpr std::array<Quantity, 5> kQuantities{{
+constexpr std::array<SharedQuantity, 5> kQuantities{{
     {[](const Worth& w) { return w.profit.in_base(); },
      [](Worth& w, double x) { w.profit = UsdPerSecond::from_base(x); }},
     {[](const Worth& w) { return w.capital.in_base(); },

@@ -11,7 +11,6 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr std::int64_t kMostRacks = 10'000'000;
 constexpr Range kMonths{0.0, 1200.0};
 
 Delivery read_delivery(const ConfigTable& table, const Site& site) {

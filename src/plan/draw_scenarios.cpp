@@ -18,10 +18,6 @@ namespace {
 /// Points of the quadrature over what the nodes of a group do on their own.
 constexpr int kQuadraturePoints = 64;
 
-[[noreturn]] void throw_wrong_call(const std::string& what) {
-  throw Error{ErrorCode::internal_error, what, "", "report this as a defect"};
-}
-
 bool is_correlation(double value) {
   return value >= 0 && value <= 1;
 }
@@ -71,11 +67,11 @@ ScenarioSet::ScenarioSet(std::size_t groups, std::vector<double> ratios, double 
 ScenarioSet ScenarioSet::from_samples(std::size_t groups, std::vector<double> ratios,
                                       double samples_effective) {
   if (groups == 0 || ratios.empty() || ratios.size() % groups != 0) {
-    throw_wrong_call("the ratios do not fill rows of the groups");
+    throw_defect("the ratios do not fill rows of the groups");
   }
   const std::size_t rows = ratios.size() / groups;
   if (!(samples_effective > 0) || samples_effective > static_cast<double>(rows)) {
-    throw_wrong_call("more effective samples than rows, or none");
+    throw_defect("more effective samples than rows, or none");
   }
   return {groups, std::move(ratios), samples_effective};
 }
@@ -84,7 +80,7 @@ ScenarioSet draw_scenarios(std::span<const PowerProfile> profiles, const Correla
                            std::size_t count, std::uint64_t seed) {
   if (profiles.empty() || count == 0 || !is_correlation(model.node_correlation) ||
       !is_correlation(model.service_correlation)) {
-    throw_wrong_call("scenarios need profiles, a count and correlations in [0, 1]");
+    throw_defect("scenarios need profiles, a count and correlations in [0, 1]");
   }
   const auto layers = layer_scores(count);
   static const auto kOwn = normal_quadrature(kQuadraturePoints);

@@ -18,7 +18,7 @@ constexpr double kFewestExpectedExcursions = 3;
 
 void require(bool condition, const std::string& what) {
   if (!condition) {
-    throw Error{ErrorCode::internal_error, what, "", "report this as a defect"};
+    throw_defect(what);
   }
 }
 

@@ -301,6 +301,10 @@ const std::array<LeverInfo, kLeverCount>& all_levers() {
   return kLevers;
 }
 
+const LeverInfo& info_of(Lever lever) {
+  return kLevers[static_cast<std::size_t>(lever)];
+}
+
 std::string_view to_string(LeverClass lever_class) {
   return kClassNames[static_cast<std::size_t>(lever_class)];
 }

@@ -12,7 +12,7 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr double kRounding = 1e-6;  // so near to a whole number is one
+constexpr double kNearWhole = 1e-6;  // so near to a whole number is one
 
 /// Adds the time of its scope to the solver's account.
 class Timed {
@@ -171,7 +171,7 @@ std::optional<LinearProgram::Solution> LinearProgram::solve_integer(const Search
   std::vector<double> guess;
   for (std::size_t i = 0; i < integers.size() && !impl_->last_whole.empty(); ++i) {
     const double value = impl_->last_whole[static_cast<std::size_t>(integers[i])];
-    guess.push_back(i < impl_->integers.size() ? value : std::floor(value + kRounding));
+    guess.push_back(i < impl_->integers.size() ? value : std::floor(value + kNearWhole));
   }
   auto answer = solve_whole(impl_->simplex, integers, guess, limits);
   if (!answer) {

@@ -14,11 +14,10 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr std::int64_t kMostRacks = 10'000'000;
 constexpr std::int64_t kMostTokens = 10'000'000;
 constexpr double kMostTokensPerSecond = 1e15;
 constexpr Range kPriceRange{0.0, 1e6};
-constexpr Range kUsdPerHour{0.0, 1e12};
+constexpr Range kCapitalUsdPerHour{0.0, 1e12};
 
 inference::Workload read_workload(const ConfigTable& table) {
   inference::Workload workload;
@@ -155,7 +154,7 @@ void read_site_table(const ConfigTable& table, Site& site) {
     site.availability_ratio = *availability;
     site.availability_is_assumed = false;
   }
-  if (const auto capital = table.optional_number("max_capital_usd_per_hour", kUsdPerHour)) {
+  if (const auto capital = table.optional_number("max_capital_usd_per_hour", kCapitalUsdPerHour)) {
     site.max_capital = usd_per_hour(*capital);
   }
   table.reject_unknown_keys();

@@ -7,8 +7,6 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr double kInf = LinearProgram::kInfinity;
-
 /// Small beside any price of tokens (a thousandth of a cent per million), large beside rounding.
 constexpr double kTieUsdPerHourPerKtok = 3.6e-5;
 

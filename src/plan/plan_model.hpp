@@ -105,6 +105,8 @@ class PlanModel {
   }
 
  private:
+  static constexpr double kInf = LinearProgram::kInfinity;
+
   using Entry = LinearProgram::Entry;
   using Solution = LinearProgram::Solution;
 

@@ -8,7 +8,6 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr double kInf = LinearProgram::kInfinity;
 constexpr double kTight = 1e-9;  // relative violation that a cut may leave
 constexpr int kMostRounds = 200;
 

@@ -8,8 +8,6 @@ namespace perwatt::plan {
 
 namespace {
 
-constexpr double kInf = LinearProgram::kInfinity;
-
 /// Draws of plans this near to each other are reserved at the highest of them.
 constexpr double kLevelStep = 0.01;
 

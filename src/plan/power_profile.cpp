@@ -224,7 +224,7 @@ QuantileFunction::QuantileFunction(std::vector<double> probabilities, std::vecto
                     std::adjacent_find(probabilities_.begin(), probabilities_.end(),
                                        std::greater_equal<>{}) == probabilities_.end();
   if (!good) {
-    throw Error{ErrorCode::internal_error, "quantiles out of order", "", "report this as a defect"};
+    throw_defect("quantiles out of order");
   }
 }
 
@@ -272,8 +272,7 @@ PowerProfile PowerProfiles::for_accelerator(const std::string& accelerator,
   }
   const auto* shape = find(kShapeId);
   if (shape == nullptr) {
-    throw Error{ErrorCode::internal_error, "no power profile " + std::string{kShapeId}, "",
-                "report this as a defect"};
+    throw_defect("no power profile " + std::string{kShapeId});
   }
   PowerProfile profile = *shape;
   profile.accelerator = accelerator;

@@ -15,15 +15,11 @@ namespace perwatt::plan {
 
 namespace {
 
-[[noreturn]] void throw_wrong_call(const std::string& what) {
-  throw Error{ErrorCode::internal_error, what, "", "report this as a defect"};
-}
-
 std::size_t player_count(std::span<const double> values) {
   const std::size_t size = values.size();
   if (!std::has_single_bit(size) || size > (std::size_t{1} << kMostExactPlayers)) {
-    throw_wrong_call("a table of " + std::to_string(size) +
-                     " coalitions; it needs 2^n, n <= " + std::to_string(kMostExactPlayers));
+    throw_defect("a table of " + std::to_string(size) +
+                 " coalitions; it needs 2^n, n <= " + std::to_string(kMostExactPlayers));
   }
   return static_cast<std::size_t>(std::countr_zero(size));
 }
@@ -110,7 +106,7 @@ SampledShapley sampled_shapley(std::size_t players,
                                const std::function<double(std::uint64_t)>& worth,
                                std::size_t permutations, std::uint64_t seed) {
   if (players == 0 || players > 64) {
-    throw_wrong_call(std::to_string(players) + " players; sampling needs 1 to 64");
+    throw_defect(std::to_string(players) + " players; sampling needs 1 to 64");
   }
   std::unordered_map<std::uint64_t, double> known;
   const auto worth_of = [&](std::uint64_t mask) {

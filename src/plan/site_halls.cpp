@@ -11,7 +11,7 @@ namespace {
 
 constexpr Watts kMostPower = megawatts(1e6);
 constexpr std::int64_t kMostPositions = 10'000'000;
-constexpr Range kUsdPerHour{0.0, 1e9};
+constexpr Range kPositionUsdPerHour{0.0, 1e9};
 
 std::optional<Watts> optional_power(const ConfigTable& table, std::string_view key) {
   if (!table.has(key)) {
@@ -183,7 +183,7 @@ void read_retrofits(const ConfigTable& document, Site& site) {
     }
     retrofit.max_positions = static_cast<int>(table.integer("max_positions", 0, kMostPositions));
     retrofit.capital_per_position =
-        usd_per_hour(table.number("capital_usd_per_position_hour", kUsdPerHour));
+        usd_per_hour(table.number("capital_usd_per_position_hour", kPositionUsdPerHour));
     table.reject_unknown_keys();
     site.retrofits.push_back(std::move(retrofit));
   }

@@ -130,7 +130,7 @@ Placement read_placement(const ConfigTable& table, const catalog::Catalog& catal
 
 std::vector<Placement> read_placements(const ConfigTable& document, const catalog::Catalog& catalog,
                                        const Site& site) {
-  constexpr double kRounding = 1e-9;
+  constexpr double kSumRounding = 1e-9;
   std::vector<Placement> placements;
   std::map<std::pair<std::string, std::string>, double> shares;
   for (const auto& table : document.tables("placement")) {
@@ -147,7 +147,7 @@ std::vector<Placement> read_placements(const ConfigTable& document, const catalo
     }
     double& sum = shares[{placement.system, placement.hall}];
     sum += placement.gpu_share_ratio;
-    if (sum > 1.0 + kRounding) {
+    if (sum > 1.0 + kSumRounding) {
       table.fail("gpu_share_ratio",
                  "brings the shares of '" + placement.system + "' to " + shortest(sum),
                  "shares of one rack kind add up to at most 1");

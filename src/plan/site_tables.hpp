@@ -1,6 +1,7 @@
 // Readers of the tables of a site file. Each throws Error(bad_input) with the key's place.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "perwatt/base/config.hpp"
@@ -8,6 +9,9 @@
 #include "perwatt/plan/site.hpp"
 
 namespace perwatt::plan {
+
+/// Of one kind, on a site or in a delivery.
+inline constexpr std::int64_t kMostRacks = 10'000'000;
 
 /// A power up to a terawatt; beyond it is a slip of the unit.
 [[nodiscard]] Watts read_power(const ConfigTable& table, std::string_view key);

@@ -18,8 +18,6 @@ constexpr std::array<const char*, 10> kColours{"#1f6fb4", "#d9730d", "#2a8c4a", 
                                                "#7b52ab", "#0b8a99", "#a8740a", "#c2428c",
                                                "#5c6b7a", "#6b8e23"};
 
-constexpr const char* kInk = "#111820";
-
 /// Where a number stands beside its ring.
 struct Corner {
   int dx;

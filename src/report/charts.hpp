@@ -82,6 +82,9 @@ class RackNames {
 /// Width of the drawing area of all charts, in CSS pixels.
 inline constexpr double kChartWidth = 760;
 
+/// Of text and lines: --ink of report.css.
+inline constexpr const char* kInk = "#111820";
+
 /// A field of the data as an encoding or a line of a tooltip; `title` null: none.
 [[nodiscard]] Json field(const char* name, const char* type, const char* title);
 

@@ -16,8 +16,8 @@ struct Part {
 };
 
 constexpr Part kRevenue{"revenue", "#2b5c8a", "#ffffff"};
-constexpr Part kEnergy{"energy", "#e0a030", "#111820"};
-constexpr Part kCapital{"capital", "#8795a3", "#111820"};
+constexpr Part kEnergy{"energy", "#e0a030", kInk};
+constexpr Part kCapital{"capital", "#8795a3", kInk};
 constexpr Part kProfit{"profit", "#2e8b57", "#ffffff"};
 constexpr Part kLoss{"loss", "#b3261e", "#ffffff"};
 constexpr double kPixelsPerLetter = 7.5;  // of a label, at most
@@ -101,7 +101,7 @@ Labelled labelled(const Json& values) {
 /// Labels of `values`, centred on their parts or to the right of them.
 Json label_layer(const Json& values, const Json& y, bool is_inside) {
   Json mark{{"type", "text"}, {"fontSize", 12}};
-  Json colour{{"value", "#111820"}};
+  Json colour{{"value", kInk}};
   if (is_inside) {
     colour = {{"field", "label_colour"}, {"type", "nominal"}, {"scale", nullptr}};
   } else {

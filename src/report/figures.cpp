@@ -111,9 +111,9 @@ Tags tags_of(const plan::SolvedSite& solved, const catalog::Catalog& catalog) {
 }
 
 /// Collects the figures of one plan; each add_… is one group.
-class Headline {
+class HeadlineFigures {
  public:
-  Headline(const plan::SolvedSite& solved, const catalog::Catalog& catalog)
+  HeadlineFigures(const plan::SolvedSite& solved, const catalog::Catalog& catalog)
       : solved_{solved},
         totals_{solved.plan->totals},
         ends_{ends_of(solved)},
@@ -278,7 +278,7 @@ class Headline {
 
 std::vector<Figure> headline_figures(const plan::SolvedSite& solved,
                                      const catalog::Catalog& catalog) {
-  return Headline{solved, catalog}.figures();
+  return HeadlineFigures{solved, catalog}.figures();
 }
 
 std::string value_text(const Figure& figure, int digits) {

@@ -13,7 +13,7 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr double kHeight = 380;
+constexpr double kFrontierHeight = 380;
 constexpr double kManyDecades = 3000;  // highest over lowest value of an axis
 constexpr double kRoomRatio = 1.7;     // between the outermost points and the frame, on a log axis
 
@@ -83,7 +83,7 @@ Json chosen_points(const plan::SolvedSite& solved, std::size_t service, const Ra
   return values;
 }
 
-Json tooltip(bool chosen) {
+Json point_tooltip(bool chosen) {
   Json fields = Json::array();
   if (chosen) {
     fields.push_back({{"field", "number"}, {"title", "deployment"}});
@@ -112,7 +112,7 @@ Json tooltip(bool chosen) {
   return fields;
 }
 
-Json field(const char* name, const char* type) {
+Json bare_field(const char* name, const char* type) {
   return {{"field", name}, {"type", type}};
 }
 
@@ -125,7 +125,7 @@ std::vector<std::string> strings_of(const Json& values, const char* key) {
 }
 
 Json x_axis() {
-  auto x = field("interactivity", "quantitative");
+  auto x = bare_field("interactivity", "quantitative");
   x["title"] = "output tokens/s per user (interactivity)";
   x["scale"] = {{"zero", true}, {"nice", true}};
   return x;
@@ -157,7 +157,7 @@ Json y_axis(const Json& points) {
   }
   least /= kRoomRatio;
   most *= kRoomRatio;
-  auto y = field("output", "quantitative");
+  auto y = bare_field("output", "quantitative");
   y["title"] = "output tokens/s per GPU (log)";
   y["scale"] = {{"type", "log"}, {"nice", false}, {"domain", {least, most}}};
   y["axis"] = {{"format", ",~r"}, {"values", log_ticks(least, most)}};
@@ -168,18 +168,19 @@ Json guide_layer() {
   return {
       {"mark", {{"type", "line"}, {"strokeDash", {5, 4}}, {"strokeWidth", 1.2}, {"opacity", 0.6}}},
       {"encoding",
-       {{"detail", field("series", "nominal")},
-        {"order", field("interactivity", "quantitative")}}}};
+       {{"detail", bare_field("series", "nominal")},
+        {"order", bare_field("interactivity", "quantitative")}}}};
 }
 
 Json point_layer() {
-  auto inside = field("inside", "ordinal");
+  auto inside = bare_field("inside", "ordinal");
   inside["title"] = "inside the SLO";
   inside["scale"] = {{"domain", {"yes", "TTFT unknown", "no"}}, {"range", {1.0, 0.5, 0.22}}};
-  auto precision = field("precision", "nominal");
+  auto precision = bare_field("precision", "nominal");
   precision["title"] = "precision";
-  return {{"mark", {{"type", "point"}, {"filled", true}, {"size", 46}}},
-          {"encoding", {{"shape", precision}, {"opacity", inside}, {"tooltip", tooltip(false)}}}};
+  return {
+      {"mark", {{"type", "point"}, {"filled", true}, {"size", 46}}},
+      {"encoding", {{"shape", precision}, {"opacity", inside}, {"tooltip", point_tooltip(false)}}}};
 }
 
 Json rule_layers(const inference::Slo& slo) {
@@ -189,7 +190,7 @@ Json rule_layers(const inference::Slo& slo) {
          {"text", "SLO: " + significant(slo.min_interactivity.in_base()) + " tok/s per user"}}}}};
   const Json x{{"field", "at"}, {"type", "quantitative"}};
   const Json rule{{"data", data},
-                  {"mark", {{"type", "rule"}, {"color", "#111820"}, {"strokeWidth", 1.5}}},
+                  {"mark", {{"type", "rule"}, {"color", kInk}, {"strokeWidth", 1.5}}},
                   {"encoding", {{"x", x}}}};
   const Json text{{"data", data},
                   {"mark",
@@ -199,7 +200,7 @@ Json rule_layers(const inference::Slo& slo) {
                     {"dy", -6},
                     {"baseline", "bottom"},
                     {"fontSize", 12},
-                    {"color", "#111820"}}},
+                    {"color", kInk}}},
                   {"encoding", {{"x", x}, {"y", {{"value", 0}}}, {"text", {{"field", "text"}}}}}};
   return {rule, text};
 }
@@ -232,7 +233,7 @@ std::vector<Chart> frontier_charts(const PlanReport& report, const RackNames& ra
       continue;
     }
     const auto chosen = chosen_points(report.solved, s, racks);
-    auto colour = field("system", "nominal");
+    auto colour = bare_field("system", "nominal");
     colour["title"] = "system";
     colour["scale"] = racks.scale(strings_of(points, "system"));
     Json measured{{"data", {{"values", points}}},
@@ -242,7 +243,7 @@ std::vector<Chart> frontier_charts(const PlanReport& report, const RackNames& ra
     for (const auto& more :
          {rule_layers(service.slo),
           chosen.empty() ? Json::array()
-                         : chosen_layers(chosen, "interactivity", "output", tooltip(true))}) {
+                         : chosen_layers(chosen, "interactivity", "output", point_tooltip(true))}) {
       layers.insert(layers.end(), more.begin(), more.end());
     }
     Chart chart{
@@ -251,7 +252,7 @@ std::vector<Chart> frontier_charts(const PlanReport& report, const RackNames& ra
         note_for(service, !chosen.empty()),
         {{"$schema", kVegaLiteSchema},
          {"width", kChartWidth},
-         {"height", kHeight},
+         {"height", kFrontierHeight},
          {"layer", std::move(layers)},
          {"config", chart_config()}}};
     charts.push_back(std::move(chart));

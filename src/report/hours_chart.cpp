@@ -16,12 +16,9 @@ constexpr double kLitresPerCubicMetre = 1000;
 constexpr std::size_t kMostWithLabels = 14;  // classes; more leave no room in a cell
 constexpr double kDark = 0.55;               // shade from which a label is white
 constexpr double kRowHeight = 36;
-constexpr const char* kInk = "#111820";  // of labels on light cells
 constexpr const char* kPaper = "#ffffff";
 
-constexpr Align kRight = Align::right;
-
-constexpr const char* kNote =
+constexpr const char* kHoursNote =
     "A row is one quantity; the darker a cell, the higher it is within its row. Reserved is at the "
     "meter in the warmest hour of the class, headroom the envelope less that.";
 
@@ -32,22 +29,23 @@ struct Hour {
   Watts envelope;
 };
 
-struct Quantity {
+struct HourQuantity {
   const char* name;  // with the unit
   double (*of)(const Hour&);
 };
 
 constexpr std::array kQuantities{
-    Quantity{"price, USD/kWh", [](const Hour& h) { return in_usd_per_kwh(h.given.energy_price); }},
-    Quantity{"demand, %", [](const Hour& h) { return 100 * h.given.demand_ratio; }},
-    Quantity{"output, k tok/s",
-             [](const Hour& h) { return in_tokens_per_second(h.use.output) / 1e3; }},
-    Quantity{"meter, MW", [](const Hour& h) { return in_megawatts(h.use.meter); }},
-    Quantity{"reserved, MW", [](const Hour& h) { return in_megawatts(h.use.reserved); }},
-    Quantity{"PUE",
-             [](const Hour& h) { return h.use.it > Watts{} ? h.use.meter / h.use.it : 0.0; }},
-    Quantity{"headroom, MW",
-             [](const Hour& h) { return in_megawatts(h.envelope - h.use.reserved); }}};
+    HourQuantity{"price, USD/kWh",
+                 [](const Hour& h) { return in_usd_per_kwh(h.given.energy_price); }},
+    HourQuantity{"demand, %", [](const Hour& h) { return 100 * h.given.demand_ratio; }},
+    HourQuantity{"output, k tok/s",
+                 [](const Hour& h) { return in_tokens_per_second(h.use.output) / 1e3; }},
+    HourQuantity{"meter, MW", [](const Hour& h) { return in_megawatts(h.use.meter); }},
+    HourQuantity{"reserved, MW", [](const Hour& h) { return in_megawatts(h.use.reserved); }},
+    HourQuantity{"PUE",
+                 [](const Hour& h) { return h.use.it > Watts{} ? h.use.meter / h.use.it : 0.0; }},
+    HourQuantity{"headroom, MW",
+                 [](const Hour& h) { return in_megawatts(h.envelope - h.use.reserved); }}};
 
 std::vector<Hour> hours_of(const PlanReport& report) {
   const auto& site = *report.solved.site;
@@ -221,7 +219,8 @@ std::vector<Chart> hour_charts(const PlanReport& report) {
   if (hours.size() < 2) {
     return {};
   }
-  return {{"chart-hours", "The hours of the year", kNote, heat_map(cells_of(hours), hours.size())}};
+  return {{"chart-hours", "The hours of the year", kHoursNote,
+           heat_map(cells_of(hours), hours.size())}};
 }
 
 std::vector<Table> hour_tables(const PlanReport& report) {

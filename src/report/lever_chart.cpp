@@ -11,7 +11,7 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr const char* kNote =
+constexpr const char* kLeversNote =
     "Each bar starts where the one above it ends. A bar is the lever's Shapley part of the change, "
     "the thin line its 90 % interval, drawn from where the bar starts. The order within the chart "
     "changes no part.";
@@ -97,7 +97,7 @@ Json class_scale(const Json& bars) {
 }
 
 Json interval_layers(const Json& bars, const Json& y) {
-  const Json ink{{"value", "#111820"}};
+  const Json ink{{"value", kInk}};
   const Json values{{"values", intervals_of(bars)}};
   Json layers = Json::array(
       {{{"data", values},
@@ -157,7 +157,7 @@ std::vector<Chart> lever_charts(const PlanReport& report) {
   const auto title =
       attribution.only ? "What " + std::string{to_string(*attribution.only)} + " levers alone earn"
                        : std::string{"From the baseline's profit to the plan's"};
-  return {{"chart-levers", title, kNote, lever_spec(bars_of(attribution))}};
+  return {{"chart-levers", title, kLeversNote, lever_spec(bars_of(attribution))}};
 }
 
 }  // namespace perwatt::report

@@ -14,9 +14,6 @@ namespace {
 constexpr std::size_t kMostPairs = 10;
 constexpr double kRoundingRatio = 1e-9;  // of the total: smaller pairs are the solver's rounding
 
-constexpr Align kRight = Align::right;
-constexpr Align kProse = Align::prose;
-
 std::string share_text(UsdPerSecond part, UsdPerSecond total) {
   return total == UsdPerSecond{} ? "" : percent_text(part / total);
 }
@@ -120,10 +117,6 @@ Table interactions_table(const plan::Attribution& attribution) {
 }
 
 }  // namespace
-
-const plan::LeverInfo& info_of(plan::Lever lever) {
-  return plan::all_levers()[static_cast<std::size_t>(lever)];
-}
 
 std::string lever_name(plan::Lever lever) {
   std::string name{info_of(lever).name};

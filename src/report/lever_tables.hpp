@@ -12,8 +12,6 @@
 
 namespace perwatt::report {
 
-[[nodiscard]] const plan::LeverInfo& info_of(plan::Lever lever);
-
 /// "speculative decoding".
 [[nodiscard]] std::string lever_name(plan::Lever lever);
 

@@ -15,7 +15,7 @@ namespace {
 using measure::Boundary;
 using measure::Measurement;
 
-constexpr double kHeight = 320;
+constexpr double kMeasurementHeight = 320;
 constexpr std::size_t kMostShares = 100;   // points of a distribution
 constexpr std::size_t kMostSamples = 600;  // of a meter's line
 constexpr std::size_t kMostNamedLines = 12;
@@ -33,7 +33,7 @@ Json validity_shape() {
 Json top_spec(Json layers) {
   return {{"$schema", kVegaLiteSchema},
           {"width", kChartWidth},
-          {"height", kHeight},
+          {"height", kMeasurementHeight},
           {"layer", std::move(layers)},
           {"config", chart_config()}};
 }
@@ -375,7 +375,7 @@ void add_energy(const MeasurementReport& report, const std::vector<std::string>&
                     {"y", field("joules", "quantitative", "J per output token")},
                     {"color", field("run", "nominal", "run")},
                     {"tooltip", tooltip}}}};
-  const Json ranges{{"mark", {{"type", "rule"}, {"color", "#111820"}, {"strokeWidth", 1.5}}},
+  const Json ranges{{"mark", {{"type", "rule"}, {"color", kInk}, {"strokeWidth", 1.5}}},
                     {"encoding",
                      {{"x", x},
                       {"xOffset", offset},

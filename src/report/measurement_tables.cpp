@@ -170,7 +170,7 @@ Table latency_table(const MeasurementReport& report) {
                 });
 }
 
-std::string joules_text(const measure::EnergyResult& energy) {
+std::string account_text(const measure::EnergyResult& energy) {
   const auto& account = energy.account;
   if (!account.energy) {
     return kUnknown;
@@ -210,7 +210,7 @@ Table energy_table(const MeasurementReport& report) {
           const auto& account = energy.account;
           const bool has_power = account.energy && !m.unknown.window && m.window > Seconds{};
           const auto rate = tokens_per_joule(energy);
-          t.add({name, boundary_text(energy), joules_text(energy),
+          t.add({name, boundary_text(energy), account_text(energy),
                  has_power ? significant(in_watts(*account.energy / m.window)) : kUnknown,
                  std::string{to_string(account.method)}, value_text(account.by_counter, in_joules),
                  value_text(account.by_integral, in_joules),

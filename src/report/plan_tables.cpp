@@ -12,9 +12,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr Align kRight = Align::right;
-constexpr Align kProse = Align::prose;
-
 std::string range_text(double low, double high, int digits = 3) {
   return significant(low, digits) + " to " + significant(high, digits);
 }

@@ -8,9 +8,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr Align kRight = Align::right;
-constexpr Align kProse = Align::prose;
-
 Table jobs_table(const plan::SolvedSite& solved) {
   Table table{"training",
               "Training",

@@ -9,7 +9,7 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr const char* kNote =
+constexpr const char* kPowerCurveNote =
     "The concave hull of all deployments inside the SLO: between two dots a share of the GPUs runs "
     "at either end. Watts are time averages, idle share of availability included.";
 constexpr const char* kRingNote =
@@ -111,7 +111,7 @@ std::vector<Chart> power_curve_charts(const PlanReport& report, const RackNames&
     }
     charts.push_back({"chart-power-" + slugs[s],
                       "Power curves of " + solved.site->services[s].id,
-                      chosen.empty() ? kNote : std::string{kNote} + kRingNote,
+                      chosen.empty() ? kPowerCurveNote : std::string{kPowerCurveNote} + kRingNote,
                       {{"$schema", kVegaLiteSchema},
                        {"width", kChartWidth},
                        {"height", 300},

@@ -166,7 +166,7 @@ class Sankey {
                   {"text", of("label")},
                   {"baseline", {{"value", "middle"}}},
                   {"fontSize", {{"value", 12}}},
-                  {"fill", {{"value", "#111820"}}}}}}}};
+                  {"fill", {{"value", kInk}}}}}}}};
     if (halo) {
       mark["encode"]["enter"]["stroke"] = {{"value", "#ffffff"}};
       mark["encode"]["enter"]["strokeWidth"] = {{"value", 3}};

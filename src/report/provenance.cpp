@@ -15,9 +15,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr Align kRight = Align::right;
-constexpr Align kProse = Align::prose;
-
 std::string psu_of(const catalog::System& system) {
   return std::visit([](const auto& chain) { return chain.psu_curve; }, system.chain);
 }

@@ -13,10 +13,9 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr double kHeight = 300;
+constexpr double kRatioHeight = 300;
 constexpr double kPanelWidth = (kChartWidth - 70) / 2;
-constexpr double kMostInteractivity = 2000;  // tokens/s per user, of a curve
-constexpr double kPoints = 80;               // of a curve, about
+constexpr double kPoints = 80;  // of a curve, about
 
 constexpr const char* kPerGpu = "per GPU";
 constexpr const char* kPerMegawatt = "per provisioned MW";
@@ -74,7 +73,7 @@ Json panel(const char* basis, const Json& values, const Json& colour, const Json
   };
   return {{"title", basis},
           {"width", kPanelWidth},
-          {"height", kHeight},
+          {"height", kRatioHeight},
           {"layer",
            {{{"data", {{"values", own}}},
              {"mark", {{"type", "line"}, {"strokeWidth", 2}, {"point", {{"size", 14}}}}},

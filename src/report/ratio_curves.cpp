@@ -14,9 +14,6 @@ namespace {
 
 constexpr std::array kRoundInteractivities{20.0, 50.0, 100.0, 200.0};  // tokens/s per user
 
-constexpr Align kRight = Align::right;
-constexpr Align kProse = Align::prose;
-
 ServiceRatios ratios_of(const PlanReport& report, const RackNames& names, std::size_t service) {
   const auto& solved = report.solved;
   const auto& wanted = solved.site->services[service];

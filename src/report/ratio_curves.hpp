@@ -15,6 +15,9 @@
 
 namespace perwatt::report {
 
+/// How far curves of a ratio are drawn, in tokens/s per user.
+inline constexpr double kMostInteractivity = 2000;
+
 /// One rack kind of the site with what its accelerator was measured to do for a service.
 struct RatedRack {
   std::size_t rack = 0;  // index into the rack kinds

@@ -16,7 +16,7 @@ constexpr std::size_t kMostInputs = 12;
 constexpr double kRounding = 1e-6;  // USD/h
 constexpr double kBarHeight = 17;
 
-constexpr const char* kNote =
+constexpr const char* kSensitivityNote =
     "Profit when the plan is solved again with one input changed and all else as it is, racks not "
     "whole. Inputs by the size of their effect; those without any stand in the table.";
 
@@ -154,7 +154,7 @@ std::vector<Chart> sensitivity_charts(const PlanReport& report) {
   if (inputs.empty()) {
     return {};
   }
-  return {{"chart-sensitivities", "What the profit hangs on", kNote,
+  return {{"chart-sensitivities", "What the profit hangs on", kSensitivityNote,
            tornado_spec(bars_of(changes, inputs), inputs.size())}};
 }
 

@@ -21,6 +21,9 @@ struct Cell {
 
 enum class Align { left, right, prose };  // prose is left and wraps
 
+inline constexpr Align kRight = Align::right;
+inline constexpr Align kProse = Align::prose;
+
 struct Column {
   std::string name;  // with the unit
   Align align = Align::left;

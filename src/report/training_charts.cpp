@@ -11,7 +11,7 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr double kHeight = 380;
+constexpr double kTrainingHeight = 380;
 constexpr std::size_t kMostCorners = 400;  // of the drawn line
 
 constexpr const char* kTimeTitle = "time of an iteration, s";
@@ -65,7 +65,7 @@ Json marked_points(const TrainingResults& results) {
   return values;
 }
 
-Json tooltip(bool is_line) {
+Json iteration_tooltip(bool is_line) {
   Json fields{field("name", "nominal", "point"),
               tooltip_quantity("seconds", "time, s"),
               tooltip_quantity("joules", "energy, J"),
@@ -92,7 +92,7 @@ Json lines_layer(Json values, const char* colour, Json dash, bool has_corners) {
   Json encoding{{"x", axis("seconds", kTimeTitle)},
                 {"y", axis("joules", kEnergyTitle)},
                 {"order", {{"field", "seconds"}, {"type", "quantitative"}}},
-                {"tooltip", tooltip(has_corners)}};
+                {"tooltip", iteration_tooltip(has_corners)}};
   return {{"data", {{"values", std::move(values)}}},
           {"mark", std::move(mark)},
           {"encoding", std::move(encoding)}};
@@ -103,7 +103,7 @@ Json points_layer(const Json& values) {
   for (const auto& value : values) {
     names.push_back(value["name"]);
   }
-  Json colours{"#d9730d", "#2a8c4a", "#7b52ab", "#111820"};
+  Json colours{"#d9730d", "#2a8c4a", "#7b52ab", kInk};
   Json shapes{"square", "diamond", "triangle-up", "circle"};
   for (auto* range : {&colours, &shapes}) {
     while (range->size() > names.size()) {
@@ -125,7 +125,7 @@ Json points_layer(const Json& values) {
             {"color", colour},
             {"shape", shape},
             {"size", size},
-            {"tooltip", tooltip(false)}}}};
+            {"tooltip", iteration_tooltip(false)}}}};
 }
 
 }  // namespace
@@ -158,7 +158,7 @@ Chart time_energy_chart(const TrainingResults& results) {
           note,
           {{"$schema", kVegaLiteSchema},
            {"width", kChartWidth},
-           {"height", kHeight},
+           {"height", kTrainingHeight},
            {"layer", Json::array({lines_layer(std::move(waiting), "#d9730d", {5, 4}, false),
                                   lines_layer(std::move(line), "#1f6fb4", {1, 0}, true),
                                   points_layer(marked_points(results))})},

@@ -12,8 +12,6 @@ namespace perwatt::report {
 
 namespace {
 
-constexpr Align kRight = Align::right;
-constexpr Align kProse = Align::prose;
 /// Longer than full clocks, of the frontier and of stragglers.
 constexpr double kSlowdowns[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0};
 constexpr double kStragglers[] = {0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0};

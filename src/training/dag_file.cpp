@@ -16,7 +16,7 @@ namespace perwatt::training {
 
 namespace {
 
-constexpr const char* kRemedy = "write the graph as docs/reference/training-profile.md has it";
+constexpr const char* kGraphRemedy = "write the graph as docs/reference/training-profile.md has it";
 
 double positive(const JsonNode& node, const char* key) {
   const double value = node.not_negative(key);
@@ -162,8 +162,8 @@ class DagReader {
 
 Pipeline read_dag(std::string_view text, const std::string& name, const Profile& profile,
                   Watts blocking_power) {
-  const auto json = parse_json(text, name, kRemedy);
-  return DagReader{profile, blocking_power}.read(JsonNode{json, name, kRemedy});
+  const auto json = parse_json(text, name, kGraphRemedy);
+  return DagReader{profile, blocking_power}.read(JsonNode{json, name, kGraphRemedy});
 }
 
 }  // namespace perwatt::training

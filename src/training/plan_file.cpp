@@ -13,11 +13,11 @@ namespace perwatt::training {
 
 namespace {
 
-constexpr const char* kRemedy = "give a plan that 'perwatt train --plan' wrote";
+constexpr const char* kPlanRemedy = "give a plan that 'perwatt train --plan' wrote";
 
 PlanTable read_json_plan(std::string_view text, const std::string& name) {
-  const auto json = parse_json(text, name, kRemedy);
-  const JsonNode root{json, name, kRemedy};
+  const auto json = parse_json(text, name, kPlanRemedy);
+  const JsonNode root{json, name, kPlanRemedy};
   const auto other_knobs =
       root.has("other_knobs") ? root.texts("other_knobs") : std::vector<std::string>{};
   PlanTable table;

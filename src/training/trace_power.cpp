@@ -7,12 +7,12 @@
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/least_squares.hpp"
+#include "perwatt/base/normal_law.hpp"
 
 namespace perwatt::training {
 
 namespace {
 
-constexpr double kNormal95 = 1.96;
 /// So that the scatter is known and the normal law will do.
 constexpr std::size_t kLeastSpareReadings = 10;
 constexpr double kWorstCondition = 1e6;

@@ -105,7 +105,10 @@ def tones(png):
 
 def faults_of(page, browser, wanted_charts, scratch, picture=True):
     faults = []
-    dom, console = browser.open(page, "--dump-dom")
+    shot = Path(scratch) / f"{page.stem}.png"
+    shot.unlink(missing_ok=True)
+    picture_flags = [f"--screenshot={shot}", "--window-size=1200,4000"] if picture else []
+    dom, console = browser.open(page, "--dump-dom", *picture_flags)
     faults += [f"console: {line}" for line in console]
     charts = Charts()
     charts.feed(dom)
@@ -114,9 +117,6 @@ def faults_of(page, browser, wanted_charts, scratch, picture=True):
     faults += [f"{chart}: {len(marks)} marks are drawn, not {wanted_charts[chart]}"
                for chart, marks in charts.marks.items() if len(marks) < wanted_charts.get(chart, 0)]
     if picture:
-        shot = Path(scratch) / f"{page.stem}.png"
-        shot.unlink(missing_ok=True)
-        browser.open(page, f"--screenshot={shot}", "--window-size=1200,4000")
         if not shot.is_file():
             faults.append("no screenshot was taken")
         elif tones(shot) < LEAST_TONES:

@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-enum Ticket : std::uint64_t { revive, answer_hanging };
+enum ExporterTicket : std::uint64_t { revive, answer_hanging };
 
 std::string decimal(double value) {
   std::array<char, 64> text;

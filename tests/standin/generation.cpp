@@ -9,7 +9,7 @@
 namespace standin {
 namespace {
 
-enum Ticket : std::uint64_t { token, head, resume };
+enum GenerationTicket : std::uint64_t { token, head, resume };
 
 constexpr std::string_view kStreamHead =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"

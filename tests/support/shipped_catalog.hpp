@@ -10,4 +10,11 @@ inline const catalog::Catalog& shipped_catalog() {
   return kCatalog;
 }
 
+/// The shipped catalog with the climates.
+inline const catalog::Catalog& shipped_climates() {
+  static const auto kCatalog =
+      catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog", PERWATT_TEST_DATA_DIR "/climate"});
+  return kCatalog;
+}
+
 }  // namespace perwatt

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "error_of.hpp"
+#include "shipped_catalog.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -17,8 +17,6 @@
 
 namespace perwatt::catalog {
 namespace {
-
-namespace fs = std::filesystem;
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
@@ -308,19 +306,13 @@ TEST(WeatherHours, SixtyDegreesIsTheHottestAirThatIsTaken) {
 
 // ---- the shipped climates ---------------------------------------------------------------------
 
-const Catalog& shipped() {
-  static const Catalog kShipped = Catalog::load(
-      {fs::path{PERWATT_TEST_DATA_DIR} / "catalog", fs::path{PERWATT_TEST_DATA_DIR} / "climate"});
-  return kShipped;
-}
-
 TEST(ShippedClimates, AreSixCompactYearsWithTheirExtremes) {
   const std::map<std::string, double> warmest{{"phoenix-az", 45.6},  {"dallas-tx", 40.0},
                                               {"leesburg-va", 37.0}, {"chicago-il", 35.6},
                                               {"san-jose-ca", 34.4}, {"seattle-wa", 35.0}};
-  ASSERT_EQ(shipped().climates().size(), warmest.size());
+  ASSERT_EQ(shipped_climates().climates().size(), warmest.size());
   for (const auto& [id, degrees] : warmest) {
-    const auto& climate = shipped().climate(id, "");
+    const auto& climate = shipped_climates().climate(id, "");
     const auto summary = summary_of(climate);
     EXPECT_EQ(summary.hours, 8760) << id;
     EXPECT_EQ(summary.max_dry_bulb, celsius(degrees)) << id;
@@ -330,12 +322,12 @@ TEST(ShippedClimates, AreSixCompactYearsWithTheirExtremes) {
 }
 
 TEST(ShippedClimates, AWrongNameIsRefusedWithASuggestion) {
-  EXPECT_EQ(shipped().climate("Phoenix-AZ", "").id, "phoenix-az");
-  EXPECT_THAT(
-      error_of([] { static_cast<void>(shipped().climate("phenix-az", "site.toml:3: climate")); }),
-      AllOf(StartsWith("site.toml:3: climate: "), HasSubstr("did you mean 'phoenix-az'?")));
-  const auto none = Catalog::load({fs::path{PERWATT_TEST_DATA_DIR} / "catalog"});
-  EXPECT_THAT(error_of([&] { static_cast<void>(none.climate("phoenix-az", "x")); }),
+  EXPECT_EQ(shipped_climates().climate("Phoenix-AZ", "").id, "phoenix-az");
+  EXPECT_THAT(error_of([] {
+                static_cast<void>(shipped_climates().climate("phenix-az", "site.toml:3: climate"));
+              }),
+              AllOf(StartsWith("site.toml:3: climate: "), HasSubstr("did you mean 'phoenix-az'?")));
+  EXPECT_THAT(error_of([] { static_cast<void>(shipped_catalog().climate("phoenix-az", "x")); }),
               HasSubstr("perwatt import weather"));
 }
 

@@ -18,13 +18,13 @@ using ::testing::SizeIs;
 // With the clock's offset at 0 an Instant is the unix time itself.
 const WallClock kClock;
 
-std::vector<MeterTrace> parse(const std::string& text, const PowerCsvOptions& options = {}) {
+std::vector<MeterTrace> parse_csv(const std::string& text, const PowerCsvOptions& options = {}) {
   return parse_power_csv(text, "p.csv", options, kClock);
 }
 
 std::string error(const std::string& text, const PowerCsvOptions& options = {}) {
   try {
-    static_cast<void>(parse(text, options));
+    static_cast<void>(parse_csv(text, options));
   } catch (const Error& thrown) {
     EXPECT_EQ(thrown.code(), ErrorCode::bad_input);
     return thrown.what();
@@ -40,11 +40,11 @@ double unix_time(const Reading& reading) {
 const std::string kHeader = "unix_time_s,meter,scope,power_watts,counter_joules\n";
 
 TEST(PowerCsv, ReadsItsOwnLayout) {
-  const auto traces = parse(kHeader +
-                            "1700000000.25,\"dcgm:http://h:9400 h/gpu0\",gpu,300.5,1000\n"
-                            "1700000000.25,node,node,,77.5\n"
-                            "1700000001,\"dcgm:http://h:9400 h/gpu0\",gpu,,\n"
-                            "1700000002,\"dcgm:http://h:9400 h/gpu0\",gpu,310,\n");
+  const auto traces = parse_csv(kHeader +
+                                "1700000000.25,\"dcgm:http://h:9400 h/gpu0\",gpu,300.5,1000\n"
+                                "1700000000.25,node,node,,77.5\n"
+                                "1700000001,\"dcgm:http://h:9400 h/gpu0\",gpu,,\n"
+                                "1700000002,\"dcgm:http://h:9400 h/gpu0\",gpu,310,\n");
   ASSERT_THAT(traces, SizeIs(2));
   EXPECT_EQ(traces[0].meter.id, "dcgm:http://h:9400 h/gpu0");
   ASSERT_THAT(traces[0].readings, SizeIs(2));
@@ -83,7 +83,7 @@ TEST(PowerCsv, NvidiaSmiNeedsItsZone) {
                                  HasSubstr("?timezone=+02:00")));
   PowerCsvOptions options;
   options.utc_offset = seconds(7200);
-  const auto traces = parse(kSmi, options);
+  const auto traces = parse_csv(kSmi, options);
   ASSERT_THAT(traces, SizeIs(2));
   EXPECT_EQ(traces[0].meter.id, "gpu0");
   EXPECT_EQ(traces[0].meter.scope, Scope::gpu);
@@ -104,7 +104,7 @@ TEST(PowerCsv, ReadsTheTimesOfOtherTools) {
       {"2025-11-25T09:00:38.500-0530", 1764081038.5},
       {"2024-02-29T00:00:00Z", 1709164800}};
   for (const auto& [text, expected] : times) {
-    const auto traces = parse(header + text + ",3,450,700\n");
+    const auto traces = parse_csv(header + text + ",3,450,700\n");
     ASSERT_THAT(traces, SizeIs(1)) << text;
     EXPECT_EQ(traces[0].meter.id, "gpu3");
     EXPECT_NEAR(unix_time(traces[0].readings.at(0)), expected, 1e-6) << text;
@@ -118,7 +118,7 @@ TEST(PowerCsv, ReadsTheTimesOfOtherTools) {
 }
 
 TEST(PowerCsv, RowsOfOneSecondAreAveraged) {
-  const auto traces = parse(
+  const auto traces = parse_csv(
       "timestamp,index,uuid,name,power.draw [W],power.limit [W]\n"
       "1764081038,0,GPU-a,H100,100 W,700 W\n1764081038,0,GPU-a,H100,200 W,700 W\n"
       "1764081038,0,GPU-a,H100,600 W,700 W\n1764081039,0,GPU-a,H100,50 W,700 W\n");
@@ -145,7 +145,7 @@ TEST(PowerCsv, WhatIsWrittenReadsBack) {
   trace.failures = {{at(1764081039), "x"}, {at(1764081050), "y"}};
   const auto text = format_power_csv(std::vector{trace}, kClock);
   EXPECT_THAT(text, HasSubstr(kHeader));
-  const auto read = parse(text);
+  const auto read = parse_csv(text);
   ASSERT_THAT(read, SizeIs(1));
   EXPECT_EQ(read[0].meter.id, trace.meter.id);
   EXPECT_EQ(read[0].meter.scope, Scope::rack);
@@ -160,7 +160,7 @@ TEST(PowerCsv, WhatIsWrittenReadsBack) {
 
 RC_GTEST_PROP(PowerCsv, AnyBytesGiveAnAnswerOrAnError, (const std::string& text)) {
   try {
-    static_cast<void>(parse(kHeader + text));
+    static_cast<void>(parse_csv(kHeader + text));
   } catch (const Error& thrown) {
     RC_ASSERT(thrown.code() == ErrorCode::bad_input);
   }

@@ -13,12 +13,12 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-Result<std::vector<PrometheusSample>> parse(const std::string& page) {
+Result<std::vector<PrometheusSample>> parse_page(const std::string& page) {
   return parse_prometheus_text(page, [](std::string_view) { return true; });
 }
 
 std::vector<PrometheusSample> samples(const std::string& page) {
-  auto result = parse(page);
+  auto result = parse_page(page);
   EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.reason());
   return result.ok() ? std::move(result).value() : std::vector<PrometheusSample>{};
 }
@@ -82,15 +82,15 @@ TEST(PrometheusText, OneMalformedLineFailsThePageAndIsNamed) {
        {"1a 2", "a", "a{", "a{x}", "a{x=1} 2", "a{x=\"1} 2", "a{x=\"\\t\"} 2",
         "a{x=\"1\"y=\"2\"} 3", "a two", "a 0x1p3z", "a +-1", "a ++1", "a 1 then", "a 1 2 3",
         "a 1 NaN", "a{x=\"1\\", "{} 1", "a{=\"1\"} 1", "a 1e999"}) {
-    const auto result = parse("ok 1\n" + line + "\nok 2\n");
+    const auto result = parse_page("ok 1\n" + line + "\nok 2\n");
     ASSERT_FALSE(result.ok()) << line;
     EXPECT_THAT(result.reason(), HasSubstr("line 2: ")) << line;
   }
 }
 
 TEST(PrometheusText, APageThatWasCutOffFails) {
-  EXPECT_FALSE(parse("a 1\na 25").ok());
-  EXPECT_TRUE(parse("a 1\n# EOF").ok());
+  EXPECT_FALSE(parse_page("a 1\na 25").ok());
+  EXPECT_TRUE(parse_page("a 1\n# EOF").ok());
   EXPECT_THAT(samples(""), IsEmpty());
 }
 
@@ -99,7 +99,7 @@ TEST(PrometheusText, LabelsAreBounded) {
   for (int i = 0; i < 129; ++i) {
     line += "l" + std::to_string(i) + "=\"\",";
   }
-  EXPECT_THAT(parse(line + "} 1\n").reason(), HasSubstr("128 labels"));
+  EXPECT_THAT(parse_page(line + "} 1\n").reason(), HasSubstr("128 labels"));
 }
 
 RC_GTEST_PROP(PrometheusText, ReadsBackWhatWasWritten, (const std::string& value, double number)) {
@@ -110,14 +110,14 @@ RC_GTEST_PROP(PrometheusText, ReadsBackWhatWasWritten, (const std::string& value
     }
     escaped += c == '\n' ? "\\n" : std::string(1, c);
   }
-  const auto result = parse("m{l=\"" + escaped + "\"} " + std::to_string(number) + "\n");
+  const auto result = parse_page("m{l=\"" + escaped + "\"} " + std::to_string(number) + "\n");
   RC_ASSERT(result.ok());
   RC_ASSERT(result.value().at(0).label("l") == value);
   RC_ASSERT(*result.value()[0].value == std::stod(std::to_string(number)));
 }
 
 RC_GTEST_PROP(PrometheusText, AnyBytesGiveAnAnswer, (const std::string& page)) {
-  static_cast<void>(parse(page));
+  static_cast<void>(parse_page(page));
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ double chiller_free_hours(const CoolingPlant& plant, const catalog::Climate& cli
 TEST(ChillerFreeHours, ShippedClassesAgreeWithinTwoPercent) {
   for (const auto& test : cases()) {
     const double hours =
-        chiller_free_hours(plant_of(test), shipped_plants().climate(test.climate, ""));
+        chiller_free_hours(plant_of(test), shipped_climates().climate(test.climate, ""));
     EXPECT_NEAR(hours, test.hours, 0.02 * test.hours)
         << test.climate << ' ' << test.rejection << ' ' << in_celsius(test.supply);
   }
@@ -99,7 +99,7 @@ TEST(ChillerFreeHours, ClassesStandForTheHoursAtAnySupplyTemperature) {
     GTEST_SKIP() << "PERWATT_WEATHER_DIR names no folder with weather_tmy_*.csv";
   }
   double worst = 0;
-  for (const auto& climate : shipped_plants().climates()) {
+  for (const auto& climate : shipped_climates().climates()) {
     const auto hours = hourly(climate.id);
     const auto again = catalog::climate_from_hours(climate.id, climate.name, "", hours);
     EXPECT_EQ(again.classes, climate.classes) << climate.id;
@@ -126,7 +126,7 @@ TEST(AnnualPue, OfTheClassesIsThatOfTheHours) {
     GTEST_SKIP() << "PERWATT_WEATHER_DIR names no folder with weather_tmy_*.csv";
   }
   double largest = 0;
-  for (const auto& climate : shipped_plants().climates()) {
+  for (const auto& climate : shipped_climates().climates()) {
     const auto hours = hourly(climate.id);
     for (const auto* data : physical_plants()) {
       if (!data->physics->chiller) {
@@ -155,7 +155,7 @@ TEST(AnnualPue, OfTheClassesIsThatOfTheHours) {
 // Prints the figures of docs/model/facility.md.
 TEST(AnnualPue, FallsWithTheSupplyTemperature) {
   for (const auto* id : {"phoenix-az", "seattle-wa"}) {
-    const auto& climate = shipped_plants().climate(id, "");
+    const auto& climate = shipped_climates().climate(id, "");
     for (const auto* name : {"liquid-dry", "liquid-evaporative"}) {
       double cooler_mean = 2;
       double cooler_worst = 2;

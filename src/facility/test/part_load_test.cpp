@@ -50,7 +50,7 @@ double true_worst(const CoolingPlant& plant, std::span<const catalog::ClimateCla
 
 /// The classes of one climate that start at one hour: what an hour class of a plan holds.
 std::vector<catalog::ClimateClass> any_classes() {
-  const auto& climates = shipped_plants().climates();
+  const auto& climates = shipped_climates().climates();
   const auto& climate = climates[*rc::gen::inRange<std::size_t>(0, climates.size())];
   const int first = *rc::gen::inRange(0, 8) * 3 + 1;
   std::vector<catalog::ClimateClass> classes;
@@ -111,8 +111,8 @@ RC_GTEST_PROP(PartLoadProperty, NoHourOfTheClassesDrawsMoreThanTheWorstCurve, ()
 
 TEST(PartLoad, AConstantPueIsOneChord) {
   const CoolingPlant plant{shipped_plant("air")};
-  for (const auto& curve : {mean_part_load(plant, shipped_plants().climates()[0].classes),
-                            worst_part_load(plant, shipped_plants().climates()[0].classes)}) {
+  for (const auto& curve : {mean_part_load(plant, shipped_climates().climates()[0].classes),
+                            worst_part_load(plant, shipped_climates().climates()[0].classes)}) {
     EXPECT_EQ(curve.load_ratio, (std::vector<double>{0, 1}));
     EXPECT_EQ(curve.meter_ratio, (std::vector<double>{0, 1.3}));
   }
@@ -120,17 +120,17 @@ TEST(PartLoad, AConstantPueIsOneChord) {
 
 TEST(PartLoad, APlantThatTheWorstHourStopsHasOnePoint) {
   const CoolingPlant plant{shipped_plant("liquid-dry-only"), celsius(40)};
-  const auto& phoenix = shipped_plants().climate("phoenix-az", "");  // up to 45.6 °C
+  const auto& phoenix = shipped_climates().climate("phoenix-az", "");  // up to 45.6 °C
   const auto curve = worst_part_load(plant, phoenix.classes);
   EXPECT_EQ(curve.load_ratio, std::vector<double>{0});
-  const auto& jose = shipped_plants().climate("san-jose-ca", "");  // up to 34.4 °C
+  const auto& jose = shipped_climates().climate("san-jose-ca", "");  // up to 34.4 °C
   EXPECT_NEAR(worst_part_load(plant, jose.classes).load_ratio.back(), 0.56, 0.02);
 }
 
 TEST(PartLoad, CurvesAreShortEnoughForALinearProgram) {
   for (const auto* data : physical_plants()) {
     const CoolingPlant plant{*data};
-    for (const auto& climate : shipped_plants().climates()) {
+    for (const auto& climate : shipped_climates().climates()) {
       EXPECT_LT(mean_part_load(plant, climate.classes).load_ratio.size(), 120U) << data->id;
       EXPECT_LT(worst_part_load(plant, climate.classes).load_ratio.size(), 120U) << data->id;
     }
@@ -139,7 +139,7 @@ TEST(PartLoad, CurvesAreShortEnoughForALinearProgram) {
 
 TEST(PartLoad, AWiderToleranceGivesFewerChords) {
   const CoolingPlant plant{shipped_plant("liquid-dry")};
-  const auto& classes = shipped_plants().climate("phoenix-az", "").classes;
+  const auto& classes = shipped_climates().climate("phoenix-az", "").classes;
   const auto fine = mean_part_load(plant, classes);
   const auto coarse = mean_part_load(plant, classes, 1e-3);
   EXPECT_LT(coarse.load_ratio.size(), fine.load_ratio.size() / 4);
@@ -151,7 +151,7 @@ TEST(PartLoad, AWiderToleranceGivesFewerChords) {
 
 TEST(PartLoad, WaterIsTheMeanOverTheHours) {
   const CoolingPlant plant{shipped_plant("liquid-evaporative")};
-  const auto& classes = shipped_plants().climate("seattle-wa", "").classes;
+  const auto& classes = shipped_climates().climate("seattle-wa", "").classes;
   double litres = 0;
   double hours = 0;
   for (const auto& row : classes) {

@@ -1,10 +1,10 @@
 // What the tests of plants share.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "shipped_catalog.hpp"
 #include <rapidcheck.h>
 
 #include "perwatt/catalog/catalog.hpp"
@@ -12,20 +12,13 @@
 
 namespace perwatt::facility {
 
-inline const catalog::Catalog& shipped_plants() {
-  static const auto kShipped =
-      catalog::Catalog::load({std::filesystem::path{PERWATT_TEST_DATA_DIR} / "catalog",
-                              std::filesystem::path{PERWATT_TEST_DATA_DIR} / "climate"});
-  return kShipped;
-}
-
 inline const catalog::CoolingPlant& shipped_plant(const std::string& id) {
-  return shipped_plants().cooling_plant(id, "");
+  return shipped_climates().cooling_plant(id, "");
 }
 
 inline std::vector<const catalog::CoolingPlant*> physical_plants() {
   std::vector<const catalog::CoolingPlant*> plants;
-  for (const auto& plant : shipped_plants().cooling_plants()) {
+  for (const auto& plant : shipped_climates().cooling_plants()) {
     if (plant.physics) {
       plants.push_back(&plant);
     }

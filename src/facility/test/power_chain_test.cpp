@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "shipped_catalog.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -47,14 +48,8 @@ static_assert(!std::is_convertible_v<ItPower, MeterPower>);
 static_assert(!std::is_convertible_v<MeterPower, ItPower>);
 static_assert(!std::is_convertible_v<ItPower, Watts>);
 
-const catalog::Catalog& shipped() {
-  static const auto kShipped =
-      catalog::Catalog::load({fs::path{PERWATT_TEST_DATA_DIR} / "catalog"});
-  return kShipped;
-}
-
 PowerChain chain_of(const std::string& system) {
-  return {shipped(), shipped().system(system, "")};
+  return {shipped_catalog(), shipped_catalog().system(system, "")};
 }
 
 Watts it_at(const PowerChain& chain, Watts per_gpu) {
@@ -64,13 +59,13 @@ Watts it_at(const PowerChain& chain, Watts per_gpu) {
 // ---- against published and metered figures ----------------------------------------------------
 
 double provisioned_facility_kw_per_gpu(const PowerChain& chain) {
-  const CoolingPlant plant{shipped().cooling_plant(chain.system().cooling_plant, "")};
+  const CoolingPlant plant{shipped_catalog().cooling_plant(chain.system().cooling_plant, "")};
   const auto meter = plant.meter_for(chain.provisioned_node().it_total());
   return in_kilowatts(meter.value) / chain.system().gpus_per_node;
 }
 
 double facility_kw_per_gpu_at_60_percent_tdp(const PowerChain& chain) {
-  const CoolingPlant plant{shipped().cooling_plant(chain.system().cooling_plant, "")};
+  const CoolingPlant plant{shipped_catalog().cooling_plant(chain.system().cooling_plant, "")};
   return in_kilowatts(plant.meter_for(chain.it_per_gpu(chain.tdp() * 0.6)).value);
 }
 
@@ -166,16 +161,16 @@ INSTANTIATE_TEST_SUITE_P(All, EverySystem, ::testing::ValuesIn(system_ids()),
 
 TEST(PowerChainSystems, AllShippedOnesAreTested) {
   std::vector<std::string> shipped_ids;
-  for (const auto& system : shipped().systems()) {
+  for (const auto& system : shipped_catalog().systems()) {
     shipped_ids.push_back(system.id);
   }
   EXPECT_THAT(shipped_ids, ::testing::UnorderedElementsAreArray(system_ids()));
 }
 
 RC_GTEST_PROP(PowerChainProperty, MorePerGpuIsMoreAtTheNode, ()) {
-  const auto& systems = shipped().systems();
+  const auto& systems = shipped_catalog().systems();
   const auto& system = systems[*rc::gen::inRange<std::size_t>(0, systems.size())];
-  const PowerChain chain{shipped(), system};
+  const PowerChain chain{shipped_catalog(), system};
   const auto a = watts(*rc::gen::inRange(0, 2'000'000) / 1e3);
   const auto b = watts(*rc::gen::inRange(0, 2'000'000) / 1e3);
   RC_ASSERT((a < b) == (it_at(chain, a) < it_at(chain, b)));
@@ -191,7 +186,7 @@ RC_GTEST_PROP(PowerChainProperty, MorePerGpuIsMoreAtTheNode, ()) {
 /// hgx-h100-air with a changed chain.
 template <class Change>
 catalog::System changed(const std::string& id, Change change) {
-  auto system = shipped().system(id, "");
+  auto system = shipped_catalog().system(id, "");
   change(system);
   return system;
 }
@@ -241,7 +236,7 @@ TEST(PowerChain, FansStopRisingAtTheirFullLoad) {
   const auto system = changed("hgx-h100-air", [](catalog::System& s) {
     std::get<catalog::ChassisChain>(s.chain).fan_full_load = watts(4000);
   });
-  const PowerChain chain{shipped(), system};
+  const PowerChain chain{shipped_catalog(), system};
   EXPECT_LT(chain.node_at(watts(100)).fans, chain.node_at(watts(500)).fans);
   EXPECT_EQ(chain.node_at(watts(500)).fans, chain.node_at(watts(700)).fans);
 }
@@ -251,7 +246,7 @@ TEST(PowerChain, AnOverloadOfTheChassisSuppliesIsRefused) {
     std::get<catalog::ChassisChain>(s.chain).psu_modeled_capacity = watts(7000);
   });
   try {
-    const PowerChain chain{shipped(), system};
+    const PowerChain chain{shipped_catalog(), system};
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::bad_input);
@@ -271,14 +266,14 @@ TEST(PowerChain, AnOverloadByConverterLossesIsRefused) {
     chain.psu_capacity =
         (without_losses + watts(1)) / (1.0 * chain.power_shelves * chain.psus_per_shelf);
   });
-  EXPECT_THROW((PowerChain{shipped(), system}), Error);
+  EXPECT_THROW((PowerChain{shipped_catalog(), system}), Error);
 }
 
 TEST(PowerChain, AnOverloadOfTheRackSuppliesIsRefused) {
   const auto system = changed("gb200-nvl72", [](catalog::System& s) {
     std::get<catalog::RackScaleChain>(s.chain).psu_capacity = watts(2000);
   });
-  EXPECT_THROW((PowerChain{shipped(), system}), Error);
+  EXPECT_THROW((PowerChain{shipped_catalog(), system}), Error);
 }
 
 TEST(PowerChain, ARackReservesTheMaximumOfItsCpus) {
@@ -292,7 +287,7 @@ TEST(PowerChain, ARackReservesTheMaximumOfItsCpus) {
 // ---- the plant --------------------------------------------------------------------------------
 
 TEST(CoolingPlant, TheMeterReadsItTimesPue) {
-  const CoolingPlant air{shipped().cooling_plant("air", "")};
+  const CoolingPlant air{shipped_catalog().cooling_plant("air", "")};
   EXPECT_DOUBLE_EQ(in_watts(air.meter_for({kilowatts(100)}).value), 130e3);
   EXPECT_DOUBLE_EQ(in_watts(air.it_carried_by({kilowatts(130)}).value), 100e3);
   const auto parts = air.parts_at({kilowatts(100)});
@@ -302,7 +297,7 @@ TEST(CoolingPlant, TheMeterReadsItTimesPue) {
 
 RC_GTEST_PROP(CoolingPlantProperty, MeterAndItAreInversesAndPartsSum, ()) {
   const CoolingPlant plant{
-      shipped().cooling_plant(*rc::gen::element<std::string>("air", "liquid"), "")};
+      shipped_catalog().cooling_plant(*rc::gen::element<std::string>("air", "liquid"), "")};
   const ItPower it{watts(*rc::gen::inRange(0, 2'000'000'000) / 7.0)};
   const ItPower more{it.value + watts(1)};
   const auto close = [](Watts a, Watts b) {

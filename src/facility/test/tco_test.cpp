@@ -1,24 +1,14 @@
 #include "perwatt/facility/tco.hpp"
 
 #include <cmath>
-#include <filesystem>
 #include <optional>
 
+#include "shipped_catalog.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 namespace perwatt::facility {
 namespace {
-
-namespace fs = std::filesystem;
-
-const catalog::Catalog& shipped() {
-  static const auto kShipped =
-      catalog::Catalog::load({fs::path{PERWATT_TEST_DATA_DIR} / "catalog"});
-  return kShipped;
-}
-
-constexpr double kHoursPerYear = 8760;
 
 /// 10 000 USD per GPU over 5 years, 10 USD per IT watt over 20 years, 3 % upkeep.
 catalog::System system_of(double capex) {
@@ -86,7 +76,7 @@ TEST(BottomUpCost, IsTheSumOfHandCountedParts) {
   ASSERT_TRUE(cost);
   EXPECT_NEAR(in_usd_per_hour(cost->servers), 10'000 / 5.0 / kHoursPerYear, 1e-12);
   EXPECT_NEAR(in_usd_per_hour(cost->facility), 12'000 / 20.0 / kHoursPerYear, 1e-12);
-  EXPECT_NEAR(in_usd_per_hour(cost->maintenance), 300 / kHoursPerYear, 1e-12);
+  EXPECT_NEAR(in_usd_per_hour(cost->maintenance), 300.0 / kHoursPerYear, 1e-12);
   EXPECT_NEAR(in_usd_per_hour(cost->energy), 0.08, 1e-12);
   EXPECT_EQ(cost->total(), cost->servers + cost->facility + cost->maintenance + cost->energy);
 }
@@ -95,7 +85,7 @@ TEST(BottomUpCost, ASystemsOwnLifetimeComesFirst) {
   auto system = system_of(10'000);
   system.figures.push_back({"lifetime_years", {4, Tag::assumed, "test", ""}});
   const auto cost = bottom_up_cost_per_gpu(system, finance_of(0), {}, {}, {});
-  EXPECT_NEAR(in_usd_per_hour(cost->servers), 2500 / kHoursPerYear, 1e-12);
+  EXPECT_NEAR(in_usd_per_hour(cost->servers), 2500.0 / kHoursPerYear, 1e-12);
 }
 
 TEST(BottomUpCost, WithoutAPurchasePriceIsUnknown) {
@@ -104,19 +94,19 @@ TEST(BottomUpCost, WithoutAPurchasePriceIsUnknown) {
 
 TEST(BottomUpCost, OfShippedSystemsIsNearThePublishedPrice) {
   // A bottom-up price far from the published all-in price of the same GPU would be a defect in one.
-  const auto& table = shipped().price_table("2026-08", "");
+  const auto& table = shipped_catalog().price_table("2026-08", "");
   int priced = 0;
-  for (const auto& system : shipped().systems()) {
+  for (const auto& system : shipped_catalog().systems()) {
     const auto published =
         published_price_per_gpu(table, system.accelerator, PriceBasis::tco_hyperscaler);
     if (!system.capex_per_gpu || !published) {
       continue;
     }
-    const PowerChain chain{shipped(), system};
-    const CoolingPlant plant{shipped().cooling_plant(system.cooling_plant, "")};
+    const PowerChain chain{shipped_catalog(), system};
+    const CoolingPlant plant{shipped_catalog().cooling_plant(system.cooling_plant, "")};
     const ItPower provisioned{chain.provisioned_node().it_total().value /
                               static_cast<double>(system.gpus_per_node)};
-    const auto cost = bottom_up_cost_per_gpu(system, shipped().finance(), provisioned,
+    const auto cost = bottom_up_cost_per_gpu(system, shipped_catalog().finance(), provisioned,
                                              plant.meter_for(chain.it_per_gpu(chain.tdp() * 0.8)),
                                              table.electricity.value);
     EXPECT_GT(cost->total() / *published, 0.5) << system.id;
@@ -147,7 +137,7 @@ RC_GTEST_PROP(BottomUpCostProperty, EveryPartIsProportionalToItsCause, ()) {
 // ---- published tables -------------------------------------------------------------------------
 
 TEST(PublishedPrice, IsOfItsColumnOrUnknown) {
-  const auto& table = shipped().price_table("2026-08", "");
+  const auto& table = shipped_catalog().price_table("2026-08", "");
   const auto price = [&](PriceBasis basis) {
     return in_usd_per_hour(*published_price_per_gpu(table, "b200", basis));
   };

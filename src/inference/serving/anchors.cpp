@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "bell.hpp"
 #include "symmetric_solve.hpp"
 
 #include "perwatt/base/error.hpp"
@@ -25,10 +26,6 @@ constexpr double kNoise = 0.03;
 constexpr double kLengthsOctaves = 2.5;
 constexpr double kGpusOctaves = 1.5;
 
-double square(double x) {
-  return x * x;
-}
-
 double covariance(const Traits& a, const Traits& b) {
   const bool is_same = a.accelerator == b.accelerator && a.engine == b.engine &&
                        a.architecture == b.architecture && a.precision == b.precision &&
@@ -41,10 +38,10 @@ double covariance(const Traits& a, const Traits& b) {
                           square((a.log2_output_tokens - b.log2_output_tokens) / kLengthsOctaves) +
                           square((a.log2_instance_gpus - b.log2_instance_gpus) / kGpusOctaves);
   const double load = square((a.log2_concurrency - b.log2_concurrency) / kShapeOctaves);
-  return std::exp(-distance / 2) * (square(kLevel) +
-                                    square(kSlope) * (a.log2_concurrency - kMiddleOctave) *
-                                        (b.log2_concurrency - kMiddleOctave) +
-                                    square(kShape) * std::exp(-load / 2));
+  return bell(distance) * (square(kLevel) +
+                           square(kSlope) * (a.log2_concurrency - kMiddleOctave) *
+                               (b.log2_concurrency - kMiddleOctave) +
+                           square(kShape) * bell(load));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "bell.hpp"
 #include "symmetric_solve.hpp"
 
 namespace perwatt::inference::serving {
@@ -39,14 +40,6 @@ Place place_of(const Traits& traits, const std::vector<std::string>& names) {
           traits.log2_concurrency,     traits.log2_input_tokens,
           traits.log2_output_tokens,   traits.log2_instance_gpus,
           traits.age_quarters};
-}
-
-double bell(double squared_distance) {
-  return std::exp(-squared_distance / 2);
-}
-
-double square(double x) {
-  return x * x;
 }
 
 /// Of two places without noise. A sum of terms, each for one kind of likeness: equal where it

@@ -40,7 +40,7 @@ std::string types_of(const CheckpointFormat& format) {
   return types;
 }
 
-std::string message_of(const std::string& quantization) {
+std::string refusal_of(const std::string& quantization) {
   return error_of([&] { static_cast<void>(format_of(quantization)); });
 }
 
@@ -128,25 +128,25 @@ TEST(CheckpointFormat, OtherMethodsOfFourAndEightBits) {
 
 TEST(CheckpointFormat, WhatIsNotKnownIsNamed) {
   EXPECT_NE(
-      message_of(R"({"quant_method": "bitsandbytes"})")
+      refusal_of(R"({"quant_method": "bitsandbytes"})")
           .find(
               "quantization_config: quantization 'bitsandbytes' is not supported; supported: fp8"),
       std::string::npos);
-  EXPECT_NE(message_of(R"({"bits": 4})").find("quantization_config: lacks 'quant_method'"),
+  EXPECT_NE(refusal_of(R"({"bits": 4})").find("quantization_config: lacks 'quant_method'"),
             std::string::npos);
-  EXPECT_NE(message_of(R"({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"})")
+  EXPECT_NE(refusal_of(R"({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"})")
                 .find("quant_algo: \"MIXED_PRECISION\" is not one of NVFP4"),
             std::string::npos);
-  EXPECT_NE(message_of(R"({"quant_method": "gptq", "bits": 3})").find("bits: 3 is not 4, 8 or 16"),
+  EXPECT_NE(refusal_of(R"({"quant_method": "gptq", "bits": 3})").find("bits: 3 is not 4, 8 or 16"),
             std::string::npos);
-  EXPECT_NE(message_of(R"({"quant_method": "fp8", "fmt": "e5m2"})").find("fmt"), std::string::npos);
-  EXPECT_NE(message_of(R"({"quant_method": "fp8", "ignored_layers": ["re:(a{1000}){1000}"]})")
+  EXPECT_NE(refusal_of(R"({"quant_method": "fp8", "fmt": "e5m2"})").find("fmt"), std::string::npos);
+  EXPECT_NE(refusal_of(R"({"quant_method": "fp8", "ignored_layers": ["re:(a{1000}){1000}"]})")
                 .find("is no pattern of modules that is supported"),
             std::string::npos);
-  EXPECT_NE(message_of(R"({"quant_method": "fp8", "ignored_layers": ["re:("]})")
+  EXPECT_NE(refusal_of(R"({"quant_method": "fp8", "ignored_layers": ["re:("]})")
                 .find("is no pattern of modules that is supported"),
             std::string::npos);
-  EXPECT_NE(message_of(R"({"quant_method": "quark",
+  EXPECT_NE(refusal_of(R"({"quant_method": "quark",
                            "global_quant_config": {"weight": {"dtype": "fp6"}}})")
                 .find("dtype: \"fp6\" is not one of fp8_e4m3"),
             std::string::npos);

@@ -59,7 +59,7 @@ bool anything(const MeasuredPoint&, const MeasuredPoint&) {
   return true;
 }
 
-struct HoldOut {
+struct HeldOutErrors {
   std::size_t rows = 0;
   double median_error = 0;
   double p90_error = 0;
@@ -71,7 +71,7 @@ double quantile(const std::vector<double>& sorted, double share) {
 }
 
 /// Errors of estimates of all rows with measured power, ML.ENERGY v2 left out as in the estimator.
-HoldOut hold_out(bool (*excluded)(const MeasuredPoint&, const MeasuredPoint&)) {
+HeldOutErrors hold_out(bool (*excluded)(const MeasuredPoint&, const MeasuredPoint&)) {
   std::vector<double> errors;
   std::size_t covered = 0;
   for (const auto& row : shipped_points()) {
@@ -90,7 +90,7 @@ HoldOut hold_out(bool (*excluded)(const MeasuredPoint&, const MeasuredPoint&)) {
           static_cast<double>(covered) / static_cast<double>(errors.size())};
 }
 
-void print(const char* what, const HoldOut& result) {
+void print(const char* what, const HeldOutErrors& result) {
   std::printf(
       "%s: %zu rows, error median %.1f %% p90 %.1f %%, coverage of the 90 %% interval %.3f\n", what,
       result.rows, 100 * result.median_error, 100 * result.p90_error, result.coverage);

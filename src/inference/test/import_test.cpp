@@ -78,7 +78,7 @@ PointTable import_folder() {
   return import_inferencex_folder(kImportData + "/inferencex", shipped_catalog(), {});
 }
 
-const MeasuredPoint& point_at(const PointTable& table, const std::string& place) {
+const MeasuredPoint& point_read_at(const PointTable& table, const std::string& place) {
   for (const auto& point : table.points) {
     if (point.read_at.ends_with(place)) {
       return point;
@@ -98,7 +98,7 @@ std::string bad_input_of(const std::function<void()>& call) {
 }
 
 TEST(ImportInferencex, aggregated_run_has_the_gpus_of_tensor_parallelism) {
-  const auto point = point_at(import_folder(), "raw.csv:2");
+  const auto point = point_read_at(import_folder(), "raw.csv:2");
   EXPECT_EQ(point.source, "inferencex-dump");
   EXPECT_EQ(point.accelerator, "b200");
   EXPECT_EQ(point.model, "deepseek-r1");
@@ -123,7 +123,7 @@ TEST(ImportInferencex, aggregated_run_has_the_gpus_of_tensor_parallelism) {
 }
 
 TEST(ImportInferencex, disaggregated_output_is_renormalised_to_all_gpus) {
-  const auto point = point_at(import_folder(), "raw.csv:6");
+  const auto point = point_read_at(import_folder(), "raw.csv:6");
   EXPECT_EQ(point.engine, "dynamo-trtllm");
   EXPECT_EQ(point.serving, Serving::disaggregated);
   EXPECT_EQ(point.layout.num_gpus, 14);
@@ -138,7 +138,7 @@ TEST(ImportInferencex, disaggregated_output_is_renormalised_to_all_gpus) {
 }
 
 TEST(ImportInferencex, run_without_output_rate_leaves_it_derived) {
-  const auto point = point_at(import_folder(), "raw.csv:7");
+  const auto point = point_read_at(import_folder(), "raw.csv:7");
   EXPECT_EQ(point.engine, "trtllm");
   EXPECT_EQ(point.model, "llama-3.3-70b");
   EXPECT_EQ(point.layout.num_gpus, 2);
@@ -146,7 +146,7 @@ TEST(ImportInferencex, run_without_output_rate_leaves_it_derived) {
 }
 
 TEST(ImportInferencex, aggregated_run_over_nodes_does_not_count_gpus_twice) {
-  const auto point = point_at(import_folder(), "raw.csv:8");
+  const auto point = point_read_at(import_folder(), "raw.csv:8");
   EXPECT_EQ(point.serving, Serving::aggregated);
   EXPECT_EQ(point.layout.num_gpus, 16);
   EXPECT_EQ(point.layout.prefill_tp, 16);

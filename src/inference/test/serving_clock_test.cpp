@@ -315,7 +315,7 @@ TEST(PowerSetting, PoolsDrawWhatWasMeasuredAndCapsBindWhereTheyAreSaturated) {
   EXPECT_LT(*std::max_element(errors.begin(), errors.end()), 0.35);
 }
 
-rc::Gen<Setup> any_setup() {
+rc::Gen<Setup> any_pooled_setup() {
   return rc::gen::exec([] {
     const auto* model = *rc::gen::elementOf(
         std::array<const char*, 3>{"llama-3.1-70b", "deepseek-r1", "qwen3-32b"});
@@ -329,7 +329,7 @@ rc::Gen<Setup> any_setup() {
 }
 
 RC_GTEST_PROP(PowerSetting, MoreWattsNeverGiveFewerTokensAndACapIsKept, ()) {
-  const Operable one{*any_setup()};
+  const Operable one{*any_pooled_setup()};
   const ClosedLoop load{static_cast<double>(*rc::gen::inRange(1, 2000))};
   const Watts tdp = one.setup.hardware.tdp;
   const auto free = one.deployment.at(load, {});

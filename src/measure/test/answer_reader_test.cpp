@@ -1,14 +1,11 @@
 #include "../answer_reader.hpp"
 
+#include "measurement_testing.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 namespace perwatt::measure {
 namespace {
-
-constexpr Instant at_ms(std::int64_t milliseconds) {
-  return Instant::from_nanoseconds(milliseconds * 1'000'000);
-}
 
 /// A whole answer in the way of vLLM, event by event.
 std::vector<std::string> answer_events() {

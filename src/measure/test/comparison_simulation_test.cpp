@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "simulation.hpp"
 #include <gtest/gtest.h>
 
 #include "perwatt/base/random.hpp"
@@ -21,12 +22,7 @@
 namespace perwatt::measure {
 namespace {
 
-constexpr int kExperiments = 4000;
 constexpr int kMostLooks = 200;
-
-double t_law(std::mt19937_64& generator, double dof) {
-  return standard_normal(generator) / std::sqrt(standard_gamma(generator, dof / 2) * 2 / dof);
-}
 
 /// One run's log joules per token at its place in time (0, 1, 2, ...); no difference of the sides.
 using LogRun = std::function<double(std::mt19937_64&, double place)>;

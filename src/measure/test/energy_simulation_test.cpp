@@ -16,7 +16,7 @@ namespace perwatt::measure {
 namespace {
 
 constexpr double kTick = 0.01;     // of the truth
-constexpr double kBefore = 40.0;   // seconds of the trace before and after the window
+constexpr double kMargin = 40.0;   // seconds of the trace before and after the window
 constexpr double kLongest = 90.0;  // of the window
 
 using Random = std::mt19937_64;
@@ -33,12 +33,12 @@ bool chance(Random& random, double probability) {
   return uniform(random, 0, 1) < probability;
 }
 
-/// Power at every tick from -kBefore on: levels that change at random, ramps, and noise with a
+/// Power at every tick from -kMargin on: levels that change at random, ramps, and noise with a
 /// memory.
-class Load {
+class RandomLoad {
  public:
-  explicit Load(Random& random) {
-    const auto ticks = static_cast<std::size_t>((2 * kBefore + kLongest) / kTick);
+  explicit RandomLoad(Random& random) {
+    const auto ticks = static_cast<std::size_t>((2 * kMargin + kLongest) / kTick);
     const double noise = uniform(random, 0, 40);
     const double memory = std::exp(-kTick / uniform(random, 0.02, 2.0));
     std::normal_distribution<double> normal;
@@ -68,13 +68,13 @@ class Load {
   /// Since the begin of the trace; within a tick the power is constant.
   [[nodiscard]] double energy(double t) const {
     const std::size_t i = index(t);
-    return energy_[i] + power_[i] * (t + kBefore - static_cast<double>(i) * kTick);
+    return energy_[i] + power_[i] * (t + kMargin - static_cast<double>(i) * kTick);
   }
 
  private:
   [[nodiscard]] std::size_t index(double t) const {
     return std::min(power_.size() - 1,
-                    static_cast<std::size_t>(std::max(0.0, t + kBefore) / kTick));
+                    static_cast<std::size_t>(std::max(0.0, t + kMargin) / kTick));
   }
 
   std::vector<double> power_;
@@ -108,7 +108,7 @@ Habit arbitrary_habit(Random& random) {
   return habit;
 }
 
-device::MeterTrace look_at(const Load& load, const Habit& habit, double window, double gain,
+device::MeterTrace look_at(const RandomLoad& load, const Habit& habit, double window, double gain,
                            const device::Meter& meter, Random& random) {
   device::MeterTrace trace;
   trace.meter = meter;
@@ -117,9 +117,9 @@ device::MeterTrace look_at(const Load& load, const Habit& habit, double window, 
   const auto floor_to = [&](double t, double step) {
     return std::floor((t + phase) / step) * step - phase;
   };
-  const double to = window + uniform(random, 0.0, kBefore - 1);
+  const double to = window + uniform(random, 0.0, kMargin - 1);
   double last = -1e9;
-  for (double slot = -uniform(random, 2.0, kBefore - 1); slot < to; slot += habit.period) {
+  for (double slot = -uniform(random, 2.0, kMargin - 1); slot < to; slot += habit.period) {
     const double t =
         std::max(last + 1e-4, slot + habit.period * habit.jitter * uniform(random, -1, 1));
     last = t;
@@ -227,7 +227,7 @@ Tally simulate(int cases, int faults, int most_meters, std::uint64_t seed) {
     const auto load_seed = random();
     for (int m = 0; m < meters; ++m) {
       Random load_random{alike ? load_seed : load_seed + static_cast<std::uint64_t>(m)};
-      const Load load{load_random};
+      const RandomLoad load{load_random};
       truth += load.energy(length) - load.energy(0);
       const std::string host = chance(random, 0.7) ? "h" : "i";
       auto meter = gpu_meter(m, "dcgm:http://" + host + ":9400");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "error_of.hpp"
+#include "measurement_testing.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,12 +30,6 @@ std::vector<ImportedRun> imported(const std::vector<std::string>& names, const S
 std::string import_error(const std::string& text) {
   const std::vector<ResultFile> files{{"result.json", text}};
   return error_of([&] { (void)import_results(files, {}); });
-}
-
-bool has_reason(const Measurement& m, std::string_view code) {
-  return std::any_of(m.reasons.begin(), m.reasons.end(), [&](const std::string& reason) {
-    return reason.starts_with(std::string{code} + ":");
-  });
 }
 
 /// Within the histogram's error.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "simulation.hpp"
 #include <gtest/gtest.h>
 
 #include "perwatt/base/csv.hpp"
@@ -50,8 +51,6 @@ TEST(StudentT, OneAndTwoDegreesHaveClosedForms) {
   }
 }
 
-constexpr int kExperiments = 4000;
-
 struct Coverage {
   double given_ratio = 0;   // intervals given, of all experiments
   double ratio = 0;         // that hold the truth, of those given
@@ -84,10 +83,6 @@ Coverage coverage_of_mean(int runs, double truth, Draw&& draw) {
     }
     return *mean_interval(values);
   });
-}
-
-double t_law(std::mt19937_64& generator, double dof) {
-  return standard_normal(generator) / std::sqrt(standard_gamma(generator, dof / 2) * 2 / dof);
 }
 
 TEST(IntervalCoverage, OfNormalRunsIsAsStatedFromTwoRunsOn) {

@@ -1,14 +1,11 @@
 #include "perwatt/measure/load_results.hpp"
 
+#include "measurement_testing.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 namespace perwatt::measure {
 namespace {
-
-constexpr Instant at_ms(std::int64_t milliseconds) {
-  return Instant::from_nanoseconds(milliseconds * 1'000'000);
-}
 
 /// A request due at `intended`, sent `wait` later, answered by `count` tokens, the first 100 ms
 /// after it was sent and one each 10 ms.
@@ -43,11 +40,6 @@ Measurement results_of(const LoadRun& run, const Slo& slo = {}) {
   m.slo = slo;
   add_load_results(run, {}, m);
   return m;
-}
-
-bool has_reason(const Measurement& m, const std::string& code) {
-  return std::any_of(m.reasons.begin(), m.reasons.end(),
-                     [&](const std::string& reason) { return reason.rfind(code + ":", 0) == 0; });
 }
 
 TEST(LoadResults, CountsAndRatesOfTheWindow) {

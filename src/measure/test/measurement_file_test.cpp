@@ -10,9 +10,8 @@ namespace perwatt::measure {
 namespace {
 
 using ::testing::HasSubstr;
-using Json = nlohmann::json;
 
-std::string parse_error(const Json& json) {
+std::string parse_error(const nlohmann::json& json) {
   return error_of([&] { (void)parse_measurement(json.dump(), "m.json"); });
 }
 
@@ -25,7 +24,7 @@ TEST(measurement_file, writes_and_reads_every_part) {
   EXPECT_EQ(read.latencies.ttft->p99, m.latencies.ttft->p99);
   EXPECT_EQ(read.energy.front().account.findings.front().reason, EnergyReason::accuracy_unknown);
   EXPECT_EQ(read.tenants.front().energy, m.tenants.front().energy);
-  const auto json = Json::parse(text);
+  const auto json = nlohmann::json::parse(text);
   EXPECT_EQ(json["joules_per_output_token"]["value"], 2.4);
   EXPECT_EQ(json["energy_joules"]["total"], 288'000.0);
   EXPECT_EQ(json["energy_joules"]["boundary"], "gpu");
@@ -40,13 +39,13 @@ TEST(measurement_file, the_unknown_is_null_and_stays_unknown) {
   m.latencies.ttft->count = 0;
   m.input_rate.reset();
   const auto text = format_measurement(m);
-  const auto json = Json::parse(text);
+  const auto json = nlohmann::json::parse(text);
   for (const auto* path :
        {"/window_seconds", "/whole_run_seconds", "/requests/sent", "/requests/ok",
         "/requests/failed", "/tokens/input", "/tokens/output", "/tokens/good",
         "/input_tokens_per_s", "/goodput_tokens_per_s", "/good_request_ratio", "/mean_concurrency",
         "/client/valid", "/client/lag_p99_seconds", "/ttft_seconds/p90", "/ttft_seconds/count"}) {
-    EXPECT_TRUE(json[Json::json_pointer{path}].is_null()) << path;
+    EXPECT_TRUE(json[nlohmann::json::json_pointer{path}].is_null()) << path;
   }
   const auto read = parse_measurement(text, "m.json");
   EXPECT_TRUE(read.unknown.window && read.unknown.requests && read.unknown.tokens);
@@ -56,7 +55,7 @@ TEST(measurement_file, the_unknown_is_null_and_stays_unknown) {
 }
 
 TEST(measurement_file, says_what_is_wrong_and_where) {
-  const auto good = Json::parse(format_measurement(sample_measurement()));
+  const auto good = nlohmann::json::parse(format_measurement(sample_measurement()));
   auto json = good;
   json["schema_version"] = 99;
   EXPECT_THAT(parse_error(json), HasSubstr("m.json: schema_version"));

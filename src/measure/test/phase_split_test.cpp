@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "simulation.hpp"
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -25,7 +26,7 @@ constexpr double kSecondsPerInput = 2e-5;
 constexpr double kSecondsPerOutput = 6e-4;
 
 /// A sweep of input and output lengths with 200 requests each.
-std::vector<SplitRun> sweep(const Law& law) {
+std::vector<SplitRun> sweep_of(const Law& law) {
   std::vector<SplitRun> runs;
   for (const int input : {128, 1024, 4096, 8192}) {
     for (const int output : {32, 128, 512}) {
@@ -58,7 +59,7 @@ bool holds(const TokenEnergy& energy, double truth) {
 
 /// Energies with Gaussian noise of `ratio` of each, half-widths to match.
 std::vector<SplitRun> noisy(const Law& law, double ratio, std::mt19937_64& random) {
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   std::normal_distribution<double> normal;
   for (auto& run : runs) {
     run.half_width = run.energy * (1.96 * ratio);
@@ -69,7 +70,7 @@ std::vector<SplitRun> noisy(const Law& law, double ratio, std::mt19937_64& rando
 
 TEST(PhaseSplitTest, RecoversTheLawExactlyWithoutNoise) {
   const Law law;
-  const auto split = phase_split(sweep(law), baseline_of(law));
+  const auto split = phase_split(sweep_of(law), baseline_of(law));
   ASSERT_EQ(split.status, SplitStatus::ok) << split.detail;
   EXPECT_NEAR(value(split.prefill), law.prefill, 1e-9);
   EXPECT_NEAR(value(split.decode), law.decode, 1e-8);
@@ -79,7 +80,7 @@ TEST(PhaseSplitTest, RecoversTheLawExactlyWithoutNoise) {
 
 TEST(PhaseSplitTest, FitsTheIdlePowerWhereTimeDoesNotFollowTheTokens) {
   const Law law;
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   for (std::size_t i = 0; i < runs.size(); ++i) {  // pauses that differ
     const double pause = 40.0 * static_cast<double>(i % 3);
     runs[i].length += seconds(pause);
@@ -109,7 +110,6 @@ TEST(PhaseSplitTest, IsWithinFivePercentUnderNoise) {
 
 TEST(PhaseSplitTest, IntervalsCoverTheTruthAsOftenAsTheySay) {
   const Law law;
-  constexpr int kExperiments = 4000;
   int prefill = 0;
   int decode = 0;
   for (int i = 0; i < kExperiments; ++i) {
@@ -126,10 +126,10 @@ TEST(PhaseSplitTest, IntervalsCoverTheTruthAsOftenAsTheySay) {
 
 TEST(PhaseSplitTest, IntervalsHoldTheBaselinesErrorAndTheMeters) {
   const Law law;
-  constexpr int kExperiments = 2000;
+  constexpr int kFewer = kExperiments / 2;
   constexpr double kAccuracy = 0.03;
   int decode = 0;
-  for (int i = 0; i < kExperiments; ++i) {
+  for (int i = 0; i < kFewer; ++i) {
     std::mt19937_64 random{static_cast<std::uint64_t>(i)};
     std::normal_distribution<double> normal;
     const double gain = 1.0 + kAccuracy / 1.96 * normal(random);
@@ -141,15 +141,15 @@ TEST(PhaseSplitTest, IntervalsHoldTheBaselinesErrorAndTheMeters) {
                                  watts(60)};
     decode += holds(phase_split(runs, baseline, kAccuracy).decode, law.decode) ? 1 : 0;
   }
-  EXPECT_GE(decode, 0.93 * kExperiments);
-  EXPECT_LE(decode, 0.97 * kExperiments);
+  EXPECT_GE(decode, 0.93 * kFewer);
+  EXPECT_LE(decode, 0.97 * kFewer);
 }
 
 // ---- refusals ----------------------------------------------------------------------------------
 
 TEST(PhaseSplitTest, RefusesOneRatio) {
   const Law law;
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   for (auto& run : runs) {
     run.output_tokens = run.input_tokens / 4;
   }
@@ -160,10 +160,10 @@ TEST(PhaseSplitTest, RefusesOneRatio) {
 
 TEST(PhaseSplitTest, RefusesTooFewRuns) {
   const Law law;
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   runs.resize(3);
   EXPECT_EQ(phase_split(runs, baseline_of(law)).status, SplitStatus::too_few_runs);
-  runs = sweep(law);
+  runs = sweep_of(law);
   runs.resize(4);
   EXPECT_EQ(phase_split(runs, {}).status, SplitStatus::too_few_runs);
   EXPECT_EQ(phase_split({}, baseline_of(law)).status, SplitStatus::too_few_runs);
@@ -171,14 +171,14 @@ TEST(PhaseSplitTest, RefusesTooFewRuns) {
 
 TEST(PhaseSplitTest, RefusesDifferentConcurrency) {
   const Law law;
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   runs[3].concurrency = 32;
   EXPECT_EQ(phase_split(runs, baseline_of(law)).status, SplitStatus::different_concurrency);
 }
 
 TEST(PhaseSplitTest, RefusesLengthsThatBarelyDiffer) {
   const Law law;
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     runs[i].input_tokens = 100'000 + 1000 * static_cast<std::int64_t>(i % 4);
     runs[i].output_tokens = 20'000 + 200 * static_cast<std::int64_t>(i % 3);
@@ -190,7 +190,7 @@ TEST(PhaseSplitTest, RefusesLengthsThatBarelyDiffer) {
 
 TEST(PhaseSplitTest, RefusesToFitIdleWhereTimeFollowsTheTokens) {
   const Law law;
-  auto runs = sweep(law);
+  auto runs = sweep_of(law);
   for (auto& run : runs) {
     run.length = seconds(static_cast<double>(run.input_tokens) * kSecondsPerInput +
                          static_cast<double>(run.output_tokens) * kSecondsPerOutput);
@@ -201,7 +201,7 @@ TEST(PhaseSplitTest, RefusesToFitIdleWhereTimeFollowsTheTokens) {
 TEST(PhaseSplitTest, RefusesRunsWithoutTokensTimeOrEnergy) {
   const Law law;
   for (int what = 0; what < 3; ++what) {
-    auto runs = sweep(law);
+    auto runs = sweep_of(law);
     if (what == 0) {
       runs[1].input_tokens = 0;
       runs[1].output_tokens = 0;
@@ -251,7 +251,7 @@ RC_GTEST_PROP(LeastSquaresTest, SolvesWhatIsExact, ()) {
 
 PhaseSplit known_split() {
   const Law law;
-  return phase_split(sweep(law), baseline_of(law));
+  return phase_split(sweep_of(law), baseline_of(law));
 }
 
 std::vector<TenantUse> two_tenants() {

@@ -10,8 +10,6 @@
 namespace perwatt::measure {
 namespace {
 
-using Json = nlohmann::json;
-
 /// A file in the test's own folder, removed at the end.
 class TextFile {
  public:
@@ -80,7 +78,7 @@ TEST(RequestBody, AsksForUsageAndForTheLength) {
   auto shape = chat_shape();
   shape.extra_body_json = R"({"temperature":0,"max_tokens":3})";
   const auto body =
-      Json::parse(request_body(shape, prompt_json(shape.endpoint, "say \"hi\"\n"), 9));
+      nlohmann::json::parse(request_body(shape, prompt_json(shape.endpoint, "say \"hi\"\n"), 9));
   EXPECT_EQ(body["messages"][0]["content"], "say \"hi\"\n");
   EXPECT_EQ(body["stream_options"]["include_usage"], true);
   EXPECT_EQ(body["ignore_eos"], true);
@@ -89,7 +87,7 @@ TEST(RequestBody, AsksForUsageAndForTheLength) {
   shape = chat_shape();
   shape.endpoint = EndpointKind::completions;
   const auto plain =
-      Json::parse(request_body(shape, prompt_json(shape.endpoint, "hi"), std::nullopt));
+      nlohmann::json::parse(request_body(shape, prompt_json(shape.endpoint, "hi"), std::nullopt));
   EXPECT_EQ(plain["prompt"], "hi");
   EXPECT_FALSE(plain.contains("max_tokens"));
   EXPECT_FALSE(plain.contains("ignore_eos"));
@@ -107,7 +105,7 @@ TEST(SyntheticWorkload, LengthsFollowTheirLaws) {
   std::int64_t least = 1000;
   std::int64_t most = 0;
   for (int i = 0; i < kRequests; ++i) {
-    const auto body = Json::parse(workload->next()->body);
+    const auto body = nlohmann::json::parse(workload->next()->body);
     const auto words =
         static_cast<double>(words_in(body["messages"][0]["content"].get<std::string>()));
     input += words;
@@ -138,10 +136,10 @@ TEST(SyntheticWorkload, AConversationCarriesItsAnswers) {
   record.text = "one";
   const auto second = *workload->follow_up(record);
   EXPECT_EQ(second.turn, 1U);
-  const auto messages = Json::parse(second.body)["messages"];
+  const auto messages = nlohmann::json::parse(second.body)["messages"];
   ASSERT_EQ(messages.size(), 3U);
-  EXPECT_EQ(messages[0], Json::parse(first.body)["messages"][0]);
-  EXPECT_EQ(messages[1], (Json{{"role", "assistant"}, {"content", "one"}}));
+  EXPECT_EQ(messages[0], nlohmann::json::parse(first.body)["messages"][0]);
+  EXPECT_EQ(messages[1], (nlohmann::json{{"role", "assistant"}, {"content", "one"}}));
   record.turn = 1;
   const auto third = *workload->follow_up(record);
   EXPECT_FALSE(third.wants_text);
@@ -188,8 +186,8 @@ TEST(PromptFile, LinesBecomeRequests) {
   EXPECT_EQ(first.expected, "4");
   EXPECT_EQ(first.tenant, "t");
   EXPECT_TRUE(first.wants_text);
-  EXPECT_EQ(Json::parse(first.body)["max_tokens"], 4);
-  const auto second = Json::parse(workload->next()->body);
+  EXPECT_EQ(nlohmann::json::parse(first.body)["max_tokens"], 4);
+  const auto second = nlohmann::json::parse(workload->next()->body);
   EXPECT_EQ(second["messages"].size(), 2U);
   EXPECT_EQ(second["max_tokens"], 7);
   EXPECT_FALSE(workload->next());
@@ -218,9 +216,9 @@ TEST(Trace, AzureTimesAndLengths) {
   const auto workload = trace_workload(chat_shape(), file.path(), 2.0, 1);
   EXPECT_EQ(workload->size(), 3U);
   EXPECT_NEAR(in_seconds(*workload->next_offset()), 0, 1e-9);
-  EXPECT_EQ(words_in(Json::parse(workload->next()->body)["messages"][0]["content"]), 12);
+  EXPECT_EQ(words_in(nlohmann::json::parse(workload->next()->body)["messages"][0]["content"]), 12);
   EXPECT_NEAR(in_seconds(*workload->next_offset()), 0.026, 1e-6);
-  EXPECT_EQ(Json::parse(workload->next()->body)["max_tokens"], 1);
+  EXPECT_EQ(nlohmann::json::parse(workload->next()->body)["max_tokens"], 1);
   EXPECT_NEAR(in_seconds(*workload->next_offset()), (5 * 3600 + 42 * 60 + 56.02004) / 2, 1e-5);
   (void)workload->next();
   EXPECT_FALSE(workload->next_offset());
@@ -234,7 +232,8 @@ TEST(Trace, MooncakeBlocksShareTheirText) {
                       "\n"};
   const auto workload = trace_workload(chat_shape(), file.path(), 1.0, 1);
   const auto text_of_next = [&] {
-    return Json::parse(workload->next()->body)["messages"][0]["content"].get<std::string>();
+    return nlohmann::json::parse(workload->next()->body)["messages"][0]["content"]
+        .get<std::string>();
   };
   EXPECT_NEAR(in_seconds(*workload->next_offset()), 0, 1e-12);
   const auto first = text_of_next();  // the earlier one

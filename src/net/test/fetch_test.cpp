@@ -4,6 +4,7 @@
 #include <string>
 
 #include "raw_server.hpp"
+#include "test_servers.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,16 +16,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-std::string answer(const std::string& status, const std::string& fields, const std::string& body) {
-  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
-         fields + "\r\n" + body;
-}
-
 TEST(Fetcher, GetsAndKeepsItsConnection) {
   std::string request;
   const RawServer server{[&](Peer& peer) {
     while (!(request = peer.read_request()).empty()) {
-      peer.send(answer("200 OK", "Content-Type: text/plain; version=0.0.4\r\n", "up 1\n"));
+      peer.send(answer("up 1\n", "200 OK", "Content-Type: text/plain; version=0.0.4\r\n"));
     }
   }};
   FetchOptions options;
@@ -46,7 +42,7 @@ TEST(Fetcher, PostsJsonThenGets) {
     const RawServer server{[&](Peer& peer) {
       for (int i = 0; i < 2; ++i) {
         requests.push_back(peer.read_request());
-        peer.send(answer("404 Not Found", "", "{}"));
+        peer.send(answer("{}", "404 Not Found"));
       }
     }};
     FetchOptions options;
@@ -70,7 +66,7 @@ TEST(Fetcher, PostsJsonThenGets) {
 TEST(Fetcher, FollowsNoRedirect) {
   const RawServer server{[&](Peer& peer) {
     peer.read_request();
-    peer.send(answer("302 Found", "Location: http://127.0.0.1:1/\r\n", ""));
+    peer.send(answer("", "302 Found", "Location: http://127.0.0.1:1/\r\n"));
   }};
   const auto got = Fetcher{{}}.fetch(server.url());
   ASSERT_TRUE(got.ok()) << got.reason();
@@ -80,7 +76,7 @@ TEST(Fetcher, FollowsNoRedirect) {
 TEST(Fetcher, BoundsTheAnswer) {
   const RawServer server{[&](Peer& peer) {
     while (!peer.read_request().empty()) {
-      peer.send(answer("200 OK", "", std::string(100, 'x')));
+      peer.send(answer(std::string(100, 'x')));
     }
   }};
   FetchOptions options;
@@ -128,7 +124,7 @@ TEST(Fetcher, VerifiesTls) {
   const TestIdentity identity{"IP:127.0.0.1"};
   const RawServer server{[&](Peer& peer) {
                            peer.read_request();
-                           peer.send(answer("200 OK", "", "ok"));
+                           peer.send(answer("ok"));
                          },
                          &identity};
   EXPECT_FALSE(Fetcher{{}}.fetch(server.url()).ok());

@@ -15,7 +15,7 @@ using State = HttpResponseParser::State;
 using ::testing::HasSubstr;
 
 /// All that a reader of one answer can see.
-struct Outcome {
+struct SeenAnswer {
   State state = State::head;
   bool has_head = false;
   int status = 0;
@@ -26,13 +26,13 @@ struct Outcome {
   std::size_t taken = 0;
   std::string problem;
 
-  bool operator==(const Outcome&) const = default;
+  bool operator==(const SeenAnswer&) const = default;
 };
 
 /// Feeds `bytes` cut at `cuts` (ascending); with `closes` the connection ends behind them.
-Outcome read(std::string_view bytes, const std::vector<std::size_t>& cuts = {}, bool closes = false,
-             HttpResponseParser parser = {}) {
-  Outcome outcome;
+SeenAnswer read_answer(std::string_view bytes, const std::vector<std::size_t>& cuts = {},
+                       bool closes = false, HttpResponseParser parser = {}) {
+  SeenAnswer seen;
   std::size_t from = 0;
   const auto feed_to = [&](std::size_t end) {
     // A copy of exact size, so that a sanitizer sees reads beyond it.
@@ -41,9 +41,9 @@ Outcome read(std::string_view bytes, const std::vector<std::size_t>& cuts = {}, 
     const auto taken = parser.feed({piece.data(), piece.size()}, [&](std::string_view part) {
       EXPECT_FALSE(part.empty());
       EXPECT_TRUE(parser.has_head());
-      outcome.body += part;
+      seen.body += part;
     });
-    outcome.taken += taken;
+    seen.taken += taken;
     const bool is_over = parser.state() == State::complete || parser.state() == State::failed;
     EXPECT_TRUE(taken == piece.size() || is_over);
     from = end;
@@ -59,20 +59,20 @@ Outcome read(std::string_view bytes, const std::vector<std::size_t>& cuts = {}, 
   if (closes) {
     parser.end_of_stream();
   }
-  outcome.state = parser.state();
-  outcome.has_head = parser.has_head();
-  if (outcome.has_head) {
-    outcome.status = parser.head().status;
-    outcome.content_type = parser.head().content_type;
-    outcome.keep_alive = parser.head().keep_alive;
-    outcome.retry_after = parser.head().retry_after;
+  seen.state = parser.state();
+  seen.has_head = parser.has_head();
+  if (seen.has_head) {
+    seen.status = parser.head().status;
+    seen.content_type = parser.head().content_type;
+    seen.keep_alive = parser.head().keep_alive;
+    seen.retry_after = parser.head().retry_after;
   }
-  outcome.problem = parser.problem();
-  return outcome;
+  seen.problem = parser.problem();
+  return seen;
 }
 
-Outcome read_closed(std::string_view bytes) {
-  return read(bytes, {}, true);
+SeenAnswer read_closed(std::string_view bytes) {
+  return read_answer(bytes, {}, true);
 }
 
 const std::string kOk = "HTTP/1.1 200 OK\r\n";
@@ -102,7 +102,7 @@ const std::vector<std::string>& whole_answers() {
 }
 
 TEST(HttpResponseParser, ReadsABodyOfStatedLength) {
-  const auto answer = read(whole_answers()[0] + "next");
+  const auto answer = read_answer(whole_answers()[0] + "next");
   EXPECT_EQ(answer.state, State::complete);
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body, "hello");
@@ -111,7 +111,7 @@ TEST(HttpResponseParser, ReadsABodyOfStatedLength) {
 }
 
 TEST(HttpResponseParser, ReadsChunksWithExtensionsAndTrailers) {
-  const auto answer = read(whole_answers()[2] + "HTTP/1.1");
+  const auto answer = read_answer(whole_answers()[2] + "HTTP/1.1");
   EXPECT_EQ(answer.state, State::complete);
   EXPECT_EQ(answer.body, "hello0123456789");
   EXPECT_EQ(answer.content_type, "text/event-stream");
@@ -128,7 +128,7 @@ TEST(HttpResponseParser, HandsOutViewsIntoTheBytesFed) {
 }
 
 TEST(HttpResponseParser, SkipsInterimAnswers) {
-  const auto answer = read(whole_answers()[4]);
+  const auto answer = read_answer(whole_answers()[4]);
   EXPECT_EQ(answer.state, State::complete);
   EXPECT_EQ(answer.status, 429);
   EXPECT_EQ(answer.body, "{}");
@@ -137,15 +137,15 @@ TEST(HttpResponseParser, SkipsInterimAnswers) {
 }
 
 TEST(HttpResponseParser, ADateInRetryAfterIsNotRead) {
-  const auto answer =
-      read(with_fields("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0\r\n"));
+  const auto answer = read_answer(
+      with_fields("Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0\r\n"));
   EXPECT_EQ(answer.state, State::complete);
   EXPECT_FALSE(answer.retry_after.has_value());
 }
 
 TEST(HttpResponseParser, SomeStatusesHaveNoBody) {
   for (const std::size_t i : {5U, 6U}) {
-    const auto answer = read(whole_answers()[i]);
+    const auto answer = read_answer(whole_answers()[i]);
     EXPECT_EQ(answer.state, State::complete);
     EXPECT_EQ(answer.taken, whole_answers()[i].size());
     EXPECT_TRUE(answer.keep_alive);
@@ -169,21 +169,21 @@ TEST(HttpResponseParser, TellsWhetherTheConnectionServesAnotherRequest) {
   };
 
   for (const auto& test : kCases) {
-    const auto answer = read(test.bytes);
+    const auto answer = read_answer(test.bytes);
     EXPECT_EQ(answer.state, State::complete) << test.bytes;
     EXPECT_EQ(answer.keep_alive, test.keep_alive) << test.bytes;
   }
 }
 
 TEST(HttpResponseParser, TransferEncodingBesideContentLengthWins) {
-  const auto answer = read(
+  const auto answer = read_answer(
       with_fields("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "2\r\nok\r\n0\r\n\r\n"));
   EXPECT_EQ(answer.state, State::complete);
   EXPECT_EQ(answer.body, "ok");
 }
 
 TEST(HttpResponseParser, ABodyWithoutLengthLastsUntilTheEnd) {
-  const auto open = read(whole_answers()[9]);
+  const auto open = read_answer(whole_answers()[9]);
   EXPECT_EQ(open.state, State::body);
   const auto closed = read_closed(whole_answers()[9]);
   EXPECT_EQ(closed.state, State::complete);
@@ -195,7 +195,7 @@ TEST(HttpResponseParser, ATruncatedAnswerFailsAtTheEndOfTheStream) {
   for (const auto& answer : whole_answers()) {
     const auto whole = read_closed(answer);
     ASSERT_EQ(whole.state, State::complete) << answer;
-    if (!whole.keep_alive && read(answer).state != State::complete) {
+    if (!whole.keep_alive && read_answer(answer).state != State::complete) {
       continue;  // lasts until the end: every prefix of the body is a body
     }
     for (std::size_t size = 0; size < answer.size(); ++size) {
@@ -288,7 +288,7 @@ const std::vector<Malformed>& malformed_answers() {
 
 TEST(HttpResponseParser, RefusesWhatIsNoAnswer) {
   for (const auto& test : malformed_answers()) {
-    const auto answer = read(test.bytes);
+    const auto answer = read_answer(test.bytes);
     EXPECT_EQ(answer.state, State::failed) << test.bytes;
     EXPECT_THAT(answer.problem, HasSubstr(test.mentions)) << test.bytes;
   }
@@ -306,12 +306,12 @@ TEST(HttpResponseParser, BoundsTheHead) {
   while (interim.size() <= kMostHeadBytes) {
     interim += "HTTP/1.1 102 Processing\r\n\r\n";
   }
-  EXPECT_THAT(read(interim).problem, HasSubstr("too long")) << "interim answers for ever";
+  EXPECT_THAT(read_answer(interim).problem, HasSubstr("too long")) << "interim answers for ever";
 }
 
 TEST(HttpResponseParser, BoundsChunkLinesAndTrailers) {
   const auto chunked = [](const std::string& body) {
-    return read(with_fields("Transfer-Encoding: chunked\r\n", body));
+    return read_answer(with_fields("Transfer-Encoding: chunked\r\n", body));
   };
   EXPECT_EQ(chunked("1;" + std::string(1000, 'x') + "\r\n").state, State::body);
   EXPECT_THAT(chunked("1;" + std::string(1100, 'x')).problem, HasSubstr("too long"));
@@ -334,10 +334,10 @@ TEST(HttpResponseParser, EverySplitGivesTheSameAnswer) {
       everywhere.push_back(i);
     }
     for (const bool closes : {false, true}) {
-      const auto whole = read(bytes, {}, closes);
-      EXPECT_EQ(read(bytes, everywhere, closes), whole) << bytes;
+      const auto whole = read_answer(bytes, {}, closes);
+      EXPECT_EQ(read_answer(bytes, everywhere, closes), whole) << bytes;
       for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
-        EXPECT_EQ(read(bytes, {cut}, closes), whole) << bytes << " cut at " << cut;
+        EXPECT_EQ(read_answer(bytes, {cut}, closes), whole) << bytes << " cut at " << cut;
       }
     }
   }
@@ -361,7 +361,7 @@ RC_GTEST_PROP(HttpResponseParser, RandomSplitsOfRandomAnswersGiveTheSame, ()) {
   auto cuts = *rc::gen::container<std::vector<std::size_t>>(
       rc::gen::inRange<std::size_t>(0, bytes.size() + 1));
   std::sort(cuts.begin(), cuts.end());
-  const auto answer = read(bytes, cuts);
+  const auto answer = read_answer(bytes, cuts);
   RC_ASSERT(answer.state == State::complete);
   RC_ASSERT(answer.body == body);
   RC_ASSERT(answer.taken == bytes.size());

@@ -16,12 +16,12 @@ using ::testing::IsEmpty;
 
 using Events = std::vector<std::string>;
 
-struct Outcome {
+struct SeenEvents {
   Events events;
   bool is_within_bound = true;
   bool holds_unfinished = false;
 
-  bool operator==(const Outcome&) const = default;
+  bool operator==(const SeenEvents&) const = default;
 };
 
 /// Reads the bytes behind a view, so that a sanitizer sees padding that is not there.
@@ -34,18 +34,18 @@ void touch_padding(std::string_view view) {
 }
 
 /// Feeds `text` cut at `cuts` (ascending), each piece in memory of exact size with the padding.
-Outcome read(std::string_view text, const std::vector<std::size_t>& cuts = {},
-             SseParser parser = SseParser{}) {
-  Outcome outcome;
+SeenEvents read_events(std::string_view text, const std::vector<std::size_t>& cuts = {},
+                       SseParser parser = SseParser{}) {
+  SeenEvents seen;
   std::size_t from = 0;
   const auto feed_to = [&](std::size_t end) {
     std::vector<char> piece(text.begin() + static_cast<std::ptrdiff_t>(from),
                             text.begin() + static_cast<std::ptrdiff_t>(end));
     piece.resize(piece.size() + kReadablePadding, '\n');
     const std::string_view bytes{piece.data(), end - from};
-    outcome.is_within_bound = parser.feed(bytes, [&](std::string_view data) {
+    seen.is_within_bound = parser.feed(bytes, [&](std::string_view data) {
       touch_padding(data);
-      outcome.events.emplace_back(data);
+      seen.events.emplace_back(data);
     });
     from = end;
   };
@@ -53,8 +53,8 @@ Outcome read(std::string_view text, const std::vector<std::size_t>& cuts = {},
     feed_to(cut);
   }
   feed_to(text.size());
-  outcome.holds_unfinished = parser.holds_unfinished();
-  return outcome;
+  seen.holds_unfinished = parser.holds_unfinished();
+  return seen;
 }
 
 struct Case {
@@ -106,7 +106,7 @@ const std::vector<Case>& cases() {
 
 TEST(SseParser, ReadsEvents) {
   for (const auto& test : cases()) {
-    const auto outcome = read(test.text);
+    const auto outcome = read_events(test.text);
     EXPECT_EQ(outcome.events, test.events) << test.text;
     EXPECT_EQ(outcome.holds_unfinished, test.holds_unfinished) << test.text;
     EXPECT_TRUE(outcome.is_within_bound);
@@ -115,16 +115,16 @@ TEST(SseParser, ReadsEvents) {
 
 TEST(SseParser, EverySplitGivesTheSameEvents) {
   for (const auto& test : cases()) {
-    const Outcome whole = read(test.text);
+    const SeenEvents whole = read_events(test.text);
     std::vector<std::size_t> everywhere;
     for (std::size_t cut = 0; cut <= test.text.size(); ++cut) {
       everywhere.push_back(cut);
-      EXPECT_EQ(read(test.text, {cut}), whole) << test.text << " cut at " << cut;
+      EXPECT_EQ(read_events(test.text, {cut}), whole) << test.text << " cut at " << cut;
       for (std::size_t second = cut; second <= test.text.size(); ++second) {
-        EXPECT_EQ(read(test.text, {cut, second}), whole) << test.text;
+        EXPECT_EQ(read_events(test.text, {cut, second}), whole) << test.text;
       }
     }
-    EXPECT_EQ(read(test.text, everywhere), whole) << test.text;
+    EXPECT_EQ(read_events(test.text, everywhere), whole) << test.text;
   }
 }
 
@@ -145,15 +145,15 @@ TEST(SseParser, AnEventLongerThanTheBoundEndsTheStream) {
   constexpr std::size_t kBound = 16;
   const std::string fits = "data: 0123456789\n\n";       // a line of 16
   const std::string too_long = "data: 0123456789a\n\n";  // of 17
-  EXPECT_THAT(read(fits, {}, SseParser{kBound}).events, ElementsAre("0123456789"));
+  EXPECT_THAT(read_events(fits, {}, SseParser{kBound}).events, ElementsAre("0123456789"));
   for (const std::string& long_text :
        {too_long, std::string{"data: 0123456789\ndata: 012345\n\n"}, std::string(17, ':')}) {
     const auto text = fits + long_text + fits;
-    const auto whole = read(text, {}, SseParser{kBound});
+    const auto whole = read_events(text, {}, SseParser{kBound});
     EXPECT_FALSE(whole.is_within_bound) << long_text;
     EXPECT_THAT(whole.events, ElementsAre("0123456789")) << long_text;
     for (std::size_t cut = 0; cut <= text.size(); ++cut) {
-      const auto split = read(text, {cut}, SseParser{kBound});
+      const auto split = read_events(text, {cut}, SseParser{kBound});
       EXPECT_EQ(split.events, whole.events);
       EXPECT_FALSE(split.is_within_bound);
     }
@@ -166,8 +166,8 @@ TEST(SseParser, ManyShortLinesOfOneEventCountTogether) {
   for (int i = 0; i < 100; ++i) {
     text += "data: x\n";
   }
-  EXPECT_FALSE(read(text, {}, parser).is_within_bound);
-  EXPECT_TRUE(read(std::string(100, '\n') + "data: x\n\n", {}, parser).is_within_bound);
+  EXPECT_FALSE(read_events(text, {}, parser).is_within_bound);
+  EXPECT_TRUE(read_events(std::string(100, '\n') + "data: x\n\n", {}, parser).is_within_bound);
 }
 
 /// An independent reading of the format, line by line over the whole text.
@@ -211,12 +211,12 @@ RC_GTEST_PROP(SseParser, RandomTextInRandomSplitsReadsAsTheReferenceDoes, ()) {
   auto cuts = *rc::gen::container<std::vector<std::size_t>>(
       rc::gen::inRange<std::size_t>(0, text.size() + 1));
   std::sort(cuts.begin(), cuts.end());
-  RC_ASSERT(read(text, cuts).events == reference(text));
+  RC_ASSERT(read_events(text, cuts).events == reference(text));
 }
 
 TEST(SseParser, HoldsNothingAtTheStart) {
   EXPECT_FALSE(SseParser{}.holds_unfinished());
-  EXPECT_THAT(read("\n").events, IsEmpty());
+  EXPECT_THAT(read_events("\n").events, IsEmpty());
 }
 
 }  // namespace

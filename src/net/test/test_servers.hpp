@@ -16,8 +16,10 @@ namespace perwatt::net {
 inline const std::string kChunkedHead =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-inline std::string answer(const std::string& body) {
-  return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+inline std::string answer(const std::string& body, const std::string& status = "200 OK",
+                          const std::string& fields = "") {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         fields + "\r\n" + body;
 }
 
 /// Answers every request of every connection with `body`.

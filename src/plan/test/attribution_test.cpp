@@ -22,7 +22,7 @@ not_after = "2025-12-31"
 max_concurrency_per_gpu = 8
 )";
 
-double usd(UsdPerSecond rate) {
+double hourly(UsdPerSecond rate) {
   return in_usd_per_hour(rate);
 }
 
@@ -46,8 +46,8 @@ void expect_parts_sum_to_the_total(const Attribution& a) {
 TEST(Attribution, ItsEndsAreTheBaselineAndThePlanAsSolvedAlone) {
   const auto sites = self(base_text(kToday), varied_rows());
   const auto a = sites->attribution();
-  EXPECT_NEAR(usd(a.baseline.profit), usd(sites->profit_of(sites->baseline)), 1e-9);
-  EXPECT_NEAR(usd(a.plan.profit), usd(sites->profit_of(sites->plan)), 1e-9);
+  EXPECT_NEAR(hourly(a.baseline.profit), hourly(sites->profit_of(sites->baseline)), 1e-9);
+  EXPECT_NEAR(hourly(a.plan.profit), hourly(sites->profit_of(sites->plan)), 1e-9);
   EXPECT_EQ(a.plans_solved, 32U);
   EXPECT_TRUE(a.is_exact);
   expect_parts_sum_to_the_total(a);
@@ -64,11 +64,11 @@ TEST(Attribution, TwoLeversThatUnlockOneDeploymentShareItEqually) {
   const auto a = sites->attribution();
   // By hand: 96 GPUs, 100 tok/s more each at 2 USD per million, the same watts.
   const double gain = 96 * 100 * 3600 * 2 / 1e6;
-  EXPECT_NEAR(usd(a.plan.profit - a.baseline.profit), gain, 1e-6);
-  EXPECT_NEAR(usd(part_of(a, Lever::precision).part.profit), gain / 2, 1e-6);
-  EXPECT_NEAR(usd(part_of(a, Lever::speculative_decoding).part.profit), gain / 2, 1e-6);
+  EXPECT_NEAR(hourly(a.plan.profit - a.baseline.profit), gain, 1e-6);
+  EXPECT_NEAR(hourly(part_of(a, Lever::precision).part.profit), gain / 2, 1e-6);
+  EXPECT_NEAR(hourly(part_of(a, Lever::speculative_decoding).part.profit), gain / 2, 1e-6);
   ASSERT_EQ(a.interactions.size(), 1U);
-  EXPECT_NEAR(usd(a.interactions[0].profit), gain, 1e-6);
+  EXPECT_NEAR(hourly(a.interactions[0].profit), gain, 1e-6);
 }
 
 RC_GTEST_PROP(Attribution, NoLeverLosesAndThePartsSumToTheTotal, ()) {
@@ -85,13 +85,13 @@ RC_GTEST_PROP(Attribution, NoLeverLosesAndThePartsSumToTheTotal, ()) {
   text.replace(text.find("site = \"self\""), 13,
                "site = \"self\"\navailability_ratio = 0." + today);
   const auto a = self(text, rows)->attribution();
-  const double scale = std::abs(usd(a.plan.profit)) + std::abs(usd(a.baseline.profit));
+  const double scale = std::abs(hourly(a.plan.profit)) + std::abs(hourly(a.baseline.profit));
   double sum = 0;
   for (const auto& part : a.parts) {
-    RC_ASSERT(usd(part.part.profit) >= -1e-9 * scale);
-    sum += usd(part.part.profit);
+    RC_ASSERT(hourly(part.part.profit) >= -1e-9 * scale);
+    sum += hourly(part.part.profit);
   }
-  RC_ASSERT(std::abs(sum - usd(a.plan.profit - a.baseline.profit)) <= 1e-9 * scale);
+  RC_ASSERT(std::abs(sum - hourly(a.plan.profit - a.baseline.profit)) <= 1e-9 * scale);
 }
 
 TEST(Attribution, ALeverThatWouldLoseIsNotPulled) {
@@ -101,7 +101,7 @@ TEST(Attribution, ALeverThatWouldLoseIsNotPulled) {
   text.replace(text.find("site = \"self\""), 13, "site = \"self\"\navailability_ratio = 0.9");
   const auto a = self(text, varied_rows())->attribution();
   EXPECT_TRUE(part_of(a, Lever::availability).differs);
-  EXPECT_EQ(usd(part_of(a, Lever::availability).part.profit), 0);
+  EXPECT_EQ(hourly(part_of(a, Lever::availability).part.profit), 0);
   expect_parts_sum_to_the_total(a);
 }
 
@@ -112,10 +112,10 @@ TEST(Attribution, ALeverWithoutEffectGetsNothing) {
                      ->attribution();
   const auto& engine = part_of(a, Lever::engine_version);
   EXPECT_TRUE(engine.differs);
-  EXPECT_EQ(usd(engine.part.profit), 0);
-  EXPECT_EQ(usd(engine.low.profit), 0);
-  EXPECT_EQ(usd(engine.high.profit), 0);
-  EXPECT_GT(usd(part_of(a, Lever::operating_point).part.profit), 0);
+  EXPECT_EQ(hourly(engine.part.profit), 0);
+  EXPECT_EQ(hourly(engine.low.profit), 0);
+  EXPECT_EQ(hourly(engine.high.profit), 0);
+  EXPECT_GT(hourly(part_of(a, Lever::operating_point).part.profit), 0);
   EXPECT_FALSE(part_of(a, Lever::smoothing).differs);
 }
 
@@ -131,8 +131,8 @@ TEST(Attribution, UnservedCommitmentsCostTenTimesTheirPrice) {
   Site free = sites->baseline;
   free.services[0].committed_output.reset();
   const double penalty = (12000 - 9600) * 3600 * 2 / 1e6 * 10;
-  EXPECT_NEAR(usd(a.baseline.profit), usd(sites->profit_of(free)) - penalty, 1e-6);
-  EXPECT_NEAR(usd(a.plan.profit), usd(sites->profit_of(sites->plan)), 1e-9);
+  EXPECT_NEAR(hourly(a.baseline.profit), hourly(sites->profit_of(free)) - penalty, 1e-6);
+  EXPECT_NEAR(hourly(a.plan.profit), hourly(sites->profit_of(sites->plan)), 1e-9);
 }
 
 TEST(Attribution, OnlyOneClassPullsItsLeversAlone) {
@@ -149,14 +149,13 @@ TEST(Attribution, OnlyOneClassPullsItsLeversAlone) {
   const auto operations = sites->attribution({LeverClass::operations, 1, {}});
   Site without = sites->plan;
   without.racks.pop_back();
-  EXPECT_NEAR(usd(operations.plan.profit), usd(sites->profit_of(without)), 1e-9);
+  EXPECT_NEAR(hourly(operations.plan.profit), hourly(sites->profit_of(without)), 1e-9);
   EXPECT_EQ(operations.plan.capital, UsdPerSecond{});
   for (const auto& part : operations.parts) {
-    EXPECT_EQ(all_levers()[static_cast<std::size_t>(part.lever)].lever_class,
-              LeverClass::operations);
+    EXPECT_EQ(info_of(part.lever).lever_class, LeverClass::operations);
   }
   const auto hardware = sites->attribution({LeverClass::hardware, 1, {}});
-  EXPECT_GT(usd(part_of(hardware, Lever::accelerator_generation).part.profit), 0);
+  EXPECT_GT(hourly(part_of(hardware, Lever::accelerator_generation).part.profit), 0);
   EXPECT_GT(hardware.plan.capital, UsdPerSecond{});
 }
 
@@ -172,7 +171,7 @@ TEST(Attribution, MoneyOverTheHorizonFollowsTheFormulas) {
   const double outlay =
       64 * 0.3 * hours / facility::annuity_ratio_per_year(0.1, life);  // 2 racks of 32
   EXPECT_NEAR(in_usd(part.outlay), outlay, 1e-6 * outlay);
-  const double gain = (usd(part.part.profit) + usd(part.part.capital)) * hours;
+  const double gain = (hourly(part.part.profit) + hourly(part.part.capital)) * hours;
   const double value = gain * (1 - std::pow(1.1, -4)) / 0.1 - outlay;
   EXPECT_NEAR(in_usd(part.net_present_value), value, 1e-6 * std::abs(value));
   EXPECT_GE(part.payback_probability, 0);
@@ -232,9 +231,9 @@ TEST(Attribution, MoreThanTenLeversAreSampledWithAStatedErrorAndAnExactSum) {
   EXPECT_TRUE(std::any_of(a.parts.begin(), a.parts.end(), [](const LeverPart& part) {
     return part.standard_error > UsdPerSecond{};
   }));
-  const double total = usd(a.plan.profit - a.baseline.profit);
+  const double total = hourly(a.plan.profit - a.baseline.profit);
   for (const auto& part : a.parts) {
-    EXPECT_LT(usd(part.standard_error), 0.1 * std::abs(total));
+    EXPECT_LT(hourly(part.standard_error), 0.1 * std::abs(total));
   }
 }
 
@@ -262,7 +261,7 @@ TEST(Attribution, TheOrderOfTheBaselinesServicesSaysNothing) {
   const auto b = swapped.attribution();
   ASSERT_EQ(b.unavailable_because, "");
   for (std::size_t i = 0; i < a.parts.size(); ++i) {
-    EXPECT_NEAR(usd(a.parts[i].part.profit), usd(b.parts[i].part.profit), 1e-9);
+    EXPECT_NEAR(hourly(a.parts[i].part.profit), hourly(b.parts[i].part.profit), 1e-9);
   }
 }
 
@@ -273,16 +272,16 @@ TEST(Attribution, APrecisionWithScoresCountsAndOneThatLosesTooMuchDoesNot) {
   auto narrow = row(200, 30, 470);
   narrow.precision = "fp4";
   const auto good = self(text, {row(100, 30, 500), narrow})->attribution();
-  const double total = usd(good.plan.profit - good.baseline.profit);
+  const double total = hourly(good.plan.profit - good.baseline.profit);
   ASSERT_GT(total, 0);
   ASSERT_EQ(part_of(good, Lever::precision).quality.size(), 1U);
   EXPECT_EQ(part_of(good, Lever::precision).not_counted_because, "");
-  EXPECT_NEAR(usd(*good.counted_profit), total, 1e-9);
+  EXPECT_NEAR(hourly(*good.counted_profit), total, 1e-9);
   const auto strict =
       self(text + "[quality]\nmax_loss_points = 0.5\n", {row(100, 30, 500), narrow})->attribution();
   EXPECT_NE(part_of(strict, Lever::precision).not_counted_because, "");
-  EXPECT_NEAR(usd(strict.plan.profit - strict.baseline.profit), total, 1e-9);
-  EXPECT_NEAR(usd(*strict.counted_profit), 0, 1e-9);
+  EXPECT_NEAR(hourly(strict.plan.profit - strict.baseline.profit), total, 1e-9);
+  EXPECT_NEAR(hourly(*strict.counted_profit), 0, 1e-9);
 }
 
 TEST(Attribution, WhatCountsIsWhatThePlanEarnsWithoutTheLeverThatDoesNot) {
@@ -302,7 +301,8 @@ TEST(Attribution, WhatCountsIsWhatThePlanEarnsWithoutTheLeverThatDoesNot) {
   EXPECT_GT(part_of(a, Lever::precision).part.profit, UsdPerSecond{});
   Site without = sites->plan;
   without.services[0].alternative_models.clear();
-  EXPECT_NEAR(usd(*a.counted_profit), usd(sites->profit_of(without) - a.baseline.profit), 1e-9);
+  EXPECT_NEAR(hourly(*a.counted_profit), hourly(sites->profit_of(without) - a.baseline.profit),
+              1e-9);
 }
 
 TEST(Attribution, NothingIsCountedWhereThePlanWithoutTheLeverDoesNotCountEither) {

@@ -2,10 +2,9 @@
 
 #include <string>
 
+#include "error_of.hpp"
 #include "shipped_catalog.hpp"
 #include <gtest/gtest.h>
-
-#include "perwatt/base/error.hpp"
 
 namespace perwatt::plan {
 namespace {
@@ -43,16 +42,6 @@ std::string replaced(const std::string& from, const std::string& to) {
   const auto at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
   return text.replace(at, from.size(), to);
-}
-
-std::string error_of(const std::string& text) {
-  try {
-    static_cast<void>(parse(text));
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Site, ReadsUnitsNamesAndDefaults) {
@@ -96,7 +85,7 @@ class MalformedSite : public testing::TestWithParam<Malformed> {};
 
 TEST_P(MalformedSite, NamesPlaceAndRemedy) {
   const auto& param = GetParam();
-  const auto message = error_of(replaced(param.from, param.to));
+  const auto message = error_of([&] { static_cast<void>(parse(replaced(param.from, param.to))); });
   EXPECT_NE(message.find("dir/site.toml:"), std::string::npos) << message;
   EXPECT_NE(message.find(param.expected), std::string::npos) << message;
   EXPECT_NE(message.find("; "), std::string::npos) << message;

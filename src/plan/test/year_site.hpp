@@ -15,13 +15,6 @@
 
 namespace perwatt::plan {
 
-/// The shipped catalog with the climates.
-inline const catalog::Catalog& year_catalog() {
-  static const auto kCatalog =
-      catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog", PERWATT_TEST_DATA_DIR "/climate"});
-  return kCatalog;
-}
-
 struct SolvedYear {
   Site site;
   std::vector<inference::MeasuredPoint> points;
@@ -38,10 +31,10 @@ inline std::unique_ptr<SolvedYear> solve_year(const std::string& text,
                                               std::vector<inference::MeasuredPoint> points,
                                               const std::string& file = "test.toml") {
   auto solved = std::make_unique<SolvedYear>();
-  solved->site = parse_site(text, file, year_catalog());
+  solved->site = parse_site(text, file, shipped_climates());
   solved->points = std::move(points);
-  const inference::GpuPowerEstimator estimator{solved->points, year_catalog()};
-  solved->set = build_candidates(solved->site, year_catalog(), solved->points, estimator);
+  const inference::GpuPowerEstimator estimator{solved->points, shipped_climates()};
+  solved->set = build_candidates(solved->site, shipped_climates(), solved->points, estimator);
   solved->plan = solve_plan(solved->site, solved->set);
   return solved;
 }

@@ -281,9 +281,9 @@ TEST(Policies, ASwingIsNeverLessThanWhatTheInletFollows) {
   for (const auto* system : {"hgx-h100-air", "hgx-b200-liquid", "gb200-nvl72", "gb300-nvl72"}) {
     auto text = YearText{}.str();
     text.replace(text.find("hgx-h200-air"), 12, system);
-    const auto site = parse_site(text, "test.toml", year_catalog());
-    const inference::GpuPowerEstimator estimator{shipped_points(), year_catalog()};
-    const auto set = build_candidates(site, year_catalog(), shipped_points(), estimator);
+    const auto site = parse_site(text, "test.toml", shipped_climates());
+    const inference::GpuPowerEstimator estimator{shipped_points(), shipped_climates()};
+    const auto set = build_candidates(site, shipped_climates(), shipped_points(), estimator);
     ASSERT_FALSE(set.candidates.empty()) << system;
     for (const auto& candidate : set.candidates) {
       const auto& rack = set.racks[candidate.rack];
@@ -335,7 +335,7 @@ TEST(Year, TheChordOfNegativePricesIsAtMostAFewPercentAboveThePlants) {
       YearText text;
       text.rest = std::string{"[year]\nclimate = \""} + climate +
                   "\"\n[[hall]]\nid = \"A\"\ncooling_plant = \"" + plant + "\"\n";
-      const auto site = parse_site(text.str(), "test.toml", year_catalog());
+      const auto site = parse_site(text.str(), "test.toml", shipped_climates());
       const auto& curve = site.halls[0].curves->mean[0];
       const double end = curve.load_ratio.back();
       const auto above = [&](double share) {
@@ -362,8 +362,8 @@ TEST(Sensitivities, OneKelvinMoreIsTheDifferenceOfTwoPlans) {
     return solve_year(text.str(), {row(100, 30, 500)});
   };
   const auto changes = [&](const SolvedYear& solved) {
-    const inference::GpuPowerEstimator estimator{solved.points, year_catalog()};
-    return find_sensitivities(solved.site, year_catalog(), solved.points, estimator).changes;
+    const inference::GpuPowerEstimator estimator{solved.points, shipped_climates()};
+    return find_sensitivities(solved.site, shipped_climates(), solved.points, estimator).changes;
   };
   const auto base = at("30C");
   const auto all = changes(*base);

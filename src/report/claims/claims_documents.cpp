@@ -15,7 +15,7 @@ namespace perwatt::report {
 namespace {
 
 constexpr const char* kTitle = "Published claims against the data";
-constexpr double kHeight = 320;
+constexpr double kClaimHeight = 320;
 
 std::string lead(std::span<const ClaimResult> results) {
   std::size_t supported = 0;
@@ -54,7 +54,7 @@ Chart curve_chart(const ClaimResult& result) {
           {"color", colour}}}}});
   if (result.claim.target) {
     layers.push_back({{"data", {{"values", {{{"claimed", result.claim.target->value}}}}}},
-                      {"mark", {{"type", "rule"}, {"color", "#111820"}, {"strokeDash", {5, 4}}}},
+                      {"mark", {{"type", "rule"}, {"color", kInk}, {"strokeDash", {5, 4}}}},
                       {"encoding", {{"y", {{"field", "claimed"}, {"type", "quantitative"}}}}}});
   }
   return {"chart-" + slug(result.claim.id),
@@ -64,7 +64,7 @@ Chart curve_chart(const ClaimResult& result) {
               "claimed value.",
           {{"$schema", kVegaLiteSchema},
            {"width", kChartWidth},
-           {"height", kHeight},
+           {"height", kClaimHeight},
            {"layer", std::move(layers)},
            {"config", chart_config()}}};
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "../layout_text.hpp"
+#include "../ratio_curves.hpp"
 #include "../text.hpp"
 #include "evaluators.hpp"
 
@@ -17,8 +18,7 @@ namespace {
 using inference::LineValue;
 using inference::RateLine;
 
-constexpr int kCurveStep = 5;             // tokens/s per user
-constexpr int kMostInteractivity = 2000;  // of a curve
+constexpr int kCurveStep = 5;  // tokens/s per user
 
 std::string at_text(TokensPerSecond interactivity) {
   return "at " + significant(in_tokens_per_second(interactivity)) + " tok/s/user";

@@ -6,12 +6,12 @@
 
 #include "claims/claims_tables.hpp"
 #include "error_of.hpp"
+#include "measured_points.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "perwatt/base/csv.hpp"
 #include "perwatt/base/file.hpp"
-#include "perwatt/inference/point_table.hpp"
 
 namespace perwatt::report {
 namespace {
@@ -21,17 +21,6 @@ using testing::IsEmpty;
 using testing::Not;
 
 namespace fs = std::filesystem;
-
-const catalog::Catalog& shipped_catalog() {
-  static const auto kCatalog = catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog"});
-  return kCatalog;
-}
-
-const std::vector<inference::MeasuredPoint>& shipped_points() {
-  static const auto kPoints =
-      inference::load_points({PERWATT_TEST_DATA_DIR "/points"}, shipped_catalog());
-  return kPoints;
-}
 
 ClaimData data_with(std::span<const inference::MeasuredPoint> points) {
   return {&shipped_catalog(), points, PERWATT_TEST_DATA_DIR "/claims"};
@@ -59,7 +48,7 @@ std::string verdict_text(const std::string& text,
   return to_string(result_of(text, points).verdict);
 }
 
-std::string error_in(const std::string& text) {
+std::string case_error(const std::string& text) {
   return error_of([&] { static_cast<void>(result_of(text)); });
 }
 
@@ -362,34 +351,34 @@ TEST(ClaimFigures, EnergyShareRepricesTheEnergyInsideTheHour) {
 // ---- malformed cases --------------------------------------------------------------------------
 
 TEST(ClaimCaseFile, NamesPlaceKeyValueAndRemedy) {
-  EXPECT_THAT(error_in("x = 1\n"), HasSubstr("claim: is missing"));
-  EXPECT_THAT(error_in(shipped_text("gb300-35x-cost", "kind = \"frontier_ratio\"",
-                                    "kind = \"frontier_ration\"")),
+  EXPECT_THAT(case_error("x = 1\n"), HasSubstr("claim: is missing"));
+  EXPECT_THAT(case_error(shipped_text("gb300-35x-cost", "kind = \"frontier_ratio\"",
+                                      "kind = \"frontier_ration\"")),
               HasSubstr("did you mean 'frontier_ratio'"));
-  EXPECT_THAT(error_in(shipped_text("gb300-35x-cost", "\"2026-08\"", "\"2026-09\"")),
+  EXPECT_THAT(case_error(shipped_text("gb300-35x-cost", "\"2026-08\"", "\"2026-09\"")),
               HasSubstr("2026-09"));
-  EXPECT_THAT(error_in(shipped_text("gb300-35x-cost", "[\"h100\"", "[\"h101\"")),
+  EXPECT_THAT(case_error(shipped_text("gb300-35x-cost", "[\"h100\"", "[\"h101\"")),
               HasSubstr("h101"));
-  EXPECT_THAT(error_in(shipped_text("gb300-35x-cost", "basis = \"cost\"", "basis = \"price\"")),
+  EXPECT_THAT(case_error(shipped_text("gb300-35x-cost", "basis = \"cost\"", "basis = \"price\"")),
               HasSubstr("comparison[1].basis: 'price' is not known here"));
-  EXPECT_THAT(error_in(shipped_text("gb300-35x-cost", "\"50tok/s\"", "\"50\"")),
+  EXPECT_THAT(case_error(shipped_text("gb300-35x-cost", "\"50tok/s\"", "\"50\"")),
               HasSubstr("comparison[1].interactivity"));
-  EXPECT_THAT(error_in(shipped_text("nscale-49-percent-more-tokens", "gpus_managed / gpus_static",
-                                    "gpus_managed / gpus_statik")),
+  EXPECT_THAT(case_error(shipped_text("nscale-49-percent-more-tokens", "gpus_managed / gpus_static",
+                                      "gpus_managed / gpus_statik")),
               HasSubstr("did you mean 'gpus_static'"));
-  EXPECT_THAT(error_in(shipped_text("nscale-49-percent-more-tokens", "name = \"gpus_static\"",
-                                    "name = \"2gpus\"")),
+  EXPECT_THAT(case_error(shipped_text("nscale-49-percent-more-tokens", "name = \"gpus_static\"",
+                                      "name = \"2gpus\"")),
               HasSubstr("is no name of a value"));
-  EXPECT_THAT(error_in(shipped_text("nscale-49-percent-more-tokens", "equals = 1.492",
-                                    "equals = 1.492\nat_least = 1")),
+  EXPECT_THAT(case_error(shipped_text("nscale-49-percent-more-tokens", "equals = 1.492",
+                                      "equals = 1.492\nat_least = 1")),
               HasSubstr("stands beside"));
-  EXPECT_THAT(error_in(shipped_text("waterfall-100-to-60-megawatt", "value = 20", "value = nan")),
+  EXPECT_THAT(case_error(shipped_text("waterfall-100-to-60-megawatt", "value = 20", "value = nan")),
               HasSubstr("value"));
-  EXPECT_THAT(error_in(shipped_text("green500-nine-of-ten", "column = \"accelerator\"",
-                                    "column = \"gpu\"")),
+  EXPECT_THAT(case_error(shipped_text("green500-nine-of-ten", "column = \"accelerator\"",
+                                      "column = \"gpu\"")),
               HasSubstr("gpu"));
-  EXPECT_THAT(error_in(shipped_text("green500-nine-of-ten", "green500_nov2025_top10.csv",
-                                    "../points/README.md")),
+  EXPECT_THAT(case_error(shipped_text("green500-nine-of-ten", "green500_nov2025_top10.csv",
+                                      "../points/README.md")),
               HasSubstr("names a folder"));
 }
 

@@ -63,8 +63,7 @@ inline std::string rich_site() {
 }
 
 struct Case {
-  catalog::Catalog catalog =
-      catalog::Catalog::load({PERWATT_TEST_DATA_DIR "/catalog", PERWATT_TEST_DATA_DIR "/climate"});
+  const catalog::Catalog& catalog = shipped_climates();
   std::vector<inference::MeasuredPoint> points;
   std::unique_ptr<inference::GpuPowerEstimator> estimator;
   plan::Site site;

@@ -39,4 +39,7 @@ class Error : public std::exception {
 [[noreturn]] void throw_bad_input(const std::string& what_is_wrong, const std::string& where,
                                   const std::string& remedy);
 
+/// For a wrong call, or another broken promise inside perwatt.
+[[noreturn]] void throw_defect(const std::string& what_is_wrong);
+
 }  // namespace perwatt

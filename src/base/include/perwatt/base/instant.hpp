@@ -9,6 +9,8 @@
 
 namespace perwatt {
 
+inline constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+
 /// A point on CLOCK_MONOTONIC, in whole nanoseconds: never set back, exact over years.
 class Instant {
  public:
@@ -37,8 +39,6 @@ class Instant {
   friend constexpr Instant operator-(Instant a, Seconds b) { return a + (-b); }
 
  private:
-  static constexpr double kNanosecondsPerSecond = 1e9;
-
   explicit constexpr Instant(std::int64_t nanoseconds) : nanoseconds_{nanoseconds} {}
 
   std::int64_t nanoseconds_ = 0;

@@ -5,6 +5,9 @@
 
 namespace perwatt {
 
+/// 95 % of the law lie within this of its mean.
+inline constexpr double kNormal95 = 1.96;
+
 /// P(Z <= x).
 [[nodiscard]] double normal_cdf(double x);
 

@@ -14,6 +14,10 @@
 
 namespace perwatt::net {
 
+inline constexpr int kStatusOk = 200;
+inline constexpr int kStatusUnauthorized = 401;
+inline constexpr int kStatusForbidden = 403;
+
 struct Header {
   std::string name;
   std::string value;

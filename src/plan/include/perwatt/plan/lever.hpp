@@ -55,6 +55,8 @@ struct LeverInfo {
 /// All levers in the order of the enumeration.
 [[nodiscard]] const std::array<LeverInfo, kLeverCount>& all_levers();
 
+[[nodiscard]] const LeverInfo& info_of(Lever lever);
+
 [[nodiscard]] std::string_view to_string(LeverClass lever_class);
 [[nodiscard]] std::string_view to_string(Layer layer);
 [[nodiscard]] std::optional<LeverClass> parse_lever_class(std::string_view text);

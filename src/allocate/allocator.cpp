@@ -1,0 +1,93 @@
+#include "perwatt/allocate/allocator.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine.hpp"
+#include "group_program.hpp"
+#include "tree_order.hpp"
+
+namespace perwatt::allocate {
+
+struct Allocator::Impl {
+  explicit Impl(Problem given) : problem{std::move(given)}, order{problem} { lay_out(); }
+
+  void lay_out() {
+    if (problem.policy() == Policy::value) {
+      engine = std::make_unique<Engine<double>>(problem, order);
+    } else {
+      engine = std::make_unique<Engine<PriorityKey>>(problem, order);
+    }
+  }
+
+  /// Whether rows that cross branches change the answer: a guarantee that the split keeps by itself
+  /// does not.
+  [[nodiscard]] bool needs_groups() const {
+    std::vector<double> missing;
+    for (const Watts watts : problem.guarantees()) {
+      missing.push_back(watts.in_base());
+    }
+    for (std::size_t d = 0; d < problem.devices().size() && !missing.empty(); ++d) {
+      if (const auto guarantee = problem.devices()[d].terms.guarantee) {
+        missing[static_cast<std::size_t>(*guarantee)] -= answer.device_watts[d].in_base();
+      }
+    }
+    return problem.cap_group_count() > 0 ||
+           std::any_of(missing.begin(), missing.end(), [](double watts) { return watts > 0; });
+  }
+
+  void add_groups() {
+    has_groups_in_answer = answer.status == Status::optimal && needs_groups();
+    if (has_groups_in_answer) {
+      solve_groups(problem, order, answer);
+    }
+  }
+
+  Problem problem;
+  TreeOrder order;
+  std::variant<std::unique_ptr<Engine<double>>, std::unique_ptr<Engine<PriorityKey>>> engine;
+  Allocation answer;
+  bool has_groups_in_answer = false;
+};
+
+Allocator::Allocator(Problem problem) : impl_{std::make_unique<Impl>(std::move(problem))} {}
+
+Allocator::~Allocator() = default;
+Allocator::Allocator(Allocator&&) noexcept = default;
+Allocator& Allocator::operator=(Allocator&&) noexcept = default;
+
+const Allocation& Allocator::solve() {
+  std::visit([&](auto& engine) { engine->solve(impl_->answer); }, impl_->engine);
+  impl_->add_groups();
+  return impl_->answer;
+}
+
+void Allocator::set_limit(NodeIndex node, Watts limit) {
+  const Watts before = impl_->problem.nodes()[static_cast<std::size_t>(node)].limit;
+  impl_->problem.set_limit(node, limit);
+  std::visit([&](auto& engine) { engine->limit_changed(node, before); }, impl_->engine);
+}
+
+void Allocator::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {
+  impl_->problem.set_curve(device, curve);
+  if (!std::visit([&](auto& engine) { return engine->curve_changed(device); }, impl_->engine)) {
+    impl_->lay_out();
+  }
+}
+
+const Allocation& Allocator::resolve() {
+  if (impl_->has_groups_in_answer) {
+    return solve();
+  }
+  std::visit([&](auto& engine) { engine->resolve(impl_->answer); }, impl_->engine);
+  impl_->add_groups();
+  return impl_->answer;
+}
+
+std::size_t Allocator::update_count() const {
+  return std::visit([](const auto& engine) { return engine->update_count(); }, impl_->engine);
+}
+
+}  // namespace perwatt::allocate

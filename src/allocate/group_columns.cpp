@@ -1,0 +1,130 @@
+#include "group_columns.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <map>
+#include <set>
+
+namespace perwatt::allocate {
+
+namespace {
+
+/// The slope of a curve over [from, to], which lies between two of its points.
+double slope_between(std::span<const CurvePoint> curve, double from) {
+  for (std::size_t i = 1; i < curve.size(); ++i) {
+    if (from < curve[i].power.in_base()) {
+      return (curve[i].value - curve[i - 1].value) /
+             (curve[i].power - curve[i - 1].power).in_base();
+    }
+  }
+  return 0;
+}
+
+double value_at(std::span<const CurvePoint> curve, double watts) {
+  double value = curve.front().value;
+  for (std::size_t i = 1; i < curve.size(); ++i) {
+    const double from = curve[i - 1].power.in_base();
+    const double to = std::min(curve[i].power.in_base(), watts);
+    if (to <= from) {
+      break;
+    }
+    value += (to - from) * slope_between(curve, from);
+  }
+  return value;
+}
+
+class Builder {
+ public:
+  Builder(const Problem& problem, const std::vector<Watts>& device_watts, GroupColumns& into)
+      : problem_{problem}, device_watts_{device_watts}, into_{into} {}
+
+  void build() {
+    into_.least_watts.resize(problem_.devices().size());
+    std::set<Priority, std::greater<>> classes;
+    std::vector<std::vector<std::uint32_t>> groups(problem_.cap_group_count());
+    for (std::uint32_t d = 0; d < problem_.devices().size(); ++d) {
+      classes.insert(class_of(d));
+      if (const auto group = problem_.devices()[d].terms.same_cap) {
+        groups[static_cast<std::size_t>(*group)].push_back(d);
+      }
+    }
+    into_.classes.assign(classes.begin(), classes.end());
+    into_.least_value_of.assign(into_.classes.size(), 0.0);
+    for (std::uint32_t d = 0; d < problem_.devices().size(); ++d) {
+      if (!problem_.devices()[d].terms.same_cap) {
+        add({&d, 1});
+      }
+    }
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      if (!groups[g].empty() && !add(groups[g])) {
+        into_.split.push_back(CapGroupIndex{static_cast<std::uint32_t>(g)});
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] Priority class_of(std::uint32_t device) const {
+    return problem_.policy() == Policy::priority ? problem_.devices()[device].terms.priority : 0;
+  }
+
+  /// The columns of devices that get the same watts; false when no watts suit all.
+  bool add(std::span<const std::uint32_t> devices) {
+    double least = 0;
+    double most = std::numeric_limits<double>::infinity();
+    double start = most;
+    for (const std::uint32_t d : devices) {
+      const auto curve = problem_.curve(DeviceIndex{d});
+      least = std::max(least, curve.front().power.in_base());
+      most = std::min(most, curve.back().power.in_base());
+      start = std::min(start, device_watts_[d].in_base());
+    }
+    if (least > most) {
+      return false;
+    }
+    std::vector<double> corners{least, most};
+    for (const std::uint32_t d : devices) {
+      const auto curve = problem_.curve(DeviceIndex{d});
+      into_.least_watts[d] = least;
+      const double value = value_at(curve, least);
+      into_.least_value += value;
+      const auto c = std::find(into_.classes.begin(), into_.classes.end(), class_of(d));
+      into_.least_value_of[static_cast<std::size_t>(c - into_.classes.begin())] += value;
+      for (const auto& point : curve) {
+        const double corner = point.power.in_base();
+        if (corner > least && corner < most) {
+          corners.push_back(corner);
+        }
+      }
+    }
+    std::sort(corners.begin(), corners.end());
+    corners.erase(std::unique(corners.begin(), corners.end()), corners.end());
+    const auto first_member = static_cast<std::uint32_t>(into_.members.size());
+    into_.members.insert(into_.members.end(), devices.begin(), devices.end());
+    for (std::size_t i = 1; i < corners.size(); ++i) {
+      std::map<Priority, double> worth;
+      for (const std::uint32_t d : devices) {
+        worth[class_of(d)] += slope_between(problem_.curve(DeviceIndex{d}), corners[i - 1]);
+      }
+      const double width = corners[i] - corners[i - 1];
+      into_.columns.push_back({width, std::clamp(start - corners[i - 1], 0.0, width), first_member,
+                               static_cast<std::uint32_t>(devices.size()),
+                               static_cast<std::uint32_t>(into_.worths.size()),
+                               static_cast<std::uint32_t>(worth.size())});
+      into_.worths.insert(into_.worths.end(), worth.begin(), worth.end());
+    }
+    return true;
+  }
+
+  const Problem& problem_;
+  const std::vector<Watts>& device_watts_;
+  GroupColumns& into_;
+};
+
+}  // namespace
+
+GroupColumns::GroupColumns(const Problem& problem, const std::vector<Watts>& device_watts) {
+  Builder{problem, device_watts, *this}.build();
+}
+
+}  // namespace perwatt::allocate

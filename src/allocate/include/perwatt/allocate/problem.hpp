@@ -1,0 +1,109 @@
+// The split of watts over a tree of limits: what is asked.
+//
+// A tree of nodes, each with a limit in watts; devices hang on any node. A device turns watts into
+// value along a concave curve. All watts are of one boundary: the caller scales curves and limits
+// to it (linear losses keep limits nested, docs/model/allocate.md#losses). Value is in the
+// curves' own unit (tokens/s, USD/h, …).
+//
+// A problem is a plain value; distinct objects may be used from distinct threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "perwatt/base/units.hpp"
+
+namespace perwatt::allocate {
+
+/// A node, a device, a group: its number in the order of adding.
+enum class NodeIndex : std::uint32_t {};
+enum class DeviceIndex : std::uint32_t {};
+enum class CapGroupIndex : std::uint32_t {};
+enum class GuaranteeIndex : std::uint32_t {};
+
+/// How much a class of devices comes before others: 0 is the lowest, and the default.
+using Priority = std::int32_t;
+
+enum class Policy {
+  value,     // the greatest sum of value
+  priority,  // the greatest value of the highest class, then of the next, and so on
+};
+
+struct CurvePoint {
+  Watts power;
+  double value = 0;
+
+  bool operator==(const CurvePoint&) const = default;
+};
+
+/// What is wrong with a curve, in words, or nothing. A curve has one point or more, finite, with
+/// power of 0 or more that rises strictly and value that is concave in it: no slope above the one
+/// before by more than 1e-9 of it. Value may fall.
+[[nodiscard]] std::optional<const char*> curve_fault(std::span<const CurvePoint> curve);
+
+/// What a device is beside its curve.
+struct DeviceTerms {
+  Priority priority = 0;
+  std::optional<CapGroupIndex> same_cap;  // all members get the same watts
+  std::optional<GuaranteeIndex> guarantee;
+};
+
+class Problem {
+ public:
+  struct Node {
+    std::optional<NodeIndex> parent;
+    Watts limit;
+  };
+
+  struct Device {
+    NodeIndex parent{};
+    DeviceTerms terms;
+    std::size_t first_point = 0;
+    std::size_t end_point = 0;
+  };
+
+  explicit Problem(Policy policy) : policy_{policy} {}
+
+  /// The first node is the root and has no parent; any other names a node added before.
+  /// REQUIRES: that, and a limit >= 0 (infinite: none).
+  NodeIndex add_node(std::optional<NodeIndex> parent, Watts limit);
+
+  /// REQUIRES: a curve without a fault. A device gets at least its first point's watts and at most
+  /// its last point's.
+  DeviceIndex add_device(NodeIndex parent, std::span<const CurvePoint> curve,
+                         const DeviceTerms& terms = {});
+
+  CapGroupIndex add_cap_group();
+
+  /// The devices of the group get no less than `watts` together.
+  GuaranteeIndex add_guarantee(Watts watts);
+
+  /// REQUIRES: as add_node and add_device.
+  void set_limit(NodeIndex node, Watts limit);
+  void set_curve(DeviceIndex device, std::span<const CurvePoint> curve);
+
+  [[nodiscard]] Policy policy() const { return policy_; }
+
+  [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
+
+  [[nodiscard]] std::span<const Device> devices() const { return devices_; }
+
+  [[nodiscard]] std::span<const Watts> guarantees() const { return guarantees_; }
+
+  [[nodiscard]] std::size_t cap_group_count() const { return cap_groups_; }
+
+  [[nodiscard]] std::span<const CurvePoint> curve(DeviceIndex device) const;
+
+ private:
+  Policy policy_;
+  std::vector<Node> nodes_;
+  std::vector<Device> devices_;
+  std::vector<CurvePoint> points_;
+  std::vector<Watts> guarantees_;
+  std::size_t cap_groups_ = 0;
+};
+
+}  // namespace perwatt::allocate

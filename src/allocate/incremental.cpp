@@ -1,0 +1,486 @@
+#include "incremental.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace perwatt::allocate {
+
+namespace {
+
+/// Pieces on each side of a threshold. Sums of random changes grow as the root of their number.
+std::size_t window_reach(std::size_t pieces) {
+  return 8 + static_cast<std::size_t>(std::sqrt(static_cast<double>(pieces)));
+}
+
+constexpr double kRounding = 1e-12;     // of watts at a node: sums so near may be the same
+constexpr std::size_t kMostGrowth = 4;  // a window so many times its usual size is made anew
+
+template <class A, class B>
+bool lies_before(const A& a, const B& b) {
+  return a.key > b.key || (a.key == b.key && a.device < b.device);
+}
+
+}  // namespace
+
+template <class Key>
+IncrementalProgram<Key>::IncrementalProgram(const TreeOrder& order, TreeState<Key>& state)
+    : order_{order}, state_{state}, is_remembered_(order.device_at.size(), 0) {}
+
+template <class Key>
+void IncrementalProgram<Key>::device_changes(std::uint32_t device_place) {
+  if (is_remembered_[device_place] != 0) {
+    return;
+  }
+  is_remembered_[device_place] = 1;
+  const auto pieces = state_.table.of(device_place);
+  befores_.push_back({device_place, state_.table.least_watts[device_place], pieces_before_.size(),
+                      pieces_before_.size() + pieces.size()});
+  pieces_before_.insert(pieces_before_.end(), pieces.begin(), pieces.end());
+}
+
+/// The changes of a device's pieces, and of room above where its least watts changed.
+template <class Key>
+void IncrementalProgram<Key>::list_changes(const Before& before) {
+  const auto device = before.device;
+  const auto now = state_.table.of(device);
+  std::size_t i = before.first_piece;
+  std::size_t j = 0;
+  while (i < before.end_piece || j < now.size()) {
+    const bool is_old =
+        j == now.size() || (i < before.end_piece && !(now[j].key > pieces_before_[i].key));
+    const bool is_new =
+        i == before.end_piece || (j < now.size() && !(pieces_before_[i].key > now[j].key));
+    own_changes_.push_back({is_old ? pieces_before_[i].key : now[j].key, device,
+                            is_old ? pieces_before_[i].watts : 0.0, is_new ? now[j].watts : 0.0});
+    i += is_old ? 1 : 0;
+    j += is_new ? 1 : 0;
+  }
+  const auto owner = order_.owner_of(device);
+  room_changes_.emplace_back(owner, 0.0);
+  const double more = state_.table.least_watts[device] - before.least_watts;
+  if (more != 0) {
+    for (auto place = owner; place != TreeOrder::kNone; place = order_.parent[place]) {
+      room_changes_.emplace_back(place, -more);
+    }
+  }
+}
+
+template <class Key>
+void IncrementalProgram<Key>::list_changes() {
+  std::sort(befores_.begin(), befores_.end(),
+            [](const Before& a, const Before& b) { return a.device < b.device; });
+  for (const auto& before : befores_) {
+    list_changes(before);
+    changed_devices_.push_back(before.device);
+  }
+}
+
+template <class Key>
+void IncrementalProgram<Key>::room_changed(std::uint32_t place, double watts) {
+  room_changes_.emplace_back(place, watts);
+}
+
+template <class Key>
+void IncrementalProgram<Key>::forget() {
+  windows_.clear();
+  forget_changes();
+}
+
+template <class Key>
+void IncrementalProgram<Key>::forget_changes() {
+  for (const auto& before : befores_) {
+    is_remembered_[before.device] = 0;
+  }
+  befores_.clear();
+  pieces_before_.clear();
+  own_changes_.clear();
+  room_changes_.clear();
+  changed_devices_.clear();
+}
+
+/// What reaches a node, from the devices below and the cuts between.
+template <class Key>
+std::vector<typename Window<Key>::Entry> IncrementalProgram<Key>::gather(std::uint32_t place) {
+  std::vector<Entry> entries;
+  auto& reaches = scratch_.reaches;
+  reaches.resize(state_.cuts.size());
+  reaches[place] = {};
+  for (std::uint32_t p = place + 1; p-- > order_.subtree[place];) {
+    if (p != place) {
+      reaches[p] = reaches[order_.parent[p]].below(state_.cuts[p]);
+    }
+    for (auto d = order_.first_device[p]; d < order_.first_device[p + 1]; ++d) {
+      for (const auto& piece : state_.table.of(d)) {
+        const double watts = reaches[p].kept(piece);
+        if (watts > 0) {
+          entries.push_back({piece.key, d, watts, 0});
+        }
+      }
+    }
+  }
+  return entries;
+}
+
+/// A window about a cut, of all that reaches a node. False when too much of one worth is there.
+template <class Key>
+bool IncrementalProgram<Key>::fill_window(Window<Key>& window, std::vector<Entry> entries,
+                                          const NodeCut<Key>& cut) {
+  const std::size_t reach = window_reach(entries.size());
+  window = {};
+  for (const auto& entry : entries) {
+    window.total += entry.watts;
+  }
+  const auto first_at = std::partition(entries.begin(), entries.end(), [&](const Entry& entry) {
+    return entry.key > cut.threshold;
+  });
+  // Above the threshold the lowest keys, at and below it the highest.
+  auto begin = entries.begin();
+  if (static_cast<std::size_t>(first_at - begin) > reach) {
+    const auto middle = first_at - static_cast<std::ptrdiff_t>(reach);
+    std::nth_element(begin, middle, first_at, lies_before<Entry, Entry>);
+    window.top = middle->key;
+    begin =
+        std::partition(begin, first_at, [&](const Entry& entry) { return entry.key > window.top; });
+    for (auto entry = entries.begin(); entry != begin; ++entry) {
+      window.above += entry->watts;
+    }
+  }
+  auto end = entries.end();
+  if (static_cast<std::size_t>(end - first_at) > reach) {
+    const auto middle = first_at + static_cast<std::ptrdiff_t>(reach);
+    std::nth_element(first_at, middle, end, lies_before<Entry, Entry>);
+    window.bottom = middle->key;
+    end = std::partition(first_at, end,
+                         [&](const Entry& entry) { return !(window.bottom > entry.key); });
+  }
+  window.usual_size = 2 * reach;
+  if (static_cast<std::size_t>(end - begin) > kMostGrowth * window.usual_size) {
+    return false;
+  }
+  window.entries.assign(begin, end);
+  std::sort(window.entries.begin(), window.entries.end(), lies_before<Entry, Entry>);
+  const Reach<Key> own = Reach<Key>{}.below(cut);
+  for (auto& entry : window.entries) {
+    entry.kept = own.kept({entry.key, entry.watts});
+  }
+  return true;
+}
+
+template <class Key>
+void IncrementalProgram<Key>::make_windows() {
+  windows_.assign(state_.cuts.size(), {});
+  least_value_ = state_.table.least_value;
+  std::vector<Entry> stack;
+  std::vector<std::size_t> begin(state_.cuts.size());
+  std::vector<Entry> entries;
+  for (std::uint32_t place = 0; place < windows_.size(); ++place) {
+    const auto first_child = order_.first_child[place];
+    begin[place] = first_child == TreeOrder::kNone ? stack.size() : begin[first_child];
+    for (auto d = order_.first_device[place]; d < order_.first_device[place + 1]; ++d) {
+      for (const auto& piece : state_.table.of(d)) {
+        stack.push_back({piece.key, d, piece.watts, 0});
+      }
+    }
+    entries.assign(stack.begin() + static_cast<std::ptrdiff_t>(begin[place]), stack.end());
+    const auto& cut = state_.cuts[place];
+    const Reach<Key> own = Reach<Key>{}.below(cut);
+    std::size_t end = begin[place];
+    for (std::size_t i = end; i < stack.size(); ++i) {
+      stack[i].watts = own.kept({stack[i].key, stack[i].watts});
+      stack[end] = stack[i];
+      end += stack[end].watts > 0 ? 1 : 0;
+    }
+    stack.resize(end);
+    if (!fill_window(windows_[place], entries, cut)) {
+      forget();
+      return;
+    }
+  }
+}
+
+/// One piece that reaches a node in another size: into the window, on to the parent when it is
+/// above, nowhere when it is below.
+template <class Key>
+void IncrementalProgram<Key>::apply(Window<Key>& window, const Change& change) {
+  window.total += change.now - change.before;
+  if (change.key > window.top) {
+    window.above += change.now - change.before;
+    stack_.push_back(change);
+    return;
+  }
+  if (window.bottom > change.key) {
+    return;
+  }
+  const auto at = std::lower_bound(window.entries.begin(), window.entries.end(), change,
+                                   lies_before<Entry, Change>);
+  if (at != window.entries.end() && at->key == change.key && at->device == change.device) {
+    at->watts = change.now;
+  } else {
+    window.entries.insert(at, {change.key, change.device, change.now, 0});
+  }
+}
+
+/// Whether a window without a cut shows all that might be kept otherwise.
+template <class Key>
+typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::all_kept(
+    const Window<Key>& window) {
+  return window.bottom == KeyLimits<Key>::lowest ? Found::in_window : Found::outside;
+}
+
+/// The cut of what reaches a node, if its window shows it.
+template <class Key>
+typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::find_cut(std::uint32_t place,
+                                                                          NodeCut<Key>& cut) const {
+  const auto& window = windows_[place];
+  const double capacity = state_.capacity[place];
+  cut = {};
+  if (std::isinf(capacity) || window.entries.empty()) {
+    return std::isinf(capacity) || (window.total == 0 && capacity > 0) ? all_kept(window)
+                                                                       : Found::outside;
+  }
+  const double rounding = kRounding * std::max(window.total, capacity);
+  if (std::abs(window.total - capacity) <= rounding) {
+    return Found::unclear;  // a full solve sees whether the limit is met exactly
+  }
+  if (window.total < capacity) {
+    return all_kept(window);
+  }
+  if (capacity == 0) {
+    return Found::outside;
+  }
+  cut.is_full = true;
+  double kept = window.above;
+  if (kept >= capacity) {
+    return Found::outside;
+  }
+  for (std::size_t i = 0; i < window.entries.size();) {
+    const Key key = window.entries[i].key;
+    double equal = 0;
+    for (; i < window.entries.size() && window.entries[i].key == key; ++i) {
+      equal += window.entries[i].watts;
+    }
+    if (kept + equal < capacity) {
+      kept += equal;
+      continue;
+    }
+    cut.threshold = cut.least_kept = key;
+    cut.share = static_cast<long double>(capacity - kept) / static_cast<long double>(equal);
+    cut.best_rejected = key;
+    if (std::abs(kept + equal - capacity) <= rounding) {
+      return Found::unclear;
+    }
+    return Found::in_window;
+  }
+  return Found::outside;
+}
+
+/// What of the window the new cut keeps otherwise than the last.
+template <class Key>
+void IncrementalProgram<Key>::hand_on(Window<Key>& window, const NodeCut<Key>& cut) {
+  const Reach<Key> own = Reach<Key>{}.below(cut);
+  std::size_t end = 0;
+  for (auto& entry : window.entries) {
+    const double kept = own.kept({entry.key, entry.watts});
+    if (kept != entry.kept) {
+      stack_.push_back({entry.key, entry.device, entry.kept, kept});
+      entry.kept = kept;
+    }
+    if (entry.watts > 0) {
+      window.entries[end++] = entry;
+    }
+  }
+  window.entries.resize(end);
+}
+
+/// A node whose window does not reach: all that reaches it anew.
+template <class Key>
+bool IncrementalProgram<Key>::rebuild(std::uint32_t place) {
+  auto& changes = arriving_;
+  auto entries = gather(place);
+  const NodeCut<Key> last = state_.cuts[place];
+  auto& cut = state_.cuts[place];
+  const double capacity = state_.capacity[place];
+  double total = 0;
+  std::vector<Piece<Key>> pieces;
+  pieces.reserve(entries.size());
+  for (const auto& entry : entries) {
+    total += entry.watts;
+    pieces.push_back({entry.key, entry.watts});
+  }
+  cut = {};
+  if (capacity == 0) {
+    cut = nothing_kept(Cutter<Key>::best_below(pieces, KeyLimits<Key>::highest));
+  } else if (total > capacity) {
+    std::vector<Piece<Key>> spare(pieces.size());
+    const auto selected = Cutter<Key>::select(pieces, capacity, total, spare);
+    cut = {selected.threshold, selected.share, selected.best_rejected, selected.threshold, true};
+  }
+  const bool is_met_exactly =
+      capacity > 0 && !std::isinf(capacity) &&
+      (std::abs(total - capacity) <= kRounding * capacity || (cut.is_full && cut.share >= 1));
+  if (is_met_exactly) {
+    return false;
+  }
+  const Reach<Key> before = Reach<Key>{}.below(last);
+  const Reach<Key> now = Reach<Key>{}.below(cut);
+  std::sort(changes.begin(), changes.end(), lies_before<Change, Change>);
+  std::vector<char> is_met(changes.size(), 0);
+  for (const auto& entry : entries) {
+    const auto at =
+        std::lower_bound(changes.begin(), changes.end(), entry, lies_before<Change, Entry>);
+    double watts_before = entry.watts;
+    if (at != changes.end() && at->key == entry.key && at->device == entry.device) {
+      watts_before = at->before;
+      is_met[static_cast<std::size_t>(at - changes.begin())] = 1;
+    }
+    const Change change{entry.key, entry.device, before.kept({entry.key, watts_before}),
+                        now.kept({entry.key, entry.watts})};
+    if (change.before != change.now) {
+      stack_.push_back(change);
+    }
+  }
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const double kept = before.kept({changes[i].key, changes[i].before});
+    if (is_met[i] == 0 && kept > 0) {
+      stack_.push_back({changes[i].key, changes[i].device, kept, 0});
+    }
+  }
+  return fill_window(windows_[place], std::move(entries), cut);
+}
+
+/// One node after all of its subtree: takes what the children hand on and hands on its own.
+template <class Key>
+bool IncrementalProgram<Key>::process(std::uint32_t place) {
+  std::size_t begin = stack_.size();
+  while (!frames_.empty() && frames_.back().place >= order_.subtree[place]) {
+    begin = frames_.back().begin;
+    frames_.pop_back();
+  }
+  arriving_.assign(stack_.begin() + static_cast<std::ptrdiff_t>(begin), stack_.end());
+  stack_.resize(begin);
+  for (; next_own_ < own_changes_.size() &&
+         own_changes_[next_own_].device < order_.first_device[place + 1];
+       ++next_own_) {
+    arriving_.push_back(own_changes_[next_own_]);
+  }
+  auto& window = windows_[place];
+  for (const auto& change : arriving_) {
+    apply(window, change);
+  }
+  NodeCut<Key> cut;
+  const auto found = find_cut(place, cut);
+  if (found == Found::unclear) {
+    return false;
+  }
+  if (found == Found::outside || window.entries.size() > kMostGrowth * window.usual_size) {
+    stack_.resize(begin);
+    if (!rebuild(place)) {
+      return false;
+    }
+  } else {
+    hand_on(window, cut);
+    state_.cuts[place] = cut;
+  }
+  frames_.push_back({place, begin});
+  return true;
+}
+
+/// Every node that changed or lies above one, children first.
+template <class Key>
+std::vector<std::uint32_t> IncrementalProgram<Key>::dirty_places() {
+  std::vector<std::uint32_t> dirty;
+  for (const auto& [place, watts] : room_changes_) {
+    dirty.push_back(place);
+  }
+  std::sort(dirty.begin(), dirty.end());
+  dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
+  std::vector<std::uint32_t> all = dirty;
+  while (!dirty.empty()) {  // a level up at a time
+    std::vector<std::uint32_t> parents;
+    for (const auto place : dirty) {
+      const auto parent = order_.parent[place];
+      if (parent != TreeOrder::kNone && (parents.empty() || parents.back() != parent)) {
+        parents.push_back(parent);
+      }
+    }
+    std::sort(parents.begin(), parents.end());
+    parents.erase(std::unique(parents.begin(), parents.end()), parents.end());
+    const std::size_t known = all.size();
+    all.insert(all.end(), parents.begin(), parents.end());
+    std::inplace_merge(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(known), all.end());
+    const auto end = std::unique(all.begin(), all.end());
+    const bool is_new = static_cast<std::size_t>(end - all.begin()) > known;
+    all.erase(end, all.end());
+    dirty = is_new ? std::move(parents) : std::vector<std::uint32_t>{};
+  }
+  return all;
+}
+
+template <class Key>
+bool IncrementalProgram<Key>::update(Allocation& answer) {
+  list_changes();
+  for (const auto& [place, watts] : room_changes_) {
+    state_.capacity[place] += watts;
+  }
+  const auto dirty = dirty_places();
+  for (const auto place : dirty) {
+    if (state_.capacity[place] < 0) {
+      return false;
+    }
+  }
+  stack_.clear();
+  frames_.clear();
+  next_own_ = 0;
+  for (const auto place : dirty) {
+    if (!process(place)) {
+      return false;
+    }
+  }
+  write(stack_, answer);
+  forget_changes();
+  return true;
+}
+
+template <class Key>
+void IncrementalProgram<Key>::write(std::span<const Change> changes, Allocation& answer) {
+  answer.value += static_cast<double>(state_.table.least_value - least_value_);
+  least_value_ = state_.table.least_value;
+  for (const auto& change : changes) {
+    changed_devices_.push_back(change.device);
+    answer.value += (change.now - change.before) * slope_of(change.key);
+  }
+  std::sort(changed_devices_.begin(), changed_devices_.end());
+  changed_devices_.erase(std::unique(changed_devices_.begin(), changed_devices_.end()),
+                         changed_devices_.end());
+  set_prices(order_, state_.cuts, scratch_, answer);
+  std::size_t owner = 0;
+  double more = 0;  // at the owner
+  const auto add_to_nodes = [&] {
+    for (auto place = static_cast<std::uint32_t>(owner); more != 0 && place != TreeOrder::kNone;
+         place = order_.parent[place]) {
+      answer.nodes[order_.node_at[place]].power += Watts::from_base(more);
+    }
+    more = 0;
+  };
+  for (const auto device : changed_devices_) {
+    if (order_.first_device[owner + 1] <= device) {
+      add_to_nodes();
+      owner = order_.owner_of(device);
+    }
+    double watts = state_.table.least_watts[device];
+    for (const auto& piece : state_.table.of(device)) {
+      watts += scratch_.reaches[owner].kept(piece);
+    }
+    auto& before = answer.device_watts[order_.device_at[device]];
+    more += watts - before.in_base();
+    before = Watts::from_base(watts);
+  }
+  add_to_nodes();
+  answer.bound = answer.value;
+}
+
+template class IncrementalProgram<double>;
+template class IncrementalProgram<PriorityKey>;
+
+}  // namespace perwatt::allocate

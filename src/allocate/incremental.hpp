@@ -1,0 +1,119 @@
+// The same optimum after a change, from what is known of the last one.
+//
+// Each node keeps a window: the pieces next to its threshold, by worth. A change moves the
+// threshold a little; what crosses it is in the window, and only that goes on to the parent as a
+// change of what reaches it. What comes out at the root are the watts that change in the answer.
+// Where a window does not reach far enough it is made anew from the devices below.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tree_order.hpp"
+#include "tree_state.hpp"
+
+#include "perwatt/allocate/allocation.hpp"
+
+namespace perwatt::allocate {
+
+/// What stays of one piece of a device, before and now.
+template <class Key>
+struct PieceChange {
+  Key key;
+  std::uint32_t device;  // place
+  double before;
+  double now;
+};
+
+/// The pieces next to a node's threshold. Keys in [bottom, top] are all here.
+template <class Key>
+struct Window {
+  struct Entry {
+    Key key;
+    std::uint32_t device;  // place
+    double watts;          // that reach the node
+    double kept;
+  };
+
+  std::vector<Entry> entries;  // highest key first, then by device
+  double above = 0;            // watts of keys above top
+  double total = 0;            // watts of all that reaches the node
+  Key top = KeyLimits<Key>::highest;
+  Key bottom = KeyLimits<Key>::lowest;
+  std::size_t usual_size = 0;
+};
+
+template <class Key>
+class IncrementalProgram {
+ public:
+  IncrementalProgram(const TreeOrder& order, TreeState<Key>& state);
+
+  /// A device is about to get another curve, or a node has another limit: remembered for update().
+  void device_changes(std::uint32_t device_place);
+  void room_changed(std::uint32_t place, double watts);
+
+  [[nodiscard]] bool has_windows() const { return !windows_.empty(); }
+
+  /// After a full solve: windows, until the next full solve.
+  void make_windows();
+
+  /// Nothing is known any more: the next solve must be a full one.
+  void forget();
+
+  /// Brings state and answer up to date. False when only a full solve can: a limit below the least
+  /// watts, more of one worth than a window holds, a limit met exactly.
+  bool update(Allocation& answer);
+
+ private:
+  using Entry = typename Window<Key>::Entry;
+  using Change = PieceChange<Key>;
+
+  struct Frame {  // changes that a subtree hands to its parent
+    std::uint32_t place;
+    std::size_t begin;
+  };
+
+  struct Before {          // a device at the last solve
+    std::uint32_t device;  // place
+    double least_watts;
+    std::size_t first_piece;  // in pieces_before_
+    std::size_t end_piece;
+  };
+
+  void forget_changes();
+  void list_changes();
+  void list_changes(const Before& before);
+  std::vector<std::uint32_t> dirty_places();
+  bool process(std::uint32_t place);
+  void apply(Window<Key>& window, const Change& change);
+  enum class Found { in_window, outside, unclear };
+  static Found all_kept(const Window<Key>& window);
+  Found find_cut(std::uint32_t place, NodeCut<Key>& cut) const;
+  void hand_on(Window<Key>& window, const NodeCut<Key>& cut);
+  bool rebuild(std::uint32_t place);
+  std::vector<Entry> gather(std::uint32_t place);
+  static bool fill_window(Window<Key>& window, std::vector<Entry> entries, const NodeCut<Key>& cut);
+  void write(std::span<const Change> changes, Allocation& answer);
+
+  const TreeOrder& order_;
+  TreeState<Key>& state_;
+  std::vector<Window<Key>> windows_;  // by place
+  std::vector<char> is_remembered_;   // by place of a device
+  std::vector<Before> befores_;
+  std::vector<Piece<Key>> pieces_before_;
+  std::vector<Change> own_changes_;
+  std::vector<std::pair<std::uint32_t, double>> room_changes_;
+  std::size_t next_own_ = 0;      // of them, not yet taken
+  std::vector<Change> stack_;     // what subtrees hand on
+  std::vector<Change> arriving_;  // at the node in hand
+  std::vector<Frame> frames_;
+  PriceScratch<Key> scratch_;
+  std::vector<std::uint32_t> changed_devices_;
+  long double least_value_ = 0;  // of the state at the last solve
+};
+
+extern template class IncrementalProgram<double>;
+extern template class IncrementalProgram<PriorityKey>;
+
+}  // namespace perwatt::allocate

@@ -1,0 +1,442 @@
+#include "perwatt/allocate/allocator.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "lp_oracle.hpp"
+#include "random_problem.hpp"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace perwatt::allocate {
+namespace {
+
+using ::testing::ElementsAre;
+
+double value_of(std::span<const CurvePoint> curve, double watts) {
+  double value = curve.front().value;
+  for (std::size_t i = 1; i < curve.size(); ++i) {
+    const double from = curve[i - 1].power.in_base();
+    const double to = std::min(curve[i].power.in_base(), watts);
+    if (to > from) {
+      value += (curve[i].value - curve[i - 1].value) * (to - from) /
+               (curve[i].power - curve[i - 1].power).in_base();
+    }
+  }
+  return value;
+}
+
+/// The classes' values from the watts of the answer, and that the answer keeps every row.
+std::vector<double> checked_values(const Problem& problem, const Allocation& answer,
+                                   double tolerance) {
+  std::set<Priority, std::greater<>> classes;
+  std::vector<double> used(problem.nodes().size(), 0.0);
+  std::vector<double> guaranteed(problem.guarantees().size(), 0.0);
+  std::vector<double> caps(problem.cap_group_count(), -1.0);
+  for (const auto& device : problem.devices()) {
+    classes.insert(problem.policy() == Policy::priority ? device.terms.priority : 0);
+  }
+  std::vector<double> values(classes.size(), 0.0);
+  for (std::size_t d = 0; d < problem.devices().size(); ++d) {
+    const auto& device = problem.devices()[d];
+    const double watts = answer.device_watts[d].in_base();
+    const auto curve = problem.curve(DeviceIndex{static_cast<std::uint32_t>(d)});
+    EXPECT_GE(watts, curve.front().power.in_base() - tolerance);
+    EXPECT_LE(watts, curve.back().power.in_base() + tolerance);
+    const Priority k = problem.policy() == Policy::priority ? device.terms.priority : 0;
+    values[static_cast<std::size_t>(std::distance(classes.begin(), classes.find(k)))] +=
+        value_of(curve, watts);
+    for (std::optional<NodeIndex> n = device.parent; n;
+         n = problem.nodes()[static_cast<std::size_t>(*n)].parent) {
+      used[static_cast<std::size_t>(*n)] += watts;
+    }
+    if (device.terms.guarantee) {
+      guaranteed[static_cast<std::size_t>(*device.terms.guarantee)] += watts;
+    }
+    if (device.terms.same_cap) {
+      auto& cap = caps[static_cast<std::size_t>(*device.terms.same_cap)];
+      EXPECT_TRUE(cap < 0 || std::abs(cap - watts) <= tolerance) << cap << " and " << watts;
+      cap = watts;
+    }
+  }
+  for (std::size_t n = 0; n < used.size(); ++n) {
+    EXPECT_LE(used[n], problem.nodes()[n].limit.in_base() * (1 + 1e-9) + tolerance);
+    EXPECT_NEAR(used[n], answer.nodes[n].power.in_base(), 1e-9 * (1 + used[n]));
+  }
+  for (std::size_t g = 0; g < guaranteed.size(); ++g) {
+    EXPECT_GE(guaranteed[g], problem.guarantees()[g].in_base() - tolerance);
+  }
+  return values;
+}
+
+void expect_equals_program(const Problem& problem, double tolerance) {
+  Allocator allocator{problem};
+  const auto& answer = allocator.solve();
+  const auto best = best_by_program(problem);
+  ASSERT_EQ(answer.status == Status::optimal, best.has_value());
+  if (!best) {
+    return;
+  }
+  const auto values = checked_values(problem, answer, tolerance > 1e-7 ? 1e-6 : 1e-9);
+  double sum = 0;
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    EXPECT_NEAR(values[k], (*best)[k], tolerance * (1 + std::abs((*best)[k]))) << "class " << k;
+    sum += values[k];
+  }
+  EXPECT_NEAR(answer.value, sum, 1e-9 * (1 + std::abs(sum)));
+  EXPECT_GE(answer.bound, answer.value);
+  EXPECT_LE(answer.bound, answer.value + tolerance * (1 + std::abs(answer.value)));
+}
+
+TEST(Allocator, EqualsLinearProgramOnRandomTrees) {
+  for (std::uint64_t seed = 0; seed < 2500; ++seed) {
+    SCOPED_TRACE(seed);
+    ProblemKind kind;
+    kind.is_whole = seed % 3 == 0;
+    kind.policy = seed % 5 == 0 ? Policy::priority : Policy::value;
+    kind.tightness = seed % 7 == 0 ? 20 : 0;
+    expect_equals_program(RandomProblem{seed}.make(kind), 1e-7);
+    if (HasFailure()) {
+      return;
+    }
+  }
+}
+
+TEST(Allocator, EqualsLinearProgramWithGroupsAcrossBranches) {
+  for (std::uint64_t seed = 0; seed < 600; ++seed) {
+    SCOPED_TRACE(seed);
+    ProblemKind kind;
+    kind.is_whole = seed % 3 == 0;
+    kind.policy = seed % 4 == 0 ? Policy::priority : Policy::value;
+    kind.cap_groups = static_cast<int>(seed % 3);
+    kind.guarantees = static_cast<int>(seed % 4);
+    expect_equals_program(RandomProblem{seed}.make(kind), 1e-6);
+    if (HasFailure()) {
+      return;
+    }
+  }
+}
+
+Problem with_limit(const Problem& problem, std::size_t node, double change) {
+  Problem changed = problem;
+  changed.set_limit(NodeIndex{static_cast<std::uint32_t>(node)},
+                    problem.nodes()[node].limit + watts(change));
+  return changed;
+}
+
+TEST(Allocator, PricesAreTheChangesOfOneWattMoreAndOneLess) {
+  int priced = 0;
+  int corners = 0;
+  for (std::uint64_t seed = 0; seed < 700; ++seed) {
+    SCOPED_TRACE(seed);
+    ProblemKind kind;
+    kind.is_whole = true;  // between whole watts values are straight
+    kind.most_nodes = 12;
+    kind.most_devices = 20;
+    kind.policy = seed % 4 == 0 ? Policy::priority : Policy::value;
+    const Problem problem = RandomProblem{seed}.make(kind);
+    Allocator allocator{problem};
+    const auto& answer = allocator.solve();
+    ASSERT_EQ(answer.status, Status::optimal);
+    for (std::size_t n = 0; n < answer.nodes.size(); ++n) {
+      if (std::isinf(problem.nodes()[n].limit.in_base())) {
+        EXPECT_EQ(answer.nodes[n].price_per_watt, 0);
+        continue;
+      }
+      Allocator more{with_limit(problem, n, 1)};
+      EXPECT_NEAR(more.solve().value - answer.value, answer.nodes[n].price_per_watt, 1e-9) << n;
+      priced += answer.nodes[n].price_per_watt != 0 ? 1 : 0;
+      if (problem.nodes()[n].limit < watts(1)) {
+        continue;
+      }
+      Allocator less{with_limit(problem, n, -1)};
+      const auto& shorter = less.solve();
+      EXPECT_EQ(shorter.status == Status::optimal, answer.nodes[n].loss_per_watt.has_value()) << n;
+      if (shorter.status == Status::optimal && answer.nodes[n].loss_per_watt) {
+        EXPECT_NEAR(answer.value - shorter.value, *answer.nodes[n].loss_per_watt, 1e-9) << n;
+        corners += *answer.nodes[n].loss_per_watt != answer.nodes[n].price_per_watt ? 1 : 0;
+      }
+    }
+    if (HasFailure()) {
+      return;
+    }
+  }
+  EXPECT_GT(priced, 500);
+  EXPECT_GT(corners, 100);
+}
+
+TEST(Allocator, MoreLimitNeverLowersTheValue) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    ProblemKind kind;
+    kind.guarantees = seed % 6 == 0 ? 1 : 0;
+    const Problem problem = RandomProblem{seed}.make(kind);
+    Allocator allocator{problem};
+    const Allocation before = allocator.solve();
+    for (std::size_t n = 0; n < problem.nodes().size(); n += 3) {
+      Allocator more{with_limit(problem, n, RandomProblem{seed + n}.share(0, 20))};
+      const auto& after = more.solve();
+      if (before.status == Status::optimal) {
+        ASSERT_EQ(after.status, Status::optimal);
+        EXPECT_GE(after.value, before.value - 1e-9 * std::abs(before.value)) << seed;
+      }
+    }
+  }
+}
+
+/// The same tree with children and devices in another order.
+Problem shuffled(const Problem& problem, std::mt19937_64& random, std::vector<std::size_t>& node_to,
+                 std::vector<std::size_t>& device_to) {
+  Problem other{problem.policy()};
+  node_to.assign(problem.nodes().size(), 0);
+  std::vector<std::size_t> ready{0};
+  std::vector<std::vector<std::size_t>> children(problem.nodes().size());
+  for (std::size_t n = 1; n < problem.nodes().size(); ++n) {
+    children[static_cast<std::size_t>(*problem.nodes()[n].parent)].push_back(n);
+  }
+  while (!ready.empty()) {
+    const std::size_t pick =
+        std::uniform_int_distribution<std::size_t>{0, ready.size() - 1}(random);
+    const std::size_t n = ready[pick];
+    ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(pick));
+    std::optional<NodeIndex> parent = problem.nodes()[n].parent;
+    if (parent) {
+      parent = NodeIndex{static_cast<std::uint32_t>(node_to[static_cast<std::size_t>(*parent)])};
+    }
+    node_to[n] = static_cast<std::size_t>(other.add_node(parent, problem.nodes()[n].limit));
+    ready.insert(ready.end(), children[n].begin(), children[n].end());
+  }
+  std::vector<std::size_t> order(problem.devices().size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::shuffle(order.begin(), order.end(), random);
+  device_to.assign(order.size(), 0);
+  for (const std::size_t d : order) {
+    const auto& device = problem.devices()[d];
+    device_to[d] = static_cast<std::size_t>(other.add_device(
+        NodeIndex{static_cast<std::uint32_t>(node_to[static_cast<std::size_t>(device.parent)])},
+        problem.curve(DeviceIndex{static_cast<std::uint32_t>(d)}), device.terms));
+  }
+  return other;
+}
+
+TEST(Allocator, OrderOfNodesAndDevicesChangesNothing) {
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE(seed);
+    ProblemKind kind;
+    kind.is_whole = seed % 2 == 0;  // many ties
+    kind.policy = seed % 3 == 0 ? Policy::priority : Policy::value;
+    const Problem problem = RandomProblem{seed}.make(kind);
+    std::mt19937_64 random{seed};
+    std::vector<std::size_t> node_to;
+    std::vector<std::size_t> device_to;
+    Allocator one{problem};
+    Allocator other{shuffled(problem, random, node_to, device_to)};
+    const auto& a = one.solve();
+    const auto& b = other.solve();
+    ASSERT_EQ(a.status, b.status);
+    if (seed % 2 == 0) {
+      EXPECT_EQ(a.value, b.value);
+    } else {
+      EXPECT_NEAR(a.value, b.value, 1e-12 * std::abs(a.value));
+    }
+    for (std::size_t d = 0; d < device_to.size(); ++d) {
+      EXPECT_NEAR(a.device_watts[d].in_base(), b.device_watts[device_to[d]].in_base(), 1e-9);
+    }
+    for (std::size_t n = 0; n < node_to.size(); ++n) {
+      EXPECT_NEAR(a.nodes[n].price_per_watt, b.nodes[node_to[n]].price_per_watt, 1e-12);
+    }
+  }
+}
+
+TEST(Allocator, SubtreeDependsOnlyOnTheWattsItIsGiven) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    const Problem problem = RandomProblem{seed}.make({});
+    Allocator whole{problem};
+    const Allocation answer = whole.solve();
+    const std::size_t top = seed % problem.nodes().size();
+    std::vector<std::optional<NodeIndex>> place(problem.nodes().size());
+    Problem part{Policy::value};
+    std::vector<std::size_t> devices;
+    for (std::size_t n = top; n < problem.nodes().size(); ++n) {
+      const auto parent = problem.nodes()[n].parent;
+      if (n == top) {
+        place[n] = part.add_node(std::nullopt, answer.nodes[n].power);
+      } else if (parent && place[static_cast<std::size_t>(*parent)]) {
+        place[n] =
+            part.add_node(place[static_cast<std::size_t>(*parent)], problem.nodes()[n].limit);
+      }
+    }
+    double value = 0;
+    for (std::size_t d = 0; d < problem.devices().size(); ++d) {
+      const auto at = place[static_cast<std::size_t>(problem.devices()[d].parent)];
+      const auto curve = problem.curve(DeviceIndex{static_cast<std::uint32_t>(d)});
+      if (at) {
+        part.add_device(*at, curve);
+        devices.push_back(d);
+        value += value_of(curve, answer.device_watts[d].in_base());
+      }
+    }
+    Allocator alone{part};
+    const auto& again = alone.solve();
+    ASSERT_EQ(again.status, Status::optimal);
+    EXPECT_NEAR(again.value, value, 1e-9 * (1 + std::abs(value)));
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      EXPECT_NEAR(again.device_watts[i].in_base(), answer.device_watts[devices[i]].in_base(), 1e-7);
+    }
+  }
+}
+
+/// All splits of whole watts, by trying.
+double best_by_trying(const Problem& problem, std::vector<double>& watts_of, std::size_t d) {
+  if (d == watts_of.size()) {
+    std::vector<double> used(problem.nodes().size(), 0.0);
+    double value = 0;
+    for (std::size_t i = 0; i < watts_of.size(); ++i) {
+      value += value_of(problem.curve(DeviceIndex{static_cast<std::uint32_t>(i)}), watts_of[i]);
+      for (std::optional<NodeIndex> n = problem.devices()[i].parent; n;
+           n = problem.nodes()[static_cast<std::size_t>(*n)].parent) {
+        used[static_cast<std::size_t>(*n)] += watts_of[i];
+      }
+    }
+    for (std::size_t n = 0; n < used.size(); ++n) {
+      if (used[n] > problem.nodes()[n].limit.in_base()) {
+        return -1;
+      }
+    }
+    return value;
+  }
+  const auto curve = problem.curve(DeviceIndex{static_cast<std::uint32_t>(d)});
+  double best = -1;
+  for (double w = curve.front().power.in_base(); w <= curve.back().power.in_base(); ++w) {
+    watts_of[d] = w;
+    best = std::max(best, best_by_trying(problem, watts_of, d + 1));
+  }
+  return best;
+}
+
+TEST(Allocator, EqualsTryingAllSplitsOfWholeWatts) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    ProblemKind kind;
+    kind.is_whole = true;
+    kind.most_nodes = 5;
+    kind.most_devices = 3;
+    const Problem problem = RandomProblem{seed}.make(kind);
+    Allocator allocator{problem};
+    std::vector<double> watts_of(problem.devices().size());
+    EXPECT_EQ(allocator.solve().value, best_by_trying(problem, watts_of, 0)) << seed;
+  }
+}
+
+TEST(Allocator, AThousandTimesAThousandDeepOrWideIsSolved) {
+  const std::vector<CurvePoint> curve{{watts(1), 0}, {watts(2), 2}, {watts(4), 3}};
+  constexpr int kMany = 1000000;
+  Problem deep{Policy::value};
+  auto node = deep.add_node(std::nullopt, watts(1.2 * kMany));
+  for (int i = 1; i < kMany; ++i) {  // each limit a little below what reaches it
+    deep.add_device(node, curve);
+    node = deep.add_node(node, watts(1.2 * (kMany - i)));
+  }
+  Allocator deep_allocator{std::move(deep)};
+  const auto& deep_answer = deep_allocator.solve();
+  EXPECT_EQ(deep_answer.status, Status::optimal);
+  EXPECT_NEAR(deep_answer.nodes[0].power.in_base(), 1.2 * kMany, 2);
+
+  Problem wide{Policy::value};
+  const auto root = wide.add_node(std::nullopt, watts(2.5 * kMany));
+  for (int i = 0; i < kMany; ++i) {
+    wide.add_device(wide.add_node(root, watts(3)), curve);
+  }
+  Allocator wide_allocator{std::move(wide)};
+  const auto& wide_answer = wide_allocator.solve();
+  EXPECT_EQ(wide_answer.value, 2.25 * kMany);
+  EXPECT_EQ(wide_answer.nodes[0].price_per_watt, 0.5);
+  EXPECT_EQ(wide_answer.device_watts.front(), wide_answer.device_watts.back());  // ties share
+}
+
+TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
+  int changed = 0;
+  std::size_t updated = 0;
+  for (std::uint64_t seed = 0; seed < 150; ++seed) {
+    SCOPED_TRACE(seed);
+    ProblemKind kind;
+    kind.most_nodes = 60;
+    kind.most_devices = 600;
+    kind.is_whole = seed % 4 == 0;
+    kind.policy = seed % 3 == 0 ? Policy::priority : Policy::value;
+    Problem problem = RandomProblem{seed}.make(kind);
+    RandomProblem random{seed + 1000};
+    Allocator allocator{problem};
+    allocator.solve();
+    for (int step = 0; step < 30; ++step) {
+      const int devices = static_cast<int>(problem.devices().size());
+      for (int i = random.whole(0, 1 + devices / 50); i >= 0; --i) {
+        const DeviceIndex device{static_cast<std::uint32_t>(random.whole(0, devices - 1))};
+        const auto curve = random.whole(0, 3) == 0 ? random.curve(kind.is_whole)
+                                                   : random.scaled(problem.curve(device));
+        problem.set_curve(device, curve);
+        allocator.set_curve(device, curve);
+      }
+      if (random.whole(0, 2) == 0) {
+        const auto n =
+            static_cast<std::size_t>(random.whole(0, static_cast<int>(problem.nodes().size()) - 1));
+        const NodeIndex node{static_cast<std::uint32_t>(n)};
+        const Watts limit = problem.nodes()[n].limit * random.share(0.98, 1.02);
+        problem.set_limit(node, limit);
+        allocator.set_limit(node, limit);
+      }
+      const auto& answer = allocator.resolve();
+      Allocator fresh{problem};
+      const auto& expected = fresh.solve();
+      ASSERT_EQ(answer.status, expected.status) << step;
+      if (expected.status != Status::optimal) {
+        continue;
+      }
+      ASSERT_NEAR(answer.value, expected.value, 1e-9 * (1 + std::abs(expected.value))) << step;
+      for (std::size_t d = 0; d < problem.devices().size(); ++d) {
+        ASSERT_NEAR(answer.device_watts[d].in_base(), expected.device_watts[d].in_base(), 1e-7)
+            << step << " device " << d;
+      }
+      for (std::size_t n = 0; n < problem.nodes().size(); ++n) {
+        ASSERT_NEAR(answer.nodes[n].power.in_base(), expected.nodes[n].power.in_base(), 1e-7);
+        ASSERT_NEAR(answer.nodes[n].price_per_watt, expected.nodes[n].price_per_watt, 1e-9) << n;
+        ASSERT_EQ(answer.nodes[n].loss_per_watt.has_value(),
+                  expected.nodes[n].loss_per_watt.has_value());
+      }
+      ++changed;
+    }
+    updated += allocator.update_count();
+  }
+  EXPECT_GT(changed, 1000);
+  EXPECT_GT(updated, 1000U);
+}
+
+TEST(Allocator, InfeasibleIsAnAnswerWithItsNodes) {
+  Problem problem{Policy::value};
+  const auto root = problem.add_node(std::nullopt, watts(100));
+  const auto rack = problem.add_node(root, watts(10));
+  problem.add_device(rack, std::vector<CurvePoint>{{watts(12), 1}});
+  Allocator allocator{problem};
+  const auto& answer = allocator.solve();
+  EXPECT_EQ(answer.status, Status::infeasible);
+  EXPECT_THAT(answer.overfull, ElementsAre(rack));
+}
+
+TEST(CurveFault, SaysWhatIsWrong) {
+  const auto fault = [](std::vector<CurvePoint> curve) { return curve_fault(curve).has_value(); };
+  EXPECT_FALSE(fault({{watts(0), 0}}));
+  EXPECT_FALSE(fault({{watts(0), 0}, {watts(1), 2}, {watts(2), 1}}));
+  EXPECT_TRUE(fault({}));
+  EXPECT_TRUE(fault({{watts(0), 0}, {watts(1), 1}, {watts(2), 3}}));
+  EXPECT_TRUE(fault({{watts(1), 0}, {watts(1), 1}}));
+  EXPECT_TRUE(fault({{watts(-1), 0}}));
+  EXPECT_TRUE(fault({{watts(0), std::numeric_limits<double>::quiet_NaN()}}));
+  EXPECT_TRUE(fault({{watts(0), 0}, {watts(std::numeric_limits<double>::infinity()), 1}}));
+}
+
+}  // namespace
+}  // namespace perwatt::allocate

@@ -1,0 +1,39 @@
+// The order in which a tree is solved: children before parents, the subtree of a node and its
+// devices side by side, the child with most devices first.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "perwatt/allocate/problem.hpp"
+
+namespace perwatt::allocate {
+
+struct TreeOrder {
+  explicit TreeOrder(const Problem& problem);
+
+  static constexpr std::uint32_t kNone = 0xffffffff;
+
+  /// The place of the node that a device hangs on, by the device's place.
+  [[nodiscard]] std::uint32_t owner_of(std::uint32_t device_place) const {
+    return static_cast<std::uint32_t>(
+        std::upper_bound(first_device.begin(), first_device.end(), device_place) -
+        first_device.begin() - 1);
+  }
+
+  // By place of a node in the order; the root is last.
+  std::vector<std::uint32_t> node_at;
+  std::vector<std::uint32_t> parent;        // place; kNone at the root
+  std::vector<std::uint32_t> first_child;   // place of the child with most devices; kNone at a leaf
+  std::vector<std::uint32_t> first_device;  // place of its first own device; one more than nodes
+  std::vector<std::uint32_t> subtree;       // place of the first node of its subtree
+
+  std::vector<std::uint32_t> place_of;  // by NodeIndex
+
+  std::vector<std::uint32_t> device_at;        // DeviceIndex by place of a device
+  std::vector<std::uint32_t> place_of_device;  // by DeviceIndex
+};
+
+}  // namespace perwatt::allocate

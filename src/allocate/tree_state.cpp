@@ -1,0 +1,148 @@
+#include "tree_state.hpp"
+
+#include <algorithm>
+#include <type_traits>
+
+namespace perwatt::allocate {
+
+namespace {
+
+template <class Key>
+Key key_of(double slope, Priority priority) {
+  if constexpr (std::is_same_v<Key, double>) {
+    return slope;
+  } else {
+    return {static_cast<double>(priority), slope};
+  }
+}
+
+/// The pieces of a curve of falling worth, those of equal worth as one, without those worth
+/// nothing.
+template <class Key>
+void append_pieces(std::span<const CurvePoint> curve, Priority priority,
+                   std::vector<Piece<Key>>& pieces) {
+  const std::size_t first = pieces.size();
+  double last_slope = KeyLimits<double>::highest;
+  for (std::size_t i = 1; i < curve.size(); ++i) {
+    const double width = (curve[i].power - curve[i - 1].power).in_base();
+    const double slope = std::min((curve[i].value - curve[i - 1].value) / width, last_slope);
+    if (slope <= 0) {
+      return;
+    }
+    if (pieces.size() > first && slope == last_slope) {
+      pieces.back().watts += width;
+    } else {
+      pieces.push_back({key_of<Key>(slope, priority), width});
+    }
+    last_slope = slope;
+  }
+}
+
+}  // namespace
+
+template <class Key>
+PieceTable<Key>::PieceTable(const Problem& problem, const TreeOrder& order) {
+  const auto devices = problem.devices();
+  pieces.reserve(devices.size() * 4);
+  for (const std::uint32_t d : order.device_at) {
+    const auto curve = problem.curve(DeviceIndex{d});
+    least_watts.push_back(curve.front().power.in_base());
+    least_value_of.push_back(curve.front().value);
+    first_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
+    append_pieces(curve, devices[d].terms.priority, pieces);
+    end_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
+  }
+  refresh(order);
+}
+
+template <class Key>
+void PieceTable<Key>::refresh(const TreeOrder& order) {
+  const std::size_t nodes = order.node_at.size();
+  own_least_watts.assign(nodes, 0.0);
+  own_least_key.assign(nodes, KeyLimits<Key>::highest);
+  for (std::size_t place = 0; place < nodes; ++place) {
+    for (auto d = order.first_device[place]; d < order.first_device[place + 1]; ++d) {
+      own_least_watts[place] += least_watts[d];
+      if (first_piece[d] < end_piece[d] && own_least_key[place] > pieces[end_piece[d] - 1].key) {
+        own_least_key[place] = pieces[end_piece[d] - 1].key;
+      }
+    }
+  }
+  least_value = 0;
+  for (const double value : least_value_of) {
+    least_value += static_cast<long double>(value);
+  }
+  has_changed = false;
+}
+
+template <class Key>
+void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts,
+                PriceScratch<Key>& scratch, Allocation& answer) {
+  auto& [aboves, reaches] = scratch;
+  aboves.resize(cuts.size());
+  reaches.resize(cuts.size());
+  const auto slope = [](Key key) { return key == KeyLimits<Key>::lowest ? 0.0 : slope_of(key); };
+  for (std::size_t place = cuts.size(); place-- > 0;) {
+    const auto& node = cuts[place];
+    const bool is_root = order.parent[place] == TreeOrder::kNone;
+    typename PriceScratch<Key>::Above above =
+        is_root ? typename PriceScratch<Key>::Above{} : aboves[order.parent[place]];
+    const Reach<Key> reach = is_root ? Reach<Key>{} : reaches[order.parent[place]];
+    reaches[place] = reach.below(node);
+    auto& use = answer.nodes[order.node_at[place]];
+    use.price_per_watt = 0;
+    use.loss_per_watt = 0;
+    const bool keeps_nothing = node.least_kept == KeyLimits<Key>::highest;
+    const bool stays_full =
+        node.is_full && (keeps_nothing || node.least_kept > reach.threshold ||
+                         (node.least_kept == reach.threshold && reach.share >= 1));
+    if (stays_full) {
+      // One watt more goes to the best that was left out, from the least that the nearest full node
+      // above keeps; one watt less comes from the least kept and goes to the best left out above.
+      if (node.best_rejected > above.least_kept) {
+        use.price_per_watt = slope(node.best_rejected) - slope(above.least_kept);
+      }
+      if (keeps_nothing) {
+        use.loss_per_watt.reset();
+      } else {
+        use.loss_per_watt = slope(node.least_kept) - slope(above.best_rejected);
+      }
+      above.least_kept = node.least_kept;
+      if (node.best_rejected > above.best_rejected) {
+        above.best_rejected = node.best_rejected;
+      }
+    }
+    aboves[place] = above;
+  }
+}
+
+template <class Key>
+bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurvePoint> curve,
+                              Priority priority) {
+  std::vector<Piece<Key>> fresh;
+  append_pieces(curve, priority, fresh);
+  const std::size_t next =
+      device_place + 1 < first_piece.size() ? first_piece[device_place + 1] : pieces.size();
+  const std::size_t room = next - first_piece[device_place];
+  if (fresh.size() > room) {
+    return false;
+  }
+  std::copy(fresh.begin(), fresh.end(), pieces.begin() + first_piece[device_place]);
+  end_piece[device_place] = first_piece[device_place] + static_cast<std::uint32_t>(fresh.size());
+  has_gaps = has_gaps || fresh.size() < room;
+  has_changed = true;
+  least_value += static_cast<long double>(curve.front().value) -
+                 static_cast<long double>(least_value_of[device_place]);
+  least_watts[device_place] = curve.front().power.in_base();
+  least_value_of[device_place] = curve.front().value;
+  return true;
+}
+
+template struct PieceTable<double>;
+template struct PieceTable<PriorityKey>;
+template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&,
+                         PriceScratch<double>&, Allocation&);
+template void set_prices(const TreeOrder&, const std::vector<NodeCut<PriorityKey>>&,
+                         PriceScratch<PriorityKey>&, Allocation&);
+
+}  // namespace perwatt::allocate
