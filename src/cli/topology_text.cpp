@@ -16,7 +16,7 @@ using topology::PowerTree;
 constexpr std::size_t kDeepestIndent = 30;
 constexpr std::size_t kMostRows = 20;  // of a list in a check; --json has all
 
-std::string or_dash(const std::optional<Watts>& power) {
+std::string watts_or_dash(const std::optional<Watts>& power) {
   return power ? power_text(*power) : "-";
 }
 
@@ -256,12 +256,12 @@ std::string tree_text(const TopologyInput& input, const TreeTextOptions& options
     std::vector<std::string> row{
         label_of(line),
         kind_of(tree, line),
-        figures.set_by != nullptr ? limit_text(*figures.set_by) : or_dash(figures.limit),
-        or_dash(figures.draw),
-        or_dash(figures.headroom),
+        figures.set_by != nullptr ? limit_text(*figures.set_by) : watts_or_dash(figures.limit),
+        watts_or_dash(figures.draw),
+        watts_or_dash(figures.headroom),
         power_text(figures.at_maximum)};
     if (has_prices) {
-      row.push_back(line.device ? "" : cli::or_dash(options.prices[line.node.value]));
+      row.push_back(line.device ? "" : or_dash(options.prices[line.node.value]));
     }
     row.push_back(use_text(figures.use_ratio, options.colours));
     table.add(std::move(row));
