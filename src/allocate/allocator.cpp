@@ -50,6 +50,7 @@ struct Allocator::Impl {
   std::variant<std::unique_ptr<Engine<double>>, std::unique_ptr<Engine<PriorityKey>>> engine;
   Allocation answer;
   bool has_groups_in_answer = false;
+  std::size_t update_count = 0;
 };
 
 Allocator::Allocator(Problem problem) : impl_{std::make_unique<Impl>(std::move(problem))} {}
@@ -81,13 +82,15 @@ const Allocation& Allocator::resolve() {
   if (impl_->has_groups_in_answer) {
     return solve();
   }
-  std::visit([&](auto& engine) { engine->resolve(impl_->answer); }, impl_->engine);
+  impl_->update_count +=
+      std::visit([&](auto& engine) { return engine->resolve(impl_->answer); }, impl_->engine) ? 1
+                                                                                              : 0;
   impl_->add_groups();
   return impl_->answer;
 }
 
 std::size_t Allocator::update_count() const {
-  return std::visit([](const auto& engine) { return engine->update_count(); }, impl_->engine);
+  return impl_->update_count;
 }
 
 }  // namespace perwatt::allocate

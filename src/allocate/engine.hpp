@@ -1,6 +1,7 @@
 // One policy's solvers over one state: from nothing, or from the last answer.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 
 #include "incremental.hpp"
@@ -41,6 +42,10 @@ class Engine {
       return;
     }
     ++changes_;
+    if (std::isinf(now.in_base()) || std::isinf(before.in_base())) {
+      incremental_.forget();
+      return;
+    }
     incremental_.room_changed(order_.place_of[static_cast<std::size_t>(node)],
                               (now - before).in_base());
   }
@@ -58,16 +63,14 @@ class Engine {
     return true;
   }
 
-  [[nodiscard]] std::size_t update_count() const { return update_count_; }
-
-  void resolve(Allocation& answer) {
+  /// False when it took a full solve.
+  bool resolve(Allocation& answer) {
     const bool is_little = changes_ * kLargePart < problem_.devices().size() + kLargePart;
     if (answer.status == Status::optimal && is_little && updates_ < kUpdatesInARow &&
         incremental_.has_windows() && incremental_.update(answer)) {
       ++updates_;
-      ++update_count_;
       changes_ = 0;
-      return;
+      return true;
     }
     const bool had_windows = incremental_.has_windows();
     solve(answer);
@@ -76,6 +79,7 @@ class Engine {
       incremental_.make_windows();
     }
     has_just_failed_ = had_windows && is_little;
+    return false;
   }
 
  private:
@@ -86,7 +90,6 @@ class Engine {
   IncrementalProgram<Key> incremental_;
   std::size_t changes_ = 0;
   int updates_ = 0;
-  std::size_t update_count_ = 0;
   bool has_just_failed_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "group_program.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -19,9 +20,11 @@ namespace perwatt::allocate {
 namespace {
 
 constexpr double kNoBound = std::numeric_limits<double>::max();
-constexpr double kPricedOut = 1e-9;   // of the greatest worth: a piece this near to 0 stays out
-constexpr double kFeasible = 1e-7;    // of a typical piece, over all rows
-constexpr double kClassKept = 1e-10;  // of a class's value: what later classes may cost it
+constexpr double kPricedOut = 1e-9;  // of the greatest worth: a piece this near to 0 stays out
+// Of rows, in units of a typical piece; the next where rows are met only within rounding.
+constexpr std::array<double, 3> kTolerances{1e-9, 1e-8, 1e-7};
+constexpr double kFeasible = 1e-7;          // of a typical piece, over all rows
+constexpr double kClassKept = 1e-9;         // of a class's value: what later classes may cost it
 constexpr std::size_t kFewColumns = 20000;  // so many are solved at once
 constexpr std::size_t kBatch = 10000;       // so many more come in at a time
 
@@ -132,7 +135,7 @@ class GroupProgram {
       first_entry_.push_back(entries_.size());
     }
     const auto count = static_cast<double>(std::max<std::size_t>(columns_.columns.size(), 1));
-    watts_unit_ = std::max(all_watts / count, std::numeric_limits<double>::min());
+    watts_unit_ = all_watts > 0 ? all_watts / count : 1.0;
     level_.reserve(columns_.columns.size());
     for (const auto& column : columns_.columns) {
       level_.push_back(column.start);
@@ -267,11 +270,17 @@ class GroupProgram {
     simplex.loadProblem(matrix, lower.data(), upper.data(), cost.data(), row_lower.data(),
                         row_upper.data());
     simplex.setOptimizationDirection(-1.0);
-    simplex.setPrimalTolerance(1e-9);
-    simplex.setDualTolerance(1e-9);
-    simplex.dual();
-    if (simplex.status() != 0) {
+    simplex.setDualTolerance(kTolerances.front());
+    for (const double tolerance : kTolerances) {
+      simplex.setPrimalTolerance(tolerance);
+      simplex.dual();
+      if (simplex.status() == 0) {
+        break;
+      }
       simplex.primal();
+      if (simplex.status() == 0) {
+        break;
+      }
     }
     if (simplex.status() != 0) {
       throw Error{
@@ -321,7 +330,7 @@ class GroupProgram {
         first_class_ = static_cast<std::uint32_t>(rows_.size());
       }
       class_unit_.push_back(unit);
-      rows_.push_back({(best - std::abs(best) * kClassKept) * watts_unit_, kNoBound});
+      rows_.push_back({(best - (1 + std::abs(best)) * kClassKept) * watts_unit_, kNoBound});
       dual_.push_back(0.0);
     }
   }

@@ -84,6 +84,10 @@ void print_infeasible(const NamedProblem& named, const Allocation& answer) {
   print("no watts suit all devices of group", answer.split, named.cap_groups);
 }
 
+std::string signed_text(double change) {
+  return (change > 0 ? "+" : "") + significant(change == 0 ? 0.0 : change);
+}
+
 /// The dearest nodes first, in the file's order among equals.
 void print_answer(const NamedProblem& named, const Allocation& answer) {
   fmt::print("Value {} (the curves' unit) for {} devices, {} at the root\n",
@@ -109,8 +113,8 @@ void print_answer(const NamedProblem& named, const Allocation& answer) {
     const auto& use = answer.nodes[*n];
     table.add({printable(named.nodes[*n].text),
                std::isinf(limit.in_base()) ? "none" : power_text(limit), power_text(use.power),
-               "+" + significant(use.price_per_watt),
-               use.loss_per_watt ? "-" + significant(*use.loss_per_watt) : "infeasible"});
+               signed_text(use.price_per_watt),
+               use.loss_per_watt ? signed_text(-*use.loss_per_watt) : "infeasible"});
   }
   fmt::print("\n{}", table.text());
   if (named.nodes.size() > kShownNodes) {

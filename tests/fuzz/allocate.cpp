@@ -26,8 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz::demand(std::isfinite(answer.nodes[n].price_per_watt), "a price is no number");
     }
     for (std::size_t d = 0; d < named.devices.size(); ++d) {
-      const auto curve =
-          named.problem.curve(allocate::DeviceIndex{static_cast<std::uint32_t>(d)});
+      const auto curve = named.problem.curve(allocate::DeviceIndex{static_cast<std::uint32_t>(d)});
       const Watts given = answer.device_watts[d];
       fuzz::demand(given >= curve.front().power * (1 - 1e-9) &&
                        given <= curve.back().power * (1 + 1e-9) + watts(1e-9),

@@ -102,13 +102,14 @@ def reference(problem):
         cost = row((n + i, -1) for i, d in enumerate(devices) if not by_class or d["priority"] == k)
         done = linprog(cost, A_ub=csr_matrix(np.array(rows)) if rows else None, b_ub=upper or None,
                        A_eq=csr_matrix(np.array(equal)) if equal else None, b_eq=level or None, bounds=bounds,
-                       method="highs")
+                       method="highs",
+                       options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10})
         if done.status == 2:
             return None
         assert done.status == 0, done.message
         values.append(-done.fun)
         rows.append(cost)
-        upper.append(done.fun + 1e-7 * (1 + abs(done.fun)))
+        upper.append(done.fun + 1e-9 * (1 + abs(done.fun)))
     return values
 
 

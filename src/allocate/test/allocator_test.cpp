@@ -376,8 +376,8 @@ TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
       const int devices = static_cast<int>(problem.devices().size());
       for (int i = random.whole(0, 1 + devices / 50); i >= 0; --i) {
         const DeviceIndex device{static_cast<std::uint32_t>(random.whole(0, devices - 1))};
-        const auto curve = random.whole(0, 3) == 0 ? random.curve(kind.is_whole)
-                                                   : random.scaled(problem.curve(device));
+        const auto curve = random.whole(0, 60) == 0 ? random.curve(kind.is_whole)
+                                                    : random.scaled(problem.curve(device));
         problem.set_curve(device, curve);
         allocator.set_curve(device, curve);
       }
@@ -385,7 +385,11 @@ TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
         const auto n =
             static_cast<std::size_t>(random.whole(0, static_cast<int>(problem.nodes().size()) - 1));
         const NodeIndex node{static_cast<std::uint32_t>(n)};
-        const Watts limit = problem.nodes()[n].limit * random.share(0.98, 1.02);
+        Watts limit = problem.nodes()[n].limit * random.share(0.98, 1.02);
+        if (random.whole(0, 9) == 0) {  // one limit goes, or comes
+          limit = std::isinf(limit.in_base()) ? watts(500)
+                                              : watts(std::numeric_limits<double>::infinity());
+        }
         problem.set_limit(node, limit);
         allocator.set_limit(node, limit);
       }

@@ -96,8 +96,9 @@ TEST(Cutter, ClassesComeBeforeSlopes) {
   std::vector<P> spare(3);
   const auto cut = Cutter<PriorityKey>::select(pieces, 7, 15, spare);
   EXPECT_EQ(cut.threshold, (PriorityKey{1, 1}));
-  EXPECT_EQ(pieces[0].key, (PriorityKey{1, 2}));
-  EXPECT_EQ(pieces[1].watts, 2);
+  EXPECT_EQ(cut.kept, 2U);
+  EXPECT_EQ(pieces[0].watts + pieces[1].watts, 7);
+  EXPECT_EQ(cut.share, 2.0L / 5);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kHostile = R"(
+constexpr const char* kHostileTree = R"(
 [[topology.node]]
 id = "<script>alert(1)</script>"
 kind = "utility"
@@ -41,7 +41,7 @@ TopologyReport report_of(const topology::PowerTree& tree) {
 }
 
 TEST(TopologyReport, ShowsAlikeSiblingsOnceAndEscapes) {
-  const auto tree = topology::read_topology(kHostile, "site.toml");
+  const auto tree = topology::read_topology(kHostileTree, "site.toml");
   const auto html = topology_html(report_of(tree));
   EXPECT_THAT(html, HasSubstr("rack-1 … rack-39 (39 alike)"));
   EXPECT_THAT(html, HasSubstr("&lt;script&gt;alert(1)"));
@@ -53,7 +53,7 @@ TEST(TopologyReport, ShowsAlikeSiblingsOnceAndEscapes) {
 }
 
 TEST(TopologyReport, HasAPlaceForPricesAndSaysWhatItCut) {
-  const auto tree = topology::read_topology(kHostile, "site.toml");
+  const auto tree = topology::read_topology(kHostileTree, "site.toml");
   auto report = report_of(tree);
   std::vector<std::optional<double>> prices(tree.nodes().size());
   prices[0] = 0.125;
