@@ -11,6 +11,12 @@
 
 namespace perwatt::allocate {
 
+namespace {
+
+constexpr double kNoSlack = 1e-6;  // watts: a guarantee met so closely decides prices
+
+}  // namespace
+
 struct Allocator::Impl {
   explicit Impl(Problem given) : problem{std::move(given)}, order{problem} { lay_out(); }
 
@@ -35,7 +41,8 @@ struct Allocator::Impl {
       }
     }
     return problem.cap_group_count() > 0 ||
-           std::any_of(missing.begin(), missing.end(), [](double watts) { return watts > 0; });
+           std::any_of(missing.begin(), missing.end(),
+                       [](double watts) { return watts > -kNoSlack; });
   }
 
   void add_groups() {
@@ -66,9 +73,8 @@ const Allocation& Allocator::solve() {
 }
 
 void Allocator::set_limit(NodeIndex node, Watts limit) {
-  const Watts before = impl_->problem.nodes()[static_cast<std::size_t>(node)].limit;
   impl_->problem.set_limit(node, limit);
-  std::visit([&](auto& engine) { engine->limit_changed(node, before); }, impl_->engine);
+  std::visit([&](auto& engine) { engine->limit_changed(node); }, impl_->engine);
 }
 
 void Allocator::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {

@@ -81,9 +81,11 @@ class Cutter {
 
   /// Keeps pieces of `capacity` watts: on return the first `kept` are those above the threshold and
   /// one that stands for all at it.
-  /// REQUIRES: capacity > 0 and below the watts of all pieces, `total`; room in `spare` for as many
-  /// pieces.
-  static Cut<Key> select(std::span<P> pieces, double capacity, double total, std::span<P> spare) {
+  /// Sums that are within `rounding` of the capacity meet it exactly.
+  /// REQUIRES: capacity > rounding, below the watts of all pieces, `total`; room in `spare` for as
+  /// many pieces.
+  static Cut<Key> select(std::span<P> pieces, double capacity, double total, double rounding,
+                         std::span<P> spare) {
     std::size_t low = 0;  // [0, low) stays, [high, end) goes
     std::size_t high = pieces.size();
     double kept = 0;
@@ -107,11 +109,18 @@ class Cutter {
         behind += is_above ? 0 : 1;
       }
       std::copy_n(spare.begin(), behind, pieces.begin() + static_cast<std::ptrdiff_t>(front));
-      if (kept + above >= capacity) {
+      if (kept + above > capacity + rounding) {
         std::swap(pieces[low], pieces[front - 1]);
         high = front - 1;
         open = above;
         continue;
+      }
+      if (kept + above >= capacity - rounding) {  // met exactly by what is above
+        std::swap(pieces[low], pieces[front - 1]);
+        for (std::size_t i = low; i + 1 < front; ++i) {
+          last_kept = last_kept > pieces[i].key ? pieces[i].key : last_kept;
+        }
+        return {last_kept, 1.0L, pivot.key, front - 1};
       }
       double equal = pivot.watts;
       const std::size_t like = behind - below;  // pieces of the pivot's key beside it
@@ -125,13 +134,13 @@ class Cutter {
           equal += piece->watts;
         }
       }
-      if (kept + above + equal >= capacity) {
-        const double rest = capacity - kept - above;
-        pieces[low].watts = rest;
-        const Key rejected =
-            rest < equal ? pivot.key : best_below(pieces.subspan(front), pivot.key);
-        return {pivot.key, static_cast<long double>(rest) / static_cast<long double>(equal),
-                rejected, front};
+      if (kept + above + equal >= capacity - rounding) {
+        const double rest = std::min(capacity - kept - above, equal);
+        const bool is_whole = rest >= equal - rounding;
+        pieces[low].watts = is_whole ? equal : rest;
+        return {pivot.key,
+                is_whole ? 1.0L : static_cast<long double>(rest) / static_cast<long double>(equal),
+                is_whole ? best_below(pieces.subspan(front), pivot.key) : pivot.key, front};
       }
       kept += above + equal;
       open -= above + equal;
@@ -144,7 +153,7 @@ class Cutter {
 
   /// The same on a heap of pieces whose least is on top, in time for what goes; what stays is a
   /// heap again.
-  static Cut<Key> pop(std::span<P> heap, double capacity, double total) {
+  static Cut<Key> pop(std::span<P> heap, double capacity, double total, double rounding) {
     auto end = heap.end();
     double left = total;
     P group{KeyLimits<Key>::lowest, 0};  // the pieces of the last key that went
@@ -154,14 +163,14 @@ class Cutter {
       group = {top.key, (top.key == group.key ? group.watts : 0.0) + top.watts};
       left -= top.watts;
     };
-    while (heap.begin() != end && left > capacity) {
+    while (heap.begin() != end && left > capacity + rounding) {
       take();
     }
     while (heap.begin() != end && heap.front().key == group.key) {  // its like go with it
       take();
     }
     const double rest = capacity - left;
-    if (rest <= 0) {
+    if (rest <= rounding && heap.begin() != end) {
       return {heap.front().key, 1.0L, group.key, count_to(heap, end)};
     }
     *end++ = {group.key, rest};

@@ -1,7 +1,6 @@
 // One policy's solvers over one state: from nothing, or from the last answer.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 
 #include "incremental.hpp"
@@ -26,7 +25,7 @@ class Engine {
         order_{order},
         state_{problem, order},
         program_{problem, order, state_},
-        incremental_{order, state_} {}
+        incremental_{problem, order, state_} {}
 
   void solve(Allocation& answer) {
     program_.solve(answer);
@@ -36,18 +35,9 @@ class Engine {
   }
 
   /// The problem holds the new limit already.
-  void limit_changed(NodeIndex node, Watts before) {
-    const Watts now = problem_.nodes()[static_cast<std::size_t>(node)].limit;
-    if (now == before) {
-      return;
-    }
+  void limit_changed(NodeIndex node) {
     ++changes_;
-    if (std::isinf(now.in_base()) || std::isinf(before.in_base())) {
-      incremental_.forget();
-      return;
-    }
-    incremental_.room_changed(order_.place_of[static_cast<std::size_t>(node)],
-                              (now - before).in_base());
+    incremental_.limit_changed(order_.place_of[static_cast<std::size_t>(node)]);
   }
 
   /// The problem holds the new curve already. False when the table has no room for it.
@@ -66,19 +56,21 @@ class Engine {
   /// False when it took a full solve.
   bool resolve(Allocation& answer) {
     const bool is_little = changes_ * kLargePart < problem_.devices().size() + kLargePart;
-    if (answer.status == Status::optimal && is_little && updates_ < kUpdatesInARow &&
-        incremental_.has_windows() && incremental_.update(answer)) {
+    const bool can_update = answer.status == Status::optimal && is_little &&
+                            updates_ < kUpdatesInARow && incremental_.has_windows();
+    if (can_update && incremental_.update(answer)) {
       ++updates_;
       changes_ = 0;
+      has_failed_ = false;
       return true;
     }
-    const bool had_windows = incremental_.has_windows();
+    const bool has_failed_twice = can_update && has_failed_;
+    has_failed_ = can_update;
     solve(answer);
-    // Windows that just failed on a small change are not made for the next one, too.
-    if (answer.status == Status::optimal && is_little && (!had_windows || !has_just_failed_)) {
+    // Windows that fail on small changes time and again are not made for each.
+    if (answer.status == Status::optimal && is_little && !has_failed_twice) {
       incremental_.make_windows();
     }
-    has_just_failed_ = had_windows && is_little;
     return false;
   }
 
@@ -90,7 +82,7 @@ class Engine {
   IncrementalProgram<Key> incremental_;
   std::size_t changes_ = 0;
   int updates_ = 0;
-  bool has_just_failed_ = false;
+  bool has_failed_ = false;  // the last try to update
 };
 
 }  // namespace perwatt::allocate

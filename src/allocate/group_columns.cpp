@@ -5,10 +5,15 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <string>
+
+#include "perwatt/base/error.hpp"
 
 namespace perwatt::allocate {
 
 namespace {
+
+constexpr std::size_t kMostSlopes = 20000000;
 
 /// The slope of a curve over [from, to], which lies between two of its points.
 double slope_between(std::span<const CurvePoint> curve, double from) {
@@ -99,6 +104,11 @@ class Builder {
     }
     std::sort(corners.begin(), corners.end());
     corners.erase(std::unique(corners.begin(), corners.end()), corners.end());
+    if (devices.size() * corners.size() > kMostSlopes) {
+      throw_bad_input("a group of " + std::to_string(devices.size()) + " devices of one cap has " +
+                          std::to_string(corners.size()) + " different points",
+                      "", "give its devices the same few watts in their curves");
+    }
     const auto first_member = static_cast<std::uint32_t>(into_.members.size());
     into_.members.insert(into_.members.end(), devices.begin(), devices.end());
     for (std::size_t i = 1; i < corners.size(); ++i) {

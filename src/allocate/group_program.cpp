@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -23,8 +24,10 @@ constexpr double kNoBound = std::numeric_limits<double>::max();
 constexpr double kPricedOut = 1e-9;  // of the greatest worth: a piece this near to 0 stays out
 // Of rows, in units of a typical piece; the next where rows are met only within rounding.
 constexpr std::array<double, 3> kTolerances{1e-9, 1e-8, 1e-7};
-constexpr double kFeasible = 1e-7;          // of a typical piece, over all rows
-constexpr double kClassKept = 1e-9;         // of a class's value: what later classes may cost it
+constexpr double kFeasible = 1e-7;   // of a typical piece, over all rows
+constexpr double kShort = 1e-6;      // of a guarantee: less is not met
+constexpr double kClassKept = 1e-9;  // of a class's value: what later classes may cost it
+constexpr std::size_t kMostEntries = 50000000;
 constexpr std::size_t kFewColumns = 20000;  // so many are solved at once
 constexpr std::size_t kBatch = 10000;       // so many more come in at a time
 
@@ -113,29 +116,47 @@ class GroupProgram {
 
   /// The rows of each column, the units of watts and worth.
   void lay_out_columns() {
-    double all_watts = 0;
+    std::size_t steps = 0;
     std::map<std::uint32_t, double> entries;
+    row_from_.assign(row_of_place_.size(), TreeOrder::kNone);
+    for (std::size_t place = row_from_.size(); place-- > 0;) {
+      if (row_of_place_[place] != TreeOrder::kNone) {
+        row_from_[place] = static_cast<std::uint32_t>(place);
+      } else if (order_.parent[place] != TreeOrder::kNone) {
+        row_from_[place] = row_from_[order_.parent[place]];
+      }
+    }
     first_entry_.push_back(0);
     for (const auto& column : columns_.columns) {
-      all_watts += column.watts;
       entries.clear();
       for (std::size_t m = 0; m < column.member_count; ++m) {
         const std::uint32_t device = columns_.members[column.first_member + m];
-        for (auto place = static_cast<std::uint32_t>(place_of_parent(device));
-             place != TreeOrder::kNone; place = order_.parent[place]) {
-          if (row_of_place_[place] != TreeOrder::kNone) {
-            entries[row_of_place_[place]] += 1.0;
-          }
+        for (auto place = row_from_[place_of_parent(device)]; place != TreeOrder::kNone;) {
+          entries[row_of_place_[place]] += 1.0;
+          ++steps;
+          const auto parent = order_.parent[place];
+          place = parent == TreeOrder::kNone ? TreeOrder::kNone : row_from_[parent];
         }
         if (const auto guarantee = problem_.devices()[device].terms.guarantee) {
           entries[first_guarantee_ + static_cast<std::uint32_t>(*guarantee)] += 1.0;
         }
       }
+      double width = column.watts;
+      for (const auto& [row, coefficient] : entries) {
+        if (rows_[row].upper != kNoBound) {
+          width = std::min(width, rows_[row].upper / coefficient);
+        }
+      }
+      width_.push_back(width);
       entries_.insert(entries_.end(), entries.begin(), entries.end());
+      if (steps > kMostEntries) {
+        throw_bad_input("groups that cross branches make a program of more than " +
+                            std::to_string(kMostEntries) + " entries",
+                        "", "leave out the groups, or limits that never bind");
+      }
       first_entry_.push_back(entries_.size());
     }
-    const auto count = static_cast<double>(std::max<std::size_t>(columns_.columns.size(), 1));
-    watts_unit_ = all_watts > 0 ? all_watts / count : 1.0;
+    watts_unit_ = typical_width();
     level_.reserve(columns_.columns.size());
     for (const auto& column : columns_.columns) {
       level_.push_back(column.start);
@@ -143,6 +164,19 @@ class GroupProgram {
                          (column.start > 0 && column.start < column.watts));
     }
     dual_.assign(rows_.size(), 0.0);
+  }
+
+  /// The middle of the widths that limits leave: one that is out of scale must not set the unit.
+  [[nodiscard]] double typical_width() const {
+    std::vector<double> widths;
+    std::copy_if(width_.begin(), width_.end(), std::back_inserter(widths),
+                 [](double width) { return width > 0; });
+    if (widths.empty()) {
+      return 1.0;
+    }
+    const auto middle = widths.begin() + static_cast<std::ptrdiff_t>((widths.size() - 1) / 2);
+    std::nth_element(widths.begin(), middle, widths.end());
+    return *middle;
   }
 
   [[nodiscard]] double worth(std::size_t column, std::size_t k) const {
@@ -244,7 +278,7 @@ class GroupProgram {
         values.push_back(coefficient);
       }
       starts.push_back(static_cast<int>(indices.size()));
-      upper.push_back(columns_.columns[j].watts / watts_unit_);
+      upper.push_back(width_[j] / watts_unit_);
       cost.push_back(objective[j]);
     }
     if (is_elastic) {
@@ -323,7 +357,7 @@ class GroupProgram {
       worth_per_watt /= unit;
     }
     const double best = optimise(objective, false);
-    add_prices(k, unit);
+    add_prices(unit);
     bound_ = upper_bound(objective) * unit + columns_.least_value;
     if (k + 1 < columns_.classes.size()) {
       if (class_unit_.empty()) {
@@ -337,7 +371,7 @@ class GroupProgram {
 
   /// What the class's value gains per watt of a node's limit: the dual of its row, less what
   /// keeping the classes before at their own gains costs.
-  void add_prices(std::size_t k, double unit) {
+  void add_prices(double unit) {
     std::vector<double> gain(problem_.nodes().size(), 0.0);
     for (std::size_t place = 0; place < row_of_place_.size(); ++place) {
       const auto row = row_of_place_[place];
@@ -353,7 +387,6 @@ class GroupProgram {
       price_[node] += gain[node];
     }
     gains_.push_back(std::move(gain));
-    static_cast<void>(k);
   }
 
   /// The Lagrangian's value at the prices: no split makes more.
@@ -364,9 +397,27 @@ class GroupProgram {
                                             : std::max(dual_[row], 0.0) * rows_[row].upper;
     }
     for (std::size_t j = 0; j < level_.size(); ++j) {
-      bound += std::max(reduced_cost(j, objective), 0.0) * columns_.columns[j].watts;
+      bound += std::max(reduced_cost(j, objective), 0.0) * width_[j];
     }
     return bound;
+  }
+
+  /// The solver's tolerance is that of a typical piece: a guarantee far below that is checked at
+  /// its own scale.
+  void refuse_short_guarantees(const std::vector<double>& device_watts) {
+    std::vector<double> given(problem_.guarantees().size(), 0.0);
+    for (std::size_t d = 0; d < device_watts.size(); ++d) {
+      if (const auto guarantee = problem_.devices()[d].terms.guarantee) {
+        given[static_cast<std::size_t>(*guarantee)] += device_watts[d];
+      }
+    }
+    for (std::uint32_t g = 0; g < given.size(); ++g) {
+      const double watts = problem_.guarantees()[g].in_base();
+      if (given[g] < watts * (1 - kShort)) {
+        answer_.unmet.push_back(GuaranteeIndex{g});
+        answer_.status = Status::infeasible;
+      }
+    }
   }
 
   void write_answer() {
@@ -394,6 +445,7 @@ class GroupProgram {
       answer_.nodes[node] = {Watts::from_base(used[place]), price_[node], price_[node]};
     }
     answer_.value = static_cast<double>(value);
+    refuse_short_guarantees(device_watts);
     answer_.bound =
         problem_.policy() == Policy::value ? std::max(bound_, answer_.value) : answer_.value;
   }
@@ -404,11 +456,13 @@ class GroupProgram {
   GroupColumns columns_;
   std::vector<Row> rows_;
   std::vector<std::uint32_t> row_of_place_;
+  std::vector<std::uint32_t> row_from_;  // by place: the nearest with a row, itself or above
   std::uint32_t first_guarantee_ = 0;
   std::uint32_t first_class_ = 0;
   std::vector<double> class_unit_;  // by class settled
   std::vector<Entry> entries_;
   std::vector<std::size_t> first_entry_;
+  std::vector<double> width_;  // watts by column that limits leave
   double watts_unit_ = 1;
   std::vector<double> level_;  // watts by column
   std::vector<char> is_open_;

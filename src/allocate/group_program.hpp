@@ -15,7 +15,8 @@ namespace perwatt::allocate {
 
 /// `answer` holds the split without groups and becomes the one with them. Prices are the program's
 /// duals: between what a watt more gains and a watt less loses, the same in both fields.
-/// Throws Error(internal_error) when the solver stops without an answer.
+/// Throws Error(bad_input) for a program beyond any solver's size, Error(internal_error) when the
+/// solver stops without an answer.
 void solve_groups(const Problem& problem, const TreeOrder& order, Allocation& answer);
 
 }  // namespace perwatt::allocate

@@ -10,11 +10,14 @@ namespace {
 
 /// Pieces on each side of a threshold. Sums of random changes grow as the root of their number.
 std::size_t window_reach(std::size_t pieces) {
-  return 8 + static_cast<std::size_t>(std::sqrt(static_cast<double>(pieces)));
+  return 4 + static_cast<std::size_t>(0.75 * std::sqrt(static_cast<double>(pieces)));
 }
 
-constexpr double kRounding = 1e-12;     // of watts at a node: sums so near may be the same
-constexpr std::size_t kMostGrowth = 4;  // a window so many times its usual size is made anew
+// Where a sum changes by so many times what is left of it, it has lost digits.
+constexpr double kMostLost = 1e3;
+constexpr double kRounding = 1e-11;      // of watts at a node: sums so near may be the same
+constexpr std::size_t kMostCopies = 64;  // of a piece while windows are made, on average
+constexpr std::size_t kMostGrowth = 4;   // a window so many times its usual size is made anew
 
 template <class A, class B>
 bool lies_before(const A& a, const B& b) {
@@ -24,8 +27,14 @@ bool lies_before(const A& a, const B& b) {
 }  // namespace
 
 template <class Key>
-IncrementalProgram<Key>::IncrementalProgram(const TreeOrder& order, TreeState<Key>& state)
-    : order_{order}, state_{state}, is_remembered_(order.device_at.size(), 0) {}
+IncrementalProgram<Key>::IncrementalProgram(const Problem& problem, const TreeOrder& order,
+                                            TreeState<Key>& state)
+    : problem_{problem},
+      order_{order},
+      state_{state},
+      is_remembered_(order.device_at.size(), 0),
+      is_dirty_(order.node_at.size(), 0),
+      more_least_(order.node_at.size(), 0.0) {}
 
 template <class Key>
 void IncrementalProgram<Key>::device_changes(std::uint32_t device_place) {
@@ -57,12 +66,16 @@ void IncrementalProgram<Key>::list_changes(const Before& before) {
     j += is_new ? 1 : 0;
   }
   const auto owner = order_.owner_of(device);
-  room_changes_.emplace_back(owner, 0.0);
-  const double more = state_.table.least_watts[device] - before.least_watts;
-  if (more != 0) {
-    for (auto place = owner; place != TreeOrder::kNone; place = order_.parent[place]) {
-      room_changes_.emplace_back(place, -more);
-    }
+  more_least_[owner] += state_.table.least_watts[device] - before.least_watts;
+  mark_dirty(owner);
+}
+
+/// A node and all above it.
+template <class Key>
+void IncrementalProgram<Key>::mark_dirty(std::uint32_t place) {
+  for (; place != TreeOrder::kNone && is_dirty_[place] == 0; place = order_.parent[place]) {
+    is_dirty_[place] = 1;
+    dirty_.push_back(place);
   }
 }
 
@@ -74,11 +87,15 @@ void IncrementalProgram<Key>::list_changes() {
     list_changes(before);
     changed_devices_.push_back(before.device);
   }
+  for (const auto place : limited_) {
+    mark_dirty(place);
+  }
+  std::sort(dirty_.begin(), dirty_.end());  // children first
 }
 
 template <class Key>
-void IncrementalProgram<Key>::room_changed(std::uint32_t place, double watts) {
-  room_changes_.emplace_back(place, watts);
+void IncrementalProgram<Key>::limit_changed(std::uint32_t place) {
+  limited_.push_back(place);
 }
 
 template <class Key>
@@ -95,7 +112,12 @@ void IncrementalProgram<Key>::forget_changes() {
   befores_.clear();
   pieces_before_.clear();
   own_changes_.clear();
-  room_changes_.clear();
+  for (const auto place : dirty_) {
+    is_dirty_[place] = 0;
+    more_least_[place] = 0;
+  }
+  dirty_.clear();
+  limited_.clear();
   changed_devices_.clear();
 }
 
@@ -103,7 +125,7 @@ void IncrementalProgram<Key>::forget_changes() {
 template <class Key>
 std::vector<typename Window<Key>::Entry> IncrementalProgram<Key>::gather(std::uint32_t place) {
   std::vector<Entry> entries;
-  auto& reaches = scratch_.reaches;
+  auto& reaches = reaches_;
   reaches.resize(state_.cuts.size());
   reaches[place] = {};
   for (std::uint32_t p = place + 1; p-- > order_.subtree[place];) {
@@ -174,6 +196,7 @@ void IncrementalProgram<Key>::make_windows() {
   std::vector<Entry> stack;
   std::vector<std::size_t> begin(state_.cuts.size());
   std::vector<Entry> entries;
+  std::size_t copies = 0;
   for (std::uint32_t place = 0; place < windows_.size(); ++place) {
     const auto first_child = order_.first_child[place];
     begin[place] = first_child == TreeOrder::kNone ? stack.size() : begin[first_child];
@@ -183,6 +206,11 @@ void IncrementalProgram<Key>::make_windows() {
       }
     }
     entries.assign(stack.begin() + static_cast<std::ptrdiff_t>(begin[place]), stack.end());
+    copies += entries.size() + kMostCopies / 8;
+    if (copies > kMostCopies * (state_.table.pieces.size() + windows_.size())) {
+      forget();
+      return;
+    }
     const auto& cut = state_.cuts[place];
     const Reach<Key> own = Reach<Key>{}.below(cut);
     std::size_t end = begin[place];
@@ -204,6 +232,7 @@ void IncrementalProgram<Key>::make_windows() {
 template <class Key>
 void IncrementalProgram<Key>::apply(Window<Key>& window, const Change& change) {
   window.total += change.now - change.before;
+  window.is_rough = window.is_rough || change.before > kMostLost * window.total;
   if (change.key > window.top) {
     window.above += change.now - change.before;
     stack_.push_back(change);
@@ -260,6 +289,9 @@ typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::find_cut(std::u
     for (; i < window.entries.size() && window.entries[i].key == key; ++i) {
       equal += window.entries[i].watts;
     }
+    if (std::abs(kept + equal - capacity) <= rounding) {
+      return Found::unclear;
+    }
     if (kept + equal < capacity) {
       kept += equal;
       continue;
@@ -267,9 +299,6 @@ typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::find_cut(std::u
     cut.threshold = cut.least_kept = key;
     cut.share = static_cast<long double>(capacity - kept) / static_cast<long double>(equal);
     cut.best_rejected = key;
-    if (std::abs(kept + equal - capacity) <= rounding) {
-      return Found::unclear;
-    }
     return Found::in_window;
   }
   return Found::outside;
@@ -311,9 +340,9 @@ bool IncrementalProgram<Key>::rebuild(std::uint32_t place) {
   cut = {};
   if (capacity == 0) {
     cut = nothing_kept(Cutter<Key>::best_below(pieces, KeyLimits<Key>::highest));
-  } else if (total > capacity) {
+  } else if (total > capacity * (1 + kRounding)) {
     std::vector<Piece<Key>> spare(pieces.size());
-    const auto selected = Cutter<Key>::select(pieces, capacity, total, spare);
+    const auto selected = Cutter<Key>::select(pieces, capacity, total, kRounding * capacity, spare);
     cut = {selected.threshold, selected.share, selected.best_rejected, selected.threshold, true};
   }
   const bool is_met_exactly =
@@ -370,10 +399,11 @@ bool IncrementalProgram<Key>::process(std::uint32_t place) {
   }
   NodeCut<Key> cut;
   const auto found = find_cut(place, cut);
-  if (found == Found::unclear) {
+  if (found == Found::unclear && !window.is_rough) {
     return false;
   }
-  if (found == Found::outside || window.entries.size() > kMostGrowth * window.usual_size) {
+  if (found == Found::outside || window.is_rough ||
+      window.entries.size() > kMostGrowth * window.usual_size) {
     stack_.resize(begin);
     if (!rebuild(place)) {
       return false;
@@ -386,80 +416,84 @@ bool IncrementalProgram<Key>::process(std::uint32_t place) {
   return true;
 }
 
-/// Every node that changed or lies above one, children first.
+/// The room of a dirty node, after those of its children. False when least watts do not fit, or
+/// when sums would lose digits.
 template <class Key>
-std::vector<std::uint32_t> IncrementalProgram<Key>::dirty_places() {
-  std::vector<std::uint32_t> dirty;
-  for (const auto& [place, watts] : room_changes_) {
-    dirty.push_back(place);
+bool IncrementalProgram<Key>::take_room(std::uint32_t place) {
+  const double more = more_least_[place];
+  auto& least = state_.least_below[place];
+  least += more;
+  if (order_.parent[place] != TreeOrder::kNone) {
+    more_least_[order_.parent[place]] += more;
   }
-  std::sort(dirty.begin(), dirty.end());
-  dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
-  std::vector<std::uint32_t> all = dirty;
-  while (!dirty.empty()) {  // a level up at a time
-    std::vector<std::uint32_t> parents;
-    for (const auto place : dirty) {
-      const auto parent = order_.parent[place];
-      if (parent != TreeOrder::kNone && (parents.empty() || parents.back() != parent)) {
-        parents.push_back(parent);
-      }
+  state_.capacity[place] = problem_.nodes()[order_.node_at[place]].limit.in_base() - least;
+  return state_.capacity[place] >= 0 && std::abs(more) <= kMostLost * std::abs(least);
+}
+
+/// Windows of nodes soon to come: they lie scattered, and waiting for them is most of the time.
+template <class Key>
+void IncrementalProgram<Key>::prefetch(std::span<const std::uint32_t> dirty, std::size_t i) const {
+  constexpr std::size_t kFar = 12;
+  constexpr std::size_t kNear = 6;
+  constexpr std::size_t kLine = 64 / sizeof(Entry);
+  if (i + kFar < dirty.size()) {
+    __builtin_prefetch(&windows_[dirty[i + kFar]]);
+  }
+  if (i + kNear < dirty.size()) {
+    const auto& entries = windows_[dirty[i + kNear]].entries;
+    for (std::size_t e = 0; e < std::min<std::size_t>(entries.size(), 24); e += kLine) {
+      __builtin_prefetch(entries.data() + e);
     }
-    std::sort(parents.begin(), parents.end());
-    parents.erase(std::unique(parents.begin(), parents.end()), parents.end());
-    const std::size_t known = all.size();
-    all.insert(all.end(), parents.begin(), parents.end());
-    std::inplace_merge(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(known), all.end());
-    const auto end = std::unique(all.begin(), all.end());
-    const bool is_new = static_cast<std::size_t>(end - all.begin()) > known;
-    all.erase(end, all.end());
-    dirty = is_new ? std::move(parents) : std::vector<std::uint32_t>{};
   }
-  return all;
 }
 
 template <class Key>
 bool IncrementalProgram<Key>::update(Allocation& answer) {
   list_changes();
-  for (const auto& [place, watts] : room_changes_) {
-    state_.capacity[place] += watts;
-  }
-  const auto dirty = dirty_places();
-  for (const auto place : dirty) {
-    if (state_.capacity[place] < 0) {
-      return false;
-    }
-  }
   stack_.clear();
   frames_.clear();
   next_own_ = 0;
-  for (const auto place : dirty) {
-    if (!process(place)) {
+  is_changed_.assign(state_.cuts.size(), 0);
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    const auto place = dirty_[i];
+    prefetch(dirty_, i);
+    const NodeCut<Key> last = state_.cuts[place];
+    if (!take_room(place) || !process(place)) {
       return false;
     }
+    is_changed_[place] = last == state_.cuts[place] ? 0 : 1;
   }
-  write(stack_, answer);
+  if (!write(stack_, answer)) {
+    return false;
+  }
   forget_changes();
   return true;
 }
 
+/// False when sums lost digits.
 template <class Key>
-void IncrementalProgram<Key>::write(std::span<const Change> changes, Allocation& answer) {
+bool IncrementalProgram<Key>::write(std::span<const Change> changes, Allocation& answer) {
+  double moved = std::abs(static_cast<double>(state_.table.least_value - least_value_));
   answer.value += static_cast<double>(state_.table.least_value - least_value_);
   least_value_ = state_.table.least_value;
   for (const auto& change : changes) {
     changed_devices_.push_back(change.device);
     answer.value += (change.now - change.before) * slope_of(change.key);
+    moved = std::max(moved, std::max(change.now, change.before) * slope_of(change.key));
   }
+  bool is_exact = moved <= kMostLost * std::abs(answer.value);
   std::sort(changed_devices_.begin(), changed_devices_.end());
   changed_devices_.erase(std::unique(changed_devices_.begin(), changed_devices_.end()),
                          changed_devices_.end());
-  set_prices(order_, state_.cuts, scratch_, answer);
+  update_prices(order_, state_, is_changed_, answer);
   std::size_t owner = 0;
   double more = 0;  // at the owner
   const auto add_to_nodes = [&] {
     for (auto place = static_cast<std::uint32_t>(owner); more != 0 && place != TreeOrder::kNone;
          place = order_.parent[place]) {
-      answer.nodes[order_.node_at[place]].power += Watts::from_base(more);
+      auto& power = answer.nodes[order_.node_at[place]].power;
+      power += Watts::from_base(more);
+      is_exact = is_exact && std::abs(more) <= kMostLost * std::abs(power.in_base());
     }
     more = 0;
   };
@@ -470,7 +504,7 @@ void IncrementalProgram<Key>::write(std::span<const Change> changes, Allocation&
     }
     double watts = state_.table.least_watts[device];
     for (const auto& piece : state_.table.of(device)) {
-      watts += scratch_.reaches[owner].kept(piece);
+      watts += state_.below[owner].reach.kept(piece);
     }
     auto& before = answer.device_watts[order_.device_at[device]];
     more += watts - before.in_base();
@@ -478,6 +512,7 @@ void IncrementalProgram<Key>::write(std::span<const Change> changes, Allocation&
   }
   add_to_nodes();
   answer.bound = answer.value;
+  return is_exact;
 }
 
 template class IncrementalProgram<double>;

@@ -42,20 +42,23 @@ struct Window {
   Key top = KeyLimits<Key>::highest;
   Key bottom = KeyLimits<Key>::lowest;
   std::size_t usual_size = 0;
+  bool is_rough = false;  // sums may have lost digits
 };
 
 template <class Key>
 class IncrementalProgram {
  public:
-  IncrementalProgram(const TreeOrder& order, TreeState<Key>& state);
+  /// Keeps references to all three.
+  IncrementalProgram(const Problem& problem, const TreeOrder& order, TreeState<Key>& state);
 
-  /// A device is about to get another curve, or a node has another limit: remembered for update().
+  /// A device is about to get another curve, or a node got another limit: remembered for update().
   void device_changes(std::uint32_t device_place);
-  void room_changed(std::uint32_t place, double watts);
+  void limit_changed(std::uint32_t place);
 
   [[nodiscard]] bool has_windows() const { return !windows_.empty(); }
 
   /// After a full solve: windows, until the next full solve.
+  /// None where the tree is so deep that they would cost more than full solves.
   void make_windows();
 
   /// Nothing is known any more: the next solve must be a full one.
@@ -84,7 +87,9 @@ class IncrementalProgram {
   void forget_changes();
   void list_changes();
   void list_changes(const Before& before);
-  std::vector<std::uint32_t> dirty_places();
+  void mark_dirty(std::uint32_t place);
+  bool take_room(std::uint32_t place);
+  void prefetch(std::span<const std::uint32_t> dirty, std::size_t i) const;
   bool process(std::uint32_t place);
   void apply(Window<Key>& window, const Change& change);
   enum class Found { in_window, outside, unclear };
@@ -94,8 +99,9 @@ class IncrementalProgram {
   bool rebuild(std::uint32_t place);
   std::vector<Entry> gather(std::uint32_t place);
   static bool fill_window(Window<Key>& window, std::vector<Entry> entries, const NodeCut<Key>& cut);
-  void write(std::span<const Change> changes, Allocation& answer);
+  bool write(std::span<const Change> changes, Allocation& answer);
 
+  const Problem& problem_;
   const TreeOrder& order_;
   TreeState<Key>& state_;
   std::vector<Window<Key>> windows_;  // by place
@@ -103,12 +109,16 @@ class IncrementalProgram {
   std::vector<Before> befores_;
   std::vector<Piece<Key>> pieces_before_;
   std::vector<Change> own_changes_;
-  std::vector<std::pair<std::uint32_t, double>> room_changes_;
-  std::size_t next_own_ = 0;      // of them, not yet taken
-  std::vector<Change> stack_;     // what subtrees hand on
-  std::vector<Change> arriving_;  // at the node in hand
+  std::vector<std::uint32_t> limited_;  // places whose limit changed
+  std::vector<std::uint32_t> dirty_;    // places that changed or lie above one
+  std::vector<char> is_dirty_;          // by place
+  std::vector<double> more_least_;      // by place: of least watts below, while dirty
+  std::size_t next_own_ = 0;            // of them, not yet taken
+  std::vector<Change> stack_;           // what subtrees hand on
+  std::vector<Change> arriving_;        // at the node in hand
   std::vector<Frame> frames_;
-  PriceScratch<Key> scratch_;
+  std::vector<Reach<Key>> reaches_;  // of gather()
+  std::vector<char> is_changed_;     // by place: is cut otherwise than at the last answer
   std::vector<std::uint32_t> changed_devices_;
   long double least_value_ = 0;  // of the state at the last solve
 };

@@ -1,6 +1,7 @@
 #include "laminar.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace perwatt::allocate {
 
@@ -23,7 +24,7 @@ LaminarProgram<Key>::LaminarProgram(const Problem& problem, const TreeOrder& ord
 template <class Key>
 bool LaminarProgram<Key>::reserve_least_watts(Allocation& answer) {
   const std::size_t nodes = state_.capacity.size();
-  std::vector<double>& least = used_;  // until the answer's own sums
+  auto& least = state_.least_below;
   answer.overfull.clear();
   std::fill(least.begin(), least.end(), 0.0);
   for (std::size_t place = 0; place < nodes; ++place) {
@@ -76,11 +77,12 @@ void LaminarProgram<Key>::cut_one(std::size_t place) {
     total += watts;
   }
   const double capacity = state_.capacity[place];
-  node.is_full = total >= capacity;
+  const double rounding = kMetExactly * capacity;
+  node.is_full = std::isfinite(capacity) && total >= capacity - rounding;
   if (capacity <= 0) {
     node = nothing_kept(stacks_.drop(open.begin));
     open.watts = {};
-  } else if (total > capacity) {
+  } else if (total > capacity + rounding) {
     // The first child's subtree lies below the next child's, which begins after it.
     const auto& first_end = is_leaf ? open.begin : open_[first_child].end;
     const auto cut = stacks_.cut(open.begin, first_end, capacity, open.watts);
@@ -147,10 +149,10 @@ long double LaminarProgram<Key>::fill(std::size_t place, const Reach<Key>& reach
 
 template <class Key>
 void LaminarProgram<Key>::hand_down(Allocation& answer) {
-  set_prices(order_, state_.cuts, scratch_, answer);
+  set_prices(order_, state_, answer);
   long double value = state_.table.least_value;  // so that whole numbers stay whole
   for (std::size_t place = 0; place < state_.cuts.size(); ++place) {  // as pieces lie in memory
-    value += fill(place, scratch_.reaches[place], answer);
+    value += fill(place, state_.below[place].reach, answer);
   }
   answer.value = static_cast<double>(value);
   answer.bound = answer.value;
@@ -172,6 +174,7 @@ void LaminarProgram<Key>::solve(Allocation& answer) {
     state_.table.refresh(order_);
     stacks_ = PieceStacks<Key>{state_.table.pieces};
   }
+  answer = {};
   answer.device_watts.resize(order_.device_at.size());
   answer.nodes.assign(state_.cuts.size(), {});
   answer.status = reserve_least_watts(answer) ? Status::optimal : Status::infeasible;

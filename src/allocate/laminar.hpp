@@ -55,7 +55,6 @@ class LaminarProgram {
   PieceStacks<Key> stacks_;
   std::vector<Open> open_;
   std::vector<double> used_;
-  PriceScratch<Key> scratch_;
 };
 
 extern template class LaminarProgram<double>;

@@ -20,6 +20,9 @@ namespace perwatt::allocate {
 
 inline constexpr std::size_t kBands = 8;
 
+/// Of a limit's room: sums this near to it meet it exactly, whatever order they were added in.
+inline constexpr double kMetExactly = 1e-12;
+
 template <class Key>
 class PieceStacks {
  public:
@@ -78,18 +81,23 @@ class PieceStacks {
   /// bands becomes what stays. `first_end`: where what came from the first child ends.
   /// REQUIRES: 0 < capacity < the sum of watts.
   Cut<Key> cut(const Tops& begin, const Tops& first_end, double capacity, BandWatts& watts) {
+    const double rounding = kMetExactly * capacity;
     std::size_t band = kBands - 1;
     double room = capacity;  // in this band and below
-    while (band > 0 && watts[band] < room) {
+    while (band > 0 && watts[band] < room - rounding) {
       room -= watts[band--];
     }
     Cut<Key> cut;
-    if (watts[band] > room) {
-      cut = cut_band(band, begin[band], first_end[band], room, watts[band]);
+    if (room > rounding && watts[band] > room + rounding) {
+      cut = cut_band(band, begin[band], first_end[band], room, watts[band], rounding);
       tops_[band] = begin[band] + static_cast<std::uint32_t>(cut.kept);
       watts[band] = room;
-    } else {
-      cut.threshold = least(region(band, begin));
+    } else {  // whole bands meet the limit exactly
+      band += room > rounding ? 0 : 1;
+      cut.threshold = KeyLimits<Key>::highest;
+      for (std::size_t b = band; b < kBands && cut.threshold == KeyLimits<Key>::highest; ++b) {
+        cut.threshold = least(region(b, begin));
+      }
     }
     drop_below(band, begin, cut.best_rejected);
     std::fill(watts.begin(), watts.begin() + static_cast<std::ptrdiff_t>(band), 0.0);
@@ -138,25 +146,36 @@ class PieceStacks {
       if (highest == KeyLimits<Key>::lowest) {
         highest = Cutter<Key>::best_below(region(band, begin), KeyLimits<Key>::highest);
       }
+      forget_heap(band, begin[band]);
       tops_[band] = begin[band];
+    }
+  }
+
+  /// A stretch of a stack from `begin` on is put in another order or goes.
+  void forget_heap(std::size_t band, std::uint32_t begin) {
+    auto& heap = heaps_[band];
+    if (begin < heap.begin + heap.size || begin <= heap.begin) {
+      heap = {};
     }
   }
 
   /// On a long chain of limits each lets go of little of the same stretch: a heap finds it without
   /// looking at the rest.
   Cut<Key> cut_band(std::size_t band, std::uint32_t begin, std::uint32_t first_end, double room,
-                    double total) {
+                    double total, double rounding) {
     const std::span<P> pieces{stacks_[band].get() + begin, tops_[band] - begin};
     const std::size_t from_first = first_end - begin;
-    if (pieces.size() <= kMany || (pieces.size() - from_first) * kLightPart >= from_first) {
-      return Cutter<Key>::select(pieces, room, total, spare());
-    }
     auto& heap = heaps_[band];
+    if (pieces.size() <= kMany || (pieces.size() - from_first) * kLightPart >= from_first) {
+      forget_heap(band, begin);
+      return Cutter<Key>::select(pieces, room, total, rounding, spare());
+    }
     if (heap.begin != begin || heap.cuts == 0) {
       heap = {begin, 0, 0};
     }
     if (++heap.cuts < kCutsUntilHeap) {
-      return Cutter<Key>::select(pieces, room, total, spare());
+      heap.size = 0;
+      return Cutter<Key>::select(pieces, room, total, rounding, spare());
     }
     const double loose = static_cast<double>(pieces.size() - heap.size);
     if (loose * std::log2(static_cast<double>(pieces.size())) >
@@ -168,7 +187,7 @@ class PieceStacks {
                        comes_first<Key>);
       }
     }
-    const auto cut = Cutter<Key>::pop(pieces, room, total);
+    const auto cut = Cutter<Key>::pop(pieces, room, total, rounding);
     heap.size = static_cast<std::uint32_t>(cut.kept);
     return cut;
   }

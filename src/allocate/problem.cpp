@@ -9,6 +9,7 @@ namespace perwatt::allocate {
 namespace {
 
 constexpr double kSteeperByRounding = 1e-9;
+constexpr double kMost = 1e15;
 
 }  // namespace
 
@@ -25,6 +26,9 @@ std::optional<const char*> curve_fault(std::span<const CurvePoint> curve) {
     if (watts < 0) {
       return "watts must be 0 or more";
     }
+    if (watts > kMost || std::abs(curve[i].value) > kMost) {
+      return "watts and value must be 1e15 at most";
+    }
     if (i == 0) {
       continue;
     }
@@ -39,7 +43,7 @@ std::optional<const char*> curve_fault(std::span<const CurvePoint> curve) {
     if (slope > last_slope + std::abs(last_slope) * kSteeperByRounding) {
       return "value must be concave in watts: no slope above the one before";
     }
-    last_slope = slope;
+    last_slope = std::min(slope, last_slope);
   }
   return std::nullopt;
 }
@@ -51,9 +55,10 @@ NodeIndex Problem::add_node(std::optional<NodeIndex> parent, Watts limit) {
 
 DeviceIndex Problem::add_device(NodeIndex parent, std::span<const CurvePoint> curve,
                                 const DeviceTerms& terms) {
+  const std::vector<CurvePoint> points(curve.begin(), curve.end());  // may be one of its own
   const std::size_t first = points_.size();
-  points_.insert(points_.end(), curve.begin(), curve.end());
-  devices_.push_back({parent, terms, first, points_.size()});
+  points_.insert(points_.end(), points.begin(), points.end());
+  devices_.push_back({parent, terms, first, points_.size(), points_.size()});
   return DeviceIndex{static_cast<std::uint32_t>(devices_.size() - 1)};
 }
 
@@ -71,14 +76,16 @@ void Problem::set_limit(NodeIndex node, Watts limit) {
 }
 
 void Problem::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {
+  const std::vector<CurvePoint> points(curve.begin(), curve.end());  // may be one of its own
   auto& d = devices_[static_cast<std::size_t>(device)];
-  if (curve.size() > d.end_point - d.first_point) {
+  if (points.size() > d.end_of_room - d.first_point) {
     d.first_point = points_.size();
-    points_.resize(points_.size() + curve.size());
+    points_.resize(points_.size() + points.size());
+    d.end_of_room = points_.size();
   }
-  std::copy(curve.begin(), curve.end(),
+  std::copy(points.begin(), points.end(),
             points_.begin() + static_cast<std::ptrdiff_t>(d.first_point));
-  d.end_point = d.first_point + curve.size();
+  d.end_point = d.first_point + points.size();
 }
 
 std::span<const CurvePoint> Problem::curve(DeviceIndex device) const {

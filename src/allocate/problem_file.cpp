@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace perwatt::allocate {
 
 namespace {
 
+constexpr std::size_t kMostPriorities = 32;  // beside groups: a linear program for each
+constexpr double kMostLimit = 1e15;
 constexpr const char* kRemedy = "write the problem as docs/reference/allocate.md has it";
 
 using Numbers = std::unordered_map<std::string, std::uint32_t>;
@@ -64,6 +67,14 @@ class ProblemReader {
       for (const auto& node : root_.nodes("devices")) {
         read_device(node, named);
       }
+    }
+    if (named.problem.policy() == Policy::priority && priorities_.size() > kMostPriorities &&
+        (!named.guarantees.empty() || !named.cap_groups.empty())) {
+      throw_bad_input(
+          "there are " + std::to_string(priorities_.size()) +
+              " priorities, and groups that cross branches",
+          root_.place("devices"),
+          "use " + std::to_string(kMostPriorities) + " priorities at most beside groups");
     }
     return named;
   }
@@ -140,6 +151,9 @@ class ProblemReader {
 
   static Watts limit_of(const JsonNode& node) {
     const auto limit = node.optional_not_negative("limit_watts");
+    if (limit && *limit > kMostLimit) {
+      node.fail("limit_watts", "1e15 at most, or null for no limit");
+    }
     return Watts::from_base(limit.value_or(std::numeric_limits<double>::infinity()));
   }
 
@@ -169,6 +183,7 @@ class ProblemReader {
     if (const auto priority = node.optional_int("priority")) {
       terms.priority = *priority;
     }
+    priorities_.insert(terms.priority);
     if (const auto guarantee = optional_id(node, "guarantee_group")) {
       const auto found = guarantee_at_.find(guarantee->text);
       if (found == guarantee_at_.end()) {
@@ -209,6 +224,7 @@ class ProblemReader {
 
   JsonNode root_;
   std::unordered_map<std::string, NodeIndex> node_at_;
+  std::set<Priority> priorities_;
   Numbers guarantee_at_;
   Numbers device_at_;
   Numbers cap_group_at_;

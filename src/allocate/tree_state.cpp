@@ -75,44 +75,68 @@ void PieceTable<Key>::refresh(const TreeOrder& order) {
   has_changed = false;
 }
 
+namespace {
+
 template <class Key>
-void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts,
-                PriceScratch<Key>& scratch, Allocation& answer) {
-  auto& [aboves, reaches] = scratch;
-  aboves.resize(cuts.size());
-  reaches.resize(cuts.size());
-  const auto slope = [](Key key) { return key == KeyLimits<Key>::lowest ? 0.0 : slope_of(key); };
-  for (std::size_t place = cuts.size(); place-- > 0;) {
-    const auto& node = cuts[place];
-    const bool is_root = order.parent[place] == TreeOrder::kNone;
-    typename PriceScratch<Key>::Above above =
-        is_root ? typename PriceScratch<Key>::Above{} : aboves[order.parent[place]];
-    const Reach<Key> reach = is_root ? Reach<Key>{} : reaches[order.parent[place]];
-    reaches[place] = reach.below(node);
-    auto& use = answer.nodes[order.node_at[place]];
-    use.price_per_watt = 0;
-    use.loss_per_watt = 0;
-    const bool keeps_nothing = node.least_kept == KeyLimits<Key>::highest;
-    const bool stays_full =
-        node.is_full && (keeps_nothing || node.least_kept > reach.threshold ||
-                         (node.least_kept == reach.threshold && reach.share >= 1));
-    if (stays_full) {
-      // One watt more goes to the best that was left out, from the least that the nearest full node
-      // above keeps; one watt less comes from the least kept and goes to the best left out above.
-      if (node.best_rejected > above.least_kept) {
-        use.price_per_watt = slope(node.best_rejected) - slope(above.least_kept);
-      }
-      if (keeps_nothing) {
-        use.loss_per_watt.reset();
-      } else {
-        use.loss_per_watt = slope(node.least_kept) - slope(above.best_rejected);
-      }
-      above.least_kept = node.least_kept;
-      if (node.best_rejected > above.best_rejected) {
-        above.best_rejected = node.best_rejected;
-      }
+double slope_or_none(Key key) {
+  return key == KeyLimits<Key>::lowest ? 0.0 : slope_of(key);
+}
+
+/// The price of one node, and what it is to those below it.
+template <class Key>
+Above<Key> price_node(const NodeCut<Key>& node, Above<Key> above, NodeUse& use) {
+  use.price_per_watt = 0;
+  use.loss_per_watt = 0;
+  const bool keeps_nothing = node.least_kept == KeyLimits<Key>::highest;
+  const bool stays_full =
+      node.is_full && (keeps_nothing || node.least_kept > above.reach.threshold ||
+                       (node.least_kept == above.reach.threshold && above.reach.share >= 1));
+  above.reach = above.reach.below(node);
+  if (!stays_full) {
+    return above;
+  }
+  // One watt more goes to the best that was left out, from the least that the nearest full node
+  // above keeps; one watt less comes from the least kept and goes to the best left out above.
+  if (node.best_rejected > above.least_kept) {
+    use.price_per_watt = slope_or_none(node.best_rejected) - slope_or_none(above.least_kept);
+  }
+  if (keeps_nothing) {
+    use.loss_per_watt.reset();
+  } else {
+    use.loss_per_watt = slope_of(node.least_kept) - slope_or_none(above.best_rejected);
+  }
+  above.least_kept = node.least_kept;
+  if (node.best_rejected > above.best_rejected) {
+    above.best_rejected = node.best_rejected;
+  }
+  return above;
+}
+
+}  // namespace
+
+template <class Key>
+void set_prices(const TreeOrder& order, TreeState<Key>& state, Allocation& answer) {
+  for (std::size_t place = state.cuts.size(); place-- > 0;) {
+    const auto parent = order.parent[place];
+    state.below[place] = price_node(state.cuts[place],
+                                    parent == TreeOrder::kNone ? Above<Key>{} : state.below[parent],
+                                    answer.nodes[order.node_at[place]]);
+  }
+}
+
+template <class Key>
+void update_prices(const TreeOrder& order, TreeState<Key>& state, std::vector<char>& is_changed,
+                   Allocation& answer) {
+  for (std::size_t place = state.cuts.size(); place-- > 0;) {
+    const auto parent = order.parent[place];
+    const bool is_root = parent == TreeOrder::kNone;
+    if (is_changed[place] == 0 && (is_root || is_changed[parent] == 0)) {
+      continue;
     }
-    aboves[place] = above;
+    const auto below = price_node(state.cuts[place], is_root ? Above<Key>{} : state.below[parent],
+                                  answer.nodes[order.node_at[place]]);
+    is_changed[place] = below == state.below[place] ? 0 : 1;
+    state.below[place] = below;
   }
 }
 
@@ -140,9 +164,10 @@ bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurveP
 
 template struct PieceTable<double>;
 template struct PieceTable<PriorityKey>;
-template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&,
-                         PriceScratch<double>&, Allocation&);
-template void set_prices(const TreeOrder&, const std::vector<NodeCut<PriorityKey>>&,
-                         PriceScratch<PriorityKey>&, Allocation&);
+template void set_prices(const TreeOrder&, TreeState<double>&, Allocation&);
+template void set_prices(const TreeOrder&, TreeState<PriorityKey>&, Allocation&);
+template void update_prices(const TreeOrder&, TreeState<double>&, std::vector<char>&, Allocation&);
+template void update_prices(const TreeOrder&, TreeState<PriorityKey>&, std::vector<char>&,
+                            Allocation&);
 
 }  // namespace perwatt::allocate

@@ -51,6 +51,11 @@ struct NodeCut {
   Key best_rejected = KeyLimits<Key>::lowest;
   Key least_kept = KeyLimits<Key>::highest;  // highest: nothing is kept
   bool is_full = false;  // what is kept uses up the limit, if limits above let it
+
+  bool operator==(const NodeCut& other) const {
+    return threshold == other.threshold && share == other.share &&
+           best_rejected == other.best_rejected && is_full == other.is_full;
+  }
 };
 
 /// A limit that has room for least watts only.
@@ -82,38 +87,52 @@ struct Reach {
   }
 };
 
+/// What lies above a node, as far as its price depends on it.
+template <class Key>
+struct Above {
+  Reach<Key> reach;
+  Key least_kept = KeyLimits<Key>::lowest;     // of the nearest full node; lowest: there is none
+  Key best_rejected = KeyLimits<Key>::lowest;  // of all full nodes
+
+  bool operator==(const Above& other) const {
+    return reach.threshold == other.reach.threshold && reach.share == other.reach.share &&
+           least_kept == other.least_kept && best_rejected == other.best_rejected;
+  }
+};
+
 template <class Key>
 struct TreeState {
   TreeState(const Problem& problem, const TreeOrder& order)
-      : table{problem, order}, capacity(order.node_at.size()), cuts(order.node_at.size()) {}
+      : table{problem, order},
+        least_below(order.node_at.size()),
+        capacity(order.node_at.size()),
+        cuts(order.node_at.size()),
+        below(order.node_at.size()) {}
 
   PieceTable<Key> table;
-  std::vector<double> capacity;  // by place: limit less the least watts below
+  std::vector<double> least_below;  // by place: least watts of all devices below
+  std::vector<double> capacity;     // by place: limit less the least watts below
   std::vector<NodeCut<Key>> cuts;
+  std::vector<Above<Key>> below;  // by place: what the node and all above are to those below it
 };
 
-/// What set_prices() finds on its way down, by place.
+/// Prices from what the limits did (NodeUse), and `below`.
 template <class Key>
-struct PriceScratch {
-  struct Above {                                 // of the full nodes on the way up
-    Key least_kept = KeyLimits<Key>::lowest;     // of the nearest; lowest: there is none
-    Key best_rejected = KeyLimits<Key>::lowest;  // of all
-  };
+void set_prices(const TreeOrder& order, TreeState<Key>& state, Allocation& answer);
 
-  std::vector<Above> aboves;
-  std::vector<Reach<Key>> reaches;
-};
-
-/// Prices from what the limits did; see NodeUse.
+/// The same where only the nodes marked in `is_changed` (by place) were cut otherwise; marks those
+/// whose `below` changes, too.
 template <class Key>
-void set_prices(const TreeOrder& order, const std::vector<NodeCut<Key>>& cuts,
-                PriceScratch<Key>& scratch, Allocation& answer);
+void update_prices(const TreeOrder& order, TreeState<Key>& state, std::vector<char>& is_changed,
+                   Allocation& answer);
 
 extern template struct PieceTable<double>;
 extern template struct PieceTable<PriorityKey>;
-extern template void set_prices(const TreeOrder&, const std::vector<NodeCut<double>>&,
-                                PriceScratch<double>&, Allocation&);
-extern template void set_prices(const TreeOrder&, const std::vector<NodeCut<PriorityKey>>&,
-                                PriceScratch<PriorityKey>&, Allocation&);
+extern template void set_prices(const TreeOrder&, TreeState<double>&, Allocation&);
+extern template void set_prices(const TreeOrder&, TreeState<PriorityKey>&, Allocation&);
+extern template void update_prices(const TreeOrder&, TreeState<double>&, std::vector<char>&,
+                                   Allocation&);
+extern template void update_prices(const TreeOrder&, TreeState<PriorityKey>&, std::vector<char>&,
+                                   Allocation&);
 
 }  // namespace perwatt::allocate

@@ -108,9 +108,9 @@ class PointReader {
   static void read_value(const JsonNode& payload, std::size_t line, BmsPoint& point) {
     BmsValue value;
     value.line = line;
-    value.value = payload.number("value");
+    value.value = payload.optional_number("value").value_or(0);  // null: none is known
     value.time_ms = payload.optional_number("timestamp").value_or(0);
-    value.is_trusted = payload.optional_count("quality").value_or(0) == 1;
+    value.is_trusted = payload.has("value") && payload.optional_number("quality") == 1.0;
     point.values.push_back(value);
   }
 

@@ -156,20 +156,34 @@ class BmsReader {
                     place(point.line), "give engUnit as " + known);
   }
 
-  /// The last trusted value of a meter's point, in its base unit; nothing when it has none.
+  /// The last trusted value of a meter's point, in its base unit; nothing when it has no such
+  /// point. One without a trusted value, and a second one, are refused: a limit must not hang on a
+  /// guess.
   [[nodiscard]] std::optional<double> trusted(const BmsThing& thing, std::string_view type,
                                               std::optional<double> (*scale)(std::string_view),
                                               const char* units) const {
+    std::optional<double> found;
     for (const auto* point : thing.points) {
-      if (point->point_type == type && point->last_trusted() != nullptr) {
-        const auto factor = scale(point->unit);
-        if (!factor) {
-          refuse_unit(thing, *point, units);
-        }
-        return point->last_trusted()->value * *factor;
+      if (point->point_type != type) {
+        continue;
       }
+      if (found) {
+        throw_bad_input(title(thing) + " has two points of " + printable(point->point_type),
+                        place(point->line), "keep the one that belongs to its CurrentLimit");
+      }
+      const auto* value = point->last_trusted();
+      if (value == nullptr) {
+        throw_bad_input("the " + printable(point->point_type) + " of " + title(thing) +
+                            " has no value of quality 1",
+                        place(point->line), "record its value, or drop the point's metadata");
+      }
+      const auto factor = scale(point->unit);
+      if (!factor) {
+        refuse_unit(thing, *point, units);
+      }
+      found = value->value * *factor;
     }
-    return std::nullopt;
+    return found;
   }
 
   [[nodiscard]] Watts limit_of(const BmsThing& thing, const BmsPoint& point) const {
@@ -197,7 +211,15 @@ class BmsReader {
                       place(point.line), "record its Voltage too, or give the limit in kW");
     }
     const auto power_factor = trusted(
-        thing, "PowerFactor", [](std::string_view) -> std::optional<double> { return 1; }, "");
+        thing, "PowerFactor",
+        [](std::string_view unit) {
+          return scale_of(unit, {{"", 1}, {"%", 0.01}});
+        },
+        "% or leave it out");
+    if (power_factor && !(*power_factor > 0 && *power_factor <= 1)) {
+      throw_bad_input("the PowerFactor of " + title(thing) + " is " + shortest(*power_factor),
+                      place(point.line), "record one above 0 and at most 1 (100 %)");
+    }
     return watts(value->value * *amperes * *volts * std::numbers::sqrt3 * power_factor.value_or(1));
   }
 

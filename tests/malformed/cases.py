@@ -717,5 +717,8 @@ import training_cases  # noqa: E402
 import training_site_cases  # noqa: E402
 import year_cases  # noqa: E402  (its cases are built from what stands above)
 
-ALL = year_cases.all_cases(sys.modules[__name__]) + measure_cases.all_cases(sys.modules[__name__]) + serving_cases.all_cases(sys.modules[__name__]) + training_cases.all_cases(sys.modules[__name__]) + allocate_cases.all_cases(sys.modules[__name__]) + training_site_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS
-ALL = topology_cases.topology_cases(Case) + year_cases.all_cases(sys.modules[__name__]) + measure_cases.all_cases(sys.modules[__name__]) + serving_cases.all_cases(sys.modules[__name__]) + training_cases.all_cases(sys.modules[__name__]) + training_site_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS + WEATHER + USAGES + IMPOSSIBLE + CLAIMS
+ALL = (topology_cases.topology_cases(Case) + year_cases.all_cases(sys.modules[__name__]) +
+       measure_cases.all_cases(sys.modules[__name__]) + serving_cases.all_cases(sys.modules[__name__]) +
+       training_cases.all_cases(sys.modules[__name__]) + allocate_cases.all_cases(sys.modules[__name__]) +
+       training_site_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS +
+       WEATHER + USAGES + IMPOSSIBLE + CLAIMS)

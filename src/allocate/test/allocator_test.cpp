@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "cut.hpp"
 #include "lp_oracle.hpp"
 #include "random_problem.hpp"
 #include <gmock/gmock.h>
@@ -410,6 +411,9 @@ TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
         ASSERT_NEAR(answer.nodes[n].price_per_watt, expected.nodes[n].price_per_watt, 1e-9) << n;
         ASSERT_EQ(answer.nodes[n].loss_per_watt.has_value(),
                   expected.nodes[n].loss_per_watt.has_value());
+        ASSERT_NEAR(answer.nodes[n].loss_per_watt.value_or(0),
+                    expected.nodes[n].loss_per_watt.value_or(0), 1e-9)
+            << n;
       }
       ++changed;
     }
@@ -417,6 +421,137 @@ TEST(Allocator, ResolveIsWhatASolveFromNothingFinds) {
   }
   EXPECT_GT(changed, 1000);
   EXPECT_GT(updated, 1000U);
+}
+
+/// A chain solved by a list in order: each limit lets the least worth go.
+double value_of_chain(const std::vector<std::vector<Piece<double>>>& added,
+                      const std::vector<double>& limits) {
+  std::vector<Piece<double>> kept;
+  for (std::size_t n = 0; n < limits.size(); ++n) {
+    kept.insert(kept.end(), added[n].begin(), added[n].end());
+    std::sort(kept.begin(), kept.end(), comes_first<double>);
+    double watts = 0;
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      watts += kept[i].watts;
+      if (watts > limits[n]) {
+        kept[i].watts -= watts - limits[n];
+        kept.resize(i + 1);
+      }
+    }
+  }
+  double value = 0;
+  for (const auto& piece : kept) {
+    value += piece.key * piece.watts;
+  }
+  return value;
+}
+
+TEST(Allocator, LongChainsOfLimitsKeepTheBest) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    RandomProblem random{seed};
+    std::vector<std::vector<Piece<double>>> added;
+    std::vector<double> limits;
+    double watts_below = 0;
+    const int length = random.whole(10, 60);
+    for (int n = 0; n < length; ++n) {
+      const int more = n == 0
+                           ? random.whole(800, 2000)
+                           : (random.whole(0, 7) == 0 ? random.whole(20, 400) : random.whole(0, 2));
+      added.emplace_back();
+      for (int i = 0; i < more; ++i) {
+        added.back().push_back({static_cast<double>(random.whole(1, 100000)),
+                                static_cast<double>(random.whole(1, 9))});
+        watts_below += added.back().back().watts;
+      }
+      limits.push_back(std::max(1.0, watts_below - random.whole(-1, 40)));
+      watts_below = std::min(watts_below, limits.back());
+    }
+    Problem problem{Policy::value};
+    std::vector<NodeIndex> nodes;
+    for (std::size_t n = limits.size(); n-- > 0;) {
+      nodes.push_back(problem.add_node(nodes.empty() ? std::nullopt : std::optional{nodes.back()},
+                                       watts(limits[n])));
+      for (const auto& piece : added[n]) {
+        problem.add_device(
+            nodes.back(),
+            std::vector<CurvePoint>{{watts(0), 0}, {watts(piece.watts), piece.key * piece.watts}});
+      }
+    }
+    Allocator allocator{std::move(problem)};
+    EXPECT_EQ(allocator.solve().value, value_of_chain(added, limits)) << seed;
+  }
+}
+
+TEST(Allocator, DecimalLimitsMetExactlyAreMetInAnyOrder) {
+  int met = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomProblem random{seed};
+    std::vector<double> widths;
+    double sum = 0;
+    const int count = random.whole(2, 9);
+    for (int i = 0; i < count; ++i) {
+      widths.push_back(random.whole(1, 9999) / 10.0);
+      sum += widths.back();
+    }
+    const double limit = std::round(sum * 10) / 10;
+    std::shuffle(widths.begin(), widths.end(), std::mt19937_64{seed});
+    Problem problem{Policy::value};
+    const auto root = problem.add_node(std::nullopt, watts(limit + 1));
+    const auto rack = problem.add_node(root, watts(limit));
+    double value = 0;
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      const double slope = 10.0 + static_cast<double>(i);
+      problem.add_device(
+          rack, std::vector<CurvePoint>{{watts(0), 0}, {watts(widths[i]), widths[i] * slope}});
+      value += widths[i] * slope;
+    }
+    problem.add_device(root, std::vector<CurvePoint>{{watts(0), 0}, {watts(1), 0.5}});
+    problem.add_device(root, std::vector<CurvePoint>{{watts(0), 0}, {watts(1), 1}});
+    Allocator allocator{std::move(problem)};
+    const auto& answer = allocator.solve();
+    EXPECT_NEAR(answer.value, value + 1, 1e-9 * value);
+    EXPECT_EQ(answer.nodes[1].price_per_watt, 0);
+    EXPECT_NEAR(answer.nodes[1].loss_per_watt.value(), 10 - 0.5, 1e-9);
+    ++met;
+  }
+  EXPECT_EQ(met, 400);
+}
+
+TEST(Allocator, OneCurveOutOfScaleDoesNotHideAGuarantee) {
+  Problem problem{Policy::value};
+  const auto root = problem.add_node(std::nullopt, watts(1e12));
+  const auto guarantee = problem.add_guarantee(watts(400));
+  DeviceTerms terms;
+  terms.guarantee = guarantee;
+  problem.add_device(root, std::vector<CurvePoint>{{watts(0), 0}, {watts(10), 1}}, terms);
+  problem.add_device(root, std::vector<CurvePoint>{{watts(0), 0}, {watts(1e10), 1}});
+  Allocator allocator{std::move(problem)};
+  for (int again = 0; again < 2; ++again) {
+    const auto& answer = allocator.solve();
+    EXPECT_EQ(answer.status, Status::infeasible);
+    EXPECT_THAT(answer.unmet, ElementsAre(guarantee));
+  }
+}
+
+TEST(Allocator, ResolveOnADeepTreeIsASolve) {
+  constexpr int kDeep = 20000;
+  const std::vector<CurvePoint> curve{{watts(1), 0}, {watts(2), 2}, {watts(4), 3}};
+  Problem problem{Policy::value};
+  auto node = problem.add_node(std::nullopt, watts(1.2 * kDeep));
+  for (int i = 1; i < kDeep; ++i) {
+    problem.add_device(node, curve);
+    node = problem.add_node(node, watts(1.2 * (kDeep - i)));
+  }
+  Allocator allocator{problem};
+  allocator.solve();
+  for (std::uint32_t d = 0; d < 20; ++d) {
+    const std::vector<CurvePoint> other{{watts(1), 0}, {watts(2), 2.5 + d}, {watts(4), 4.0 + d}};
+    allocator.set_curve(DeviceIndex{d * 900}, other);
+    problem.set_curve(DeviceIndex{d * 900}, other);
+    Allocator fresh{problem};
+    EXPECT_NEAR(allocator.resolve().value, fresh.solve().value, 1e-6);
+  }
 }
 
 TEST(Allocator, InfeasibleIsAnAnswerWithItsNodes) {
@@ -440,6 +575,7 @@ TEST(CurveFault, SaysWhatIsWrong) {
   EXPECT_TRUE(fault({{watts(-1), 0}}));
   EXPECT_TRUE(fault({{watts(0), std::numeric_limits<double>::quiet_NaN()}}));
   EXPECT_TRUE(fault({{watts(0), 0}, {watts(std::numeric_limits<double>::infinity()), 1}}));
+  EXPECT_TRUE(fault({{watts(0), 0}, {watts(1e16), 1}}));
 }
 
 }  // namespace

@@ -78,11 +78,11 @@ TEST(Cutter, SelectsAndPopsWhatSortingKeeps) {
     const auto expected = cut_by_sorting(pieces, capacity);
     Pieces selected = pieces;
     Pieces spare(count);
-    expect_cut(Cutter<double>::select(selected, capacity, total, spare), expected, selected,
+    expect_cut(Cutter<double>::select(selected, capacity, total, 0, spare), expected, selected,
                capacity);
     Pieces heap = pieces;
     std::make_heap(heap.begin(), heap.end(), comes_first<double>);
-    const auto popped = Cutter<double>::pop(heap, capacity, total);
+    const auto popped = Cutter<double>::pop(heap, capacity, total, 0);
     expect_cut(popped, expected, heap, capacity);
     EXPECT_TRUE(std::is_heap(heap.begin(), heap.begin() + static_cast<std::ptrdiff_t>(popped.kept),
                              comes_first<double>));
@@ -94,7 +94,7 @@ TEST(Cutter, ClassesComeBeforeSlopes) {
   using P = Piece<PriorityKey>;
   std::vector<P> pieces{{{0, 9}, 5}, {{1, 1}, 5}, {{1, 2}, 5}};
   std::vector<P> spare(3);
-  const auto cut = Cutter<PriorityKey>::select(pieces, 7, 15, spare);
+  const auto cut = Cutter<PriorityKey>::select(pieces, 7, 15, 0, spare);
   EXPECT_EQ(cut.threshold, (PriorityKey{1, 1}));
   EXPECT_EQ(cut.kept, 2U);
   EXPECT_EQ(pieces[0].watts + pieces[1].watts, 7);

@@ -57,7 +57,7 @@ TEST(ReadProblem, WhatIsNoCurveNamesTheDevice) {
   EXPECT_THAT(curve("[[1, 0], [1, 1]]"), HasSubstr("watts must rise"));
   EXPECT_THAT(curve("[[-1, 0]]"), HasSubstr("watts must be 0 or more"));
   EXPECT_THAT(curve("[[1]]"), HasSubstr("a list of [watts, value]"));
-  EXPECT_THAT(curve("[[0, 0], [1e-300, 1e300]]"), HasSubstr("must be finite"));
+  EXPECT_THAT(curve("[[0, 0], [1e-300, 1e300]]"), HasSubstr("1e15 at most"));
   EXPECT_THAT(fault_of(kRoot, R"({"id": "gpu", "parent": "x", "curve": [[0, 0]]})"),
               HasSubstr("'gpu' hangs on 'x'"));
   EXPECT_THAT(fault_of(kRoot, std::string{kDevice} + "," + kDevice),
@@ -66,6 +66,19 @@ TEST(ReadProblem, WhatIsNoCurveNamesTheDevice) {
       fault_of(kRoot,
                R"({"id": "gpu", "parent": "root", "guarantee_group": "g", "curve": [[0, 0]]})"),
       HasSubstr("guarantee 'g' of device 'gpu' is not there"));
+}
+
+TEST(ReadProblem, ManyPrioritiesBesideGroupsAreRefused) {
+  std::string devices;
+  for (int i = 0; i < 40; ++i) {
+    devices += std::string{i == 0 ? "" : ","} + R"({"id": )" + std::to_string(i) +
+               R"(, "parent": "root", "curve": [[0, 0]], "same_cap_group": "g", "priority": )" +
+               std::to_string(i) + "}";
+  }
+  const std::string problem = R"({"policy": "priority", "nodes": [)" + std::string{kRoot} +
+                              R"(], "devices": [)" + devices + "]}";
+  EXPECT_THAT(error_of([&] { static_cast<void>(read_problem(problem, "p.json")); }),
+              HasSubstr("40 priorities"));
 }
 
 }  // namespace

@@ -39,9 +39,9 @@ struct CurvePoint {
   bool operator==(const CurvePoint&) const = default;
 };
 
-/// What is wrong with a curve, in words, or nothing. A curve has one point or more, finite, with
-/// power of 0 or more that rises strictly and value that is concave in it: no slope above the one
-/// before by more than 1e-9 of it. Value may fall.
+/// What is wrong with a curve, in words, or nothing. A curve has one point or more, figures of 1e15
+/// at most, with power of 0 or more that rises strictly and value that is concave in it: no slope
+/// above the one before by more than 1e-9 of it. Value may fall.
 [[nodiscard]] std::optional<const char*> curve_fault(std::span<const CurvePoint> curve);
 
 /// What a device is beside its curve.
@@ -63,12 +63,13 @@ class Problem {
     DeviceTerms terms;
     std::size_t first_point = 0;
     std::size_t end_point = 0;
+    std::size_t end_of_room = 0;  // for its points
   };
 
   explicit Problem(Policy policy) : policy_{policy} {}
 
   /// The first node is the root and has no parent; any other names a node added before.
-  /// REQUIRES: that, and a limit >= 0 (infinite: none).
+  /// REQUIRES: that, and a limit from 0 to 1e15 W, or infinite: none.
   NodeIndex add_node(std::optional<NodeIndex> parent, Watts limit);
 
   /// REQUIRES: a curve without a fault. A device gets at least its first point's watts and at most

@@ -27,7 +27,8 @@ struct NamedProblem {
 
 /// `name` stands for the file in messages. Throws Error(bad_input) naming the node or device: a
 /// parent that is not there, a cycle, no root or two, two parts of one name, a limit or a point
-/// that is negative or not finite, a curve that is not concave, an unknown guarantee.
+/// that is negative or not finite, a curve that is not concave, an unknown guarantee, more than 32
+/// priorities beside groups.
 [[nodiscard]] NamedProblem read_problem(std::string_view json, const std::string& name);
 
 }  // namespace perwatt::allocate
