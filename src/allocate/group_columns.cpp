@@ -55,7 +55,6 @@ class Builder {
       }
     }
     into_.classes.assign(classes.begin(), classes.end());
-    into_.least_value_of.assign(into_.classes.size(), 0.0);
     for (std::uint32_t d = 0; d < problem_.devices().size(); ++d) {
       if (!problem_.devices()[d].terms.same_cap) {
         add({&d, 1});
@@ -91,10 +90,7 @@ class Builder {
     for (const std::uint32_t d : devices) {
       const auto curve = problem_.curve(DeviceIndex{d});
       into_.least_watts[d] = least;
-      const double value = value_at(curve, least);
-      into_.least_value += value;
-      const auto c = std::find(into_.classes.begin(), into_.classes.end(), class_of(d));
-      into_.least_value_of[static_cast<std::size_t>(c - into_.classes.begin())] += value;
+      into_.least_value += value_at(curve, least);
       for (const auto& point : curve) {
         const double corner = point.power.in_base();
         if (corner > least && corner < most) {

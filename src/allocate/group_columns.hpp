@@ -32,9 +32,8 @@ struct GroupColumns {
   std::vector<std::pair<Priority, double>> worths;  // class, value per watt of one device
   std::vector<double> least_watts;                  // by DeviceIndex, of a group's own least cap
   double least_value = 0;
-  std::vector<double> least_value_of;  // by class, in the order of classes
-  std::vector<Priority> classes;       // highest first; one of 0 under Policy::value
-  std::vector<CapGroupIndex> split;    // groups without a cap that suits all members
+  std::vector<Priority> classes;     // highest first; one of 0 under Policy::value
+  std::vector<CapGroupIndex> split;  // groups without a cap that suits all members
 };
 
 }  // namespace perwatt::allocate

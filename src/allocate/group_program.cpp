@@ -85,7 +85,7 @@ class GroupProgram {
     for (std::size_t place = 0; place < count; ++place) {
       const double limit = problem_.nodes()[order_.node_at[place]].limit.in_base();
       const double room = limit - least[place];
-      if (room < -limit * 1e-9) {
+      if (room < -limit * kSumRounding) {
         answer_.overfull.push_back(NodeIndex{order_.node_at[place]});
       }
       if (most[place] > room) {

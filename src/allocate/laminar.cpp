@@ -5,12 +5,6 @@
 
 namespace perwatt::allocate {
 
-namespace {
-
-constexpr double kSumRounding = 1e-9;  // of a limit: least watts above it by so much still fit
-
-}  // namespace
-
 template <class Key>
 LaminarProgram<Key>::LaminarProgram(const Problem& problem, const TreeOrder& order,
                                     TreeState<Key>& state)
@@ -25,7 +19,6 @@ template <class Key>
 bool LaminarProgram<Key>::reserve_least_watts(Allocation& answer) {
   const std::size_t nodes = state_.capacity.size();
   auto& least = state_.least_below;
-  answer.overfull.clear();
   std::fill(least.begin(), least.end(), 0.0);
   for (std::size_t place = 0; place < nodes; ++place) {
     least[place] += state_.table.own_least_watts[place];

@@ -1,11 +1,9 @@
 #include "perwatt/allocate/problem_file.hpp"
 
-#include <algorithm>
 #include <limits>
 #include <optional>
 #include <set>
 #include <unordered_map>
-#include <utility>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/json_node.hpp"

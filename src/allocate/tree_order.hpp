@@ -11,6 +11,9 @@
 
 namespace perwatt::allocate {
 
+/// Of a limit: least watts above it by so much still fit.
+inline constexpr double kSumRounding = 1e-9;
+
 struct TreeOrder {
   explicit TreeOrder(const Problem& problem);
 

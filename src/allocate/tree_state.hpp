@@ -52,10 +52,7 @@ struct NodeCut {
   Key least_kept = KeyLimits<Key>::highest;  // highest: nothing is kept
   bool is_full = false;  // what is kept uses up the limit, if limits above let it
 
-  bool operator==(const NodeCut& other) const {
-    return threshold == other.threshold && share == other.share &&
-           best_rejected == other.best_rejected && is_full == other.is_full;
-  }
+  bool operator==(const NodeCut&) const = default;
 };
 
 /// A limit that has room for least watts only.
@@ -69,6 +66,8 @@ template <class Key>
 struct Reach {
   Key threshold = KeyLimits<Key>::lowest;
   long double share = 1;
+
+  bool operator==(const Reach&) const = default;
 
   /// One limit lower down.
   [[nodiscard]] Reach below(const NodeCut<Key>& cut) const {
@@ -94,10 +93,7 @@ struct Above {
   Key least_kept = KeyLimits<Key>::lowest;     // of the nearest full node; lowest: there is none
   Key best_rejected = KeyLimits<Key>::lowest;  // of all full nodes
 
-  bool operator==(const Above& other) const {
-    return reach.threshold == other.reach.threshold && reach.share == other.reach.share &&
-           least_kept == other.least_kept && best_rejected == other.best_rejected;
-  }
+  bool operator==(const Above&) const = default;
 };
 
 template <class Key>
