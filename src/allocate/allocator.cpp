@@ -28,9 +28,15 @@ struct Allocator::Impl {
     }
   }
 
-  /// Whether rows that cross branches change the answer: a guarantee that the split keeps by itself
-  /// does not.
+  /// Whether rows that cross branches change the answer: a guarantee or a cross limit that the
+  /// split keeps by itself does not.
   [[nodiscard]] bool needs_groups() const {
+    for (std::size_t k = 0; k < problem.cross_limits().size(); ++k) {
+      const Watts limit = problem.cross_limits()[k].limit;
+      if (answer.cross_limits[k].power.in_base() > limit.in_base() * (1 - kSumRounding)) {
+        return true;
+      }
+    }
     std::vector<double> missing;
     for (const Watts watts : problem.guarantees()) {
       missing.push_back(watts.in_base());
@@ -46,6 +52,10 @@ struct Allocator::Impl {
   }
 
   void add_groups() {
+    answer.cross_limits.clear();
+    for (const auto& limit : problem.cross_limits()) {
+      answer.cross_limits.push_back({cross_sum(limit, answer.device_watts), 0, 0});
+    }
     has_groups_in_answer = answer.status == Status::optimal && needs_groups();
     if (has_groups_in_answer) {
       solve_groups(problem, order, answer);

@@ -36,14 +36,15 @@ struct Row {
   double upper = kNoBound;
 };
 
-/// The rows of a problem: nodes that can be full, guarantees, values of classes already settled.
+/// The rows of a problem: nodes that can be full, cross limits, guarantees, values of classes
+/// already settled.
 class GroupProgram {
  public:
   GroupProgram(const Problem& problem, const TreeOrder& order, Allocation& answer)
       : problem_{problem}, order_{order}, answer_{answer}, columns_{problem, answer.device_watts} {}
 
   void run() {
-    if (!columns_.split.empty() || !lay_out_nodes()) {
+    if (!columns_.split.empty() || !lay_out_nodes() || !lay_out_cross_limits()) {
       answer_.split = columns_.split;
       answer_.status = Status::infeasible;
       return;
@@ -54,7 +55,7 @@ class GroupProgram {
       answer_.status = Status::infeasible;
       return;
     }
-    price_.assign(problem_.nodes().size(), 0.0);
+    price_.assign(problem_.nodes().size() + problem_.cross_limits().size(), 0.0);
     for (std::size_t k = 0; k < columns_.classes.size(); ++k) {
       settle_class(k);
     }
@@ -101,6 +102,26 @@ class GroupProgram {
     return answer_.overfull.empty();
   }
 
+  /// A row for each; false when least watts do not fit.
+  bool lay_out_cross_limits() {
+    first_cross_ = static_cast<std::uint32_t>(rows_.size());
+    crossed_.resize(columns_.least_watts.size());
+    const auto limits = problem_.cross_limits();
+    for (std::uint32_t k = 0; k < limits.size(); ++k) {
+      const double limit = limits[k].limit.in_base();
+      double room = limit;
+      for (const auto& [device, ratio] : limits[k].shares) {
+        crossed_[static_cast<std::size_t>(device)].emplace_back(first_cross_ + k, ratio);
+        room -= ratio * columns_.least_watts[static_cast<std::size_t>(device)];
+      }
+      if (room < -limit * kSumRounding) {
+        answer_.overfull_cross.push_back(CrossLimitIndex{k});
+      }
+      rows_.push_back({-kNoBound, std::isinf(limit) ? kNoBound : std::max(room, 0.0)});
+    }
+    return answer_.overfull_cross.empty();
+  }
+
   void lay_out_guarantees() {
     first_guarantee_ = static_cast<std::uint32_t>(rows_.size());
     for (const Watts watts : problem_.guarantees()) {
@@ -137,6 +158,10 @@ class GroupProgram {
           const auto parent = order_.parent[place];
           place = parent == TreeOrder::kNone ? TreeOrder::kNone : row_from_[parent];
         }
+        for (const auto& [row, ratio] : crossed_[device]) {
+          entries[row] += ratio;
+          ++steps;
+        }
         if (const auto guarantee = problem_.devices()[device].terms.guarantee) {
           entries[first_guarantee_ + static_cast<std::uint32_t>(*guarantee)] += 1.0;
         }
@@ -157,6 +182,10 @@ class GroupProgram {
       first_entry_.push_back(entries_.size());
     }
     watts_unit_ = typical_width();
+    // What only a limit stops must not meet a bound of its own there: the price is the limit's.
+    for (std::size_t j = 0; j < width_.size(); ++j) {
+      width_[j] = std::min(columns_.columns[j].watts, std::max(2 * width_[j], watts_unit_));
+    }
     level_.reserve(columns_.columns.size());
     for (const auto& column : columns_.columns) {
       level_.push_back(column.start);
@@ -369,22 +398,25 @@ class GroupProgram {
     }
   }
 
-  /// What the class's value gains per watt of a node's limit: the dual of its row, less what
+  /// What the class's value gains per watt of a limit: the dual of its row, less what
   /// keeping the classes before at their own gains costs.
   void add_prices(double unit) {
-    std::vector<double> gain(problem_.nodes().size(), 0.0);
-    for (std::size_t place = 0; place < row_of_place_.size(); ++place) {
-      const auto row = row_of_place_[place];
-      if (row == TreeOrder::kNone) {
-        continue;
-      }
-      const std::size_t node = order_.node_at[place];
+    std::vector<double> gain(price_.size(), 0.0);
+    const auto add = [&](std::size_t at, std::uint32_t row) {
       double scaled = std::max(dual_[row], 0.0);
       for (std::size_t before = 0; before < class_unit_.size(); ++before) {
-        scaled += dual_[first_class_ + before] * gains_[before][node] / class_unit_[before];
+        scaled += dual_[first_class_ + before] * gains_[before][at] / class_unit_[before];
       }
-      gain[node] = scaled * unit;
-      price_[node] += gain[node];
+      gain[at] = scaled * unit;
+      price_[at] += gain[at];
+    };
+    for (std::size_t place = 0; place < row_of_place_.size(); ++place) {
+      if (row_of_place_[place] != TreeOrder::kNone) {
+        add(order_.node_at[place], row_of_place_[place]);
+      }
+    }
+    for (std::uint32_t k = 0; k < problem_.cross_limits().size(); ++k) {
+      add(problem_.nodes().size() + k, first_cross_ + k);
     }
     gains_.push_back(std::move(gain));
   }
@@ -444,6 +476,11 @@ class GroupProgram {
       const std::size_t node = order_.node_at[place];
       answer_.nodes[node] = {Watts::from_base(used[place]), price_[node], price_[node]};
     }
+    answer_.cross_limits.clear();
+    for (std::size_t k = 0; k < problem_.cross_limits().size(); ++k) {
+      answer_.cross_limits.push_back({cross_sum(problem_.cross_limits()[k], answer_.device_watts),
+                                      price_[used.size() + k], price_[used.size() + k]});
+    }
     answer_.value = static_cast<double>(value);
     refuse_short_guarantees(device_watts);
     answer_.bound =
@@ -457,22 +494,33 @@ class GroupProgram {
   std::vector<Row> rows_;
   std::vector<std::uint32_t> row_of_place_;
   std::vector<std::uint32_t> row_from_;  // by place: the nearest with a row, itself or above
+  std::uint32_t first_cross_ = 0;
+  std::vector<std::vector<Entry>> crossed_;  // by device: rows of cross limits
   std::uint32_t first_guarantee_ = 0;
   std::uint32_t first_class_ = 0;
   std::vector<double> class_unit_;  // by class settled
   std::vector<Entry> entries_;
   std::vector<std::size_t> first_entry_;
-  std::vector<double> width_;  // watts by column that limits leave
+  std::vector<double> width_;  // watts by column: those that limits leave, and more of the column
   double watts_unit_ = 1;
   std::vector<double> level_;  // watts by column
   std::vector<char> is_open_;
-  std::vector<double> dual_;  // by row, in units of the objective
-  std::vector<double> price_;
-  std::vector<std::vector<double>> gains_;  // by class settled, by node
+  std::vector<double> dual_;                // by row, in units of the objective
+  std::vector<double> price_;               // by node, then by cross limit
+  std::vector<std::vector<double>> gains_;  // by class settled, as price_
   double bound_ = 0;
 };
 
 }  // namespace
+
+Watts cross_sum(const Problem::CrossLimit& limit, std::span<const Watts> device_watts) {
+  long double sum = 0;
+  for (const auto& [device, ratio] : limit.shares) {
+    sum += static_cast<long double>(device_watts[static_cast<std::size_t>(device)].in_base()) *
+           static_cast<long double>(ratio);
+  }
+  return Watts::from_base(static_cast<double>(sum));
+}
 
 void solve_groups(const Problem& problem, const TreeOrder& order, Allocation& answer) {
   GroupProgram{problem, order, answer}.run();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace perwatt::allocate {
 
@@ -71,8 +72,17 @@ GuaranteeIndex Problem::add_guarantee(Watts watts) {
   return GuaranteeIndex{static_cast<std::uint32_t>(guarantees_.size() - 1)};
 }
 
+CrossLimitIndex Problem::add_cross_limit(Watts limit, std::vector<WattShare> shares) {
+  cross_limits_.push_back({limit, std::move(shares)});
+  return CrossLimitIndex{static_cast<std::uint32_t>(cross_limits_.size() - 1)};
+}
+
 void Problem::set_limit(NodeIndex node, Watts limit) {
   nodes_[static_cast<std::size_t>(node)].limit = limit;
+}
+
+void Problem::set_cross_limit(CrossLimitIndex cross, Watts limit) {
+  cross_limits_[static_cast<std::size_t>(cross)].limit = limit;
 }
 
 void Problem::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {

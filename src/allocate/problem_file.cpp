@@ -4,6 +4,8 @@
 #include <optional>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/json_node.hpp"
@@ -15,6 +17,8 @@ namespace {
 
 constexpr std::size_t kMostPriorities = 32;  // beside groups: a linear program for each
 constexpr double kMostLimit = 1e15;
+constexpr double kLeastRatio = 1e-9;
+constexpr double kMostRatio = 1e9;
 constexpr const char* kRemedy = "write the problem as docs/reference/allocate.md has it";
 
 using Numbers = std::unordered_map<std::string, std::uint32_t>;
@@ -58,7 +62,7 @@ class ProblemReader {
   ProblemReader(const Json& json, const std::string& name) : root_{json, name, kRemedy} {}
 
   NamedProblem read() {
-    NamedProblem named{Problem{policy()}, {}, {}, {}, {}};
+    NamedProblem named{Problem{policy()}, {}, {}, {}, {}, {}};
     read_nodes(named);
     read_guarantees(named);
     if (root_.has("devices")) {
@@ -66,11 +70,16 @@ class ProblemReader {
         read_device(node, named);
       }
     }
+    if (root_.has("cross_limits")) {
+      for (const auto& node : root_.nodes("cross_limits")) {
+        read_cross_limit(node, named);
+      }
+    }
     if (named.problem.policy() == Policy::priority && priorities_.size() > kMostPriorities &&
-        (!named.guarantees.empty() || !named.cap_groups.empty())) {
+        (!named.guarantees.empty() || !named.cap_groups.empty() || !named.cross_limits.empty())) {
       throw_bad_input(
           "there are " + std::to_string(priorities_.size()) +
-              " priorities, and groups that cross branches",
+              " priorities, and groups or limits that cross branches",
           root_.place("devices"),
           "use " + std::to_string(kMostPriorities) + " priorities at most beside groups");
     }
@@ -166,6 +175,34 @@ class ProblemReader {
     }
   }
 
+  void read_cross_limit(const JsonNode& node, NamedProblem& named) {
+    named.cross_limits.push_back(id_of(node, "id"));
+    const auto& id = named.cross_limits.back();
+    add_number(cross_at_, id, node, "cross limits");
+    std::vector<WattShare> shares;
+    std::unordered_set<std::uint32_t> devices;
+    for (const auto& share : node.nodes("shares")) {
+      const auto device = id_of(share, "device");
+      const auto found = device_at_.find(device.text);
+      if (found == device_at_.end()) {
+        throw_bad_input("cross limit " + called(id.text) + " counts " + called(device.text) +
+                            ", which is no device",
+                        share.where(), "name a device of the list");
+      }
+      if (!devices.insert(found->second).second) {
+        throw_bad_input(
+            "cross limit " + called(id.text) + " counts " + called(device.text) + " twice",
+            share.where(), "add the two ratios up");
+      }
+      const double ratio = share.has("ratio") ? share.not_negative("ratio") : 1.0;
+      if (ratio < kLeastRatio || ratio > kMostRatio) {
+        share.fail("ratio", "from 1e-9 to 1e9");
+      }
+      shares.push_back({DeviceIndex{found->second}, ratio});
+    }
+    named.problem.add_cross_limit(limit_of(node), std::move(shares));
+  }
+
   void read_device(const JsonNode& node, NamedProblem& named) {
     named.devices.push_back(id_of(node, "id"));
     const auto& id = named.devices.back();
@@ -226,6 +263,7 @@ class ProblemReader {
   Numbers guarantee_at_;
   Numbers device_at_;
   Numbers cap_group_at_;
+  Numbers cross_at_;
   std::vector<CurvePoint> curve_;
 };
 

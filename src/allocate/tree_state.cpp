@@ -84,7 +84,7 @@ double slope_or_none(Key key) {
 
 /// The price of one node, and what it is to those below it.
 template <class Key>
-Above<Key> price_node(const NodeCut<Key>& node, Above<Key> above, NodeUse& use) {
+Above<Key> price_node(const NodeCut<Key>& node, Above<Key> above, LimitUse& use) {
   use.price_per_watt = 0;
   use.loss_per_watt = 0;
   const bool keeps_nothing = node.least_kept == KeyLimits<Key>::highest;

@@ -112,7 +112,7 @@ struct TreeState {
   std::vector<Above<Key>> below;  // by place: what the node and all above are to those below it
 };
 
-/// Prices from what the limits did (NodeUse), and `below`.
+/// Prices from what the limits did (LimitUse), and `below`.
 template <class Key>
 void set_prices(const TreeOrder& order, TreeState<Key>& state, Allocation& answer);
 

@@ -44,10 +44,24 @@ ordered_json names(const std::vector<Index>& parts, const std::vector<Id>& ids) 
   return list;
 }
 
+ordered_json json_of(const std::vector<allocate::LimitUse>& uses, const std::vector<Id>& ids) {
+  auto list = ordered_json::array();
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    const auto& use = uses[i];
+    list.push_back({{"id", json_of(ids[i])},
+                    {"watts", use.power.in_base()},
+                    {"price_per_watt", use.price_per_watt},
+                    {"loss_per_watt", use.loss_per_watt ? ordered_json(*use.loss_per_watt)
+                                                        : ordered_json(nullptr)}});
+  }
+  return list;
+}
+
 ordered_json json_of(const NamedProblem& named, const Allocation& answer) {
   if (answer.status == allocate::Status::infeasible) {
     return {{"status", "infeasible"},
             {"overfull_nodes", names(answer.overfull, named.nodes)},
+            {"overfull_cross_limits", names(answer.overfull_cross, named.cross_limits)},
             {"unmet_guarantees", names(answer.unmet, named.guarantees)},
             {"split_cap_groups", names(answer.split, named.cap_groups)}};
   }
@@ -57,14 +71,9 @@ ordered_json json_of(const NamedProblem& named, const Allocation& answer) {
     devices.push_back(
         {{"id", json_of(named.devices[d])}, {"watts", answer.device_watts[d].in_base()}});
   }
-  auto& nodes = json["nodes"] = ordered_json::array();
-  for (std::size_t n = 0; n < named.nodes.size(); ++n) {
-    const auto& use = answer.nodes[n];
-    nodes.push_back({{"id", json_of(named.nodes[n])},
-                     {"watts", use.power.in_base()},
-                     {"price_per_watt", use.price_per_watt},
-                     {"loss_per_watt", use.loss_per_watt ? ordered_json(*use.loss_per_watt)
-                                                         : ordered_json(nullptr)}});
+  json["nodes"] = json_of(answer.nodes, named.nodes);
+  if (!named.cross_limits.empty()) {
+    json["cross_limits"] = json_of(answer.cross_limits, named.cross_limits);
   }
   return json;
 }
@@ -80,6 +89,7 @@ void print_infeasible(const NamedProblem& named, const Allocation& answer) {
     }
   };
   print("least watts above the limit of node", answer.overfull, named.nodes);
+  print("least watts above cross limit", answer.overfull_cross, named.cross_limits);
   print("not to be had within the limits: guarantee", answer.unmet, named.guarantees);
   print("no watts suit all devices of group", answer.split, named.cap_groups);
 }

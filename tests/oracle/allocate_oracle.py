@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""perwatt allocate against HiGHS: random trees with priorities, cap groups and guarantees.
+"""perwatt allocate against HiGHS: random trees with priorities, cap groups, guarantees and limits across branches.
 
 --perturb R: the reference's value is wrong by a part R; the run must then fail."""
 import argparse
@@ -46,9 +46,16 @@ def problem_of(seed):
         mine = [d for d in devices if d.get("guarantee_group") == f"g{g}"]
         low, high = sum(d["curve"][0][0] for d in mine), sum(d["curve"][-1][0] for d in mine)
         guarantees.append({"id": f"g{g}", "watts": low + (high - low) * rng.uniform(0, 0.6)})
+    cross_limits = []
+    for k in range(seed % 4):
+        shares = [{"device": d["id"], "ratio": rng.choice([1, rng.uniform(0.1, 2)])}
+                  for d in devices if rng.random() < 0.5]
+        low = sum(s["ratio"] * devices[s["device"]]["curve"][0][0] for s in shares)
+        high = sum(s["ratio"] * devices[s["device"]]["curve"][-1][0] for s in shares)
+        cross_limits.append({"id": k, "limit_watts": low + (high - low) * rng.uniform(0.05, 1), "shares": shares})
     rng.shuffle(nodes)
     return {"policy": "priority" if seed % 2 else "value", "nodes": nodes, "devices": devices,
-            "guarantees": guarantees}
+            "guarantees": guarantees, "cross_limits": cross_limits}
 
 
 def path(nodes, node):
@@ -76,6 +83,9 @@ def reference(problem):
         if "limit_watts" in node:
             rows.append(row((i, 1) for i, d in enumerate(devices) if node["id"] in path(nodes, d["parent"])))
             upper.append(node["limit_watts"])
+    for limit in problem["cross_limits"]:
+        rows.append(row((s["device"], s["ratio"]) for s in limit["shares"]))
+        upper.append(limit["limit_watts"])
     for guarantee in problem["guarantees"]:
         rows.append(row((i, -1) for i, d in enumerate(devices) if d.get("guarantee_group") == guarantee["id"]))
         upper.append(-guarantee["watts"])
@@ -147,6 +157,10 @@ def fault(binary, seed, perturb):
         used = sum(watts[d["id"]] for d in problem["devices"] if node["id"] in path(problem["nodes"], d["parent"]))
         if used > node.get("limit_watts", np.inf) * (1 + 1e-7) + 1e-6:
             return f"seed {seed}: node {node['id']} carries {used}, its limit is {node['limit_watts']}"
+    for limit in problem["cross_limits"]:
+        used = sum(s["ratio"] * watts[s["device"]] for s in limit["shares"])
+        if used > limit["limit_watts"] * (1 + 1e-7) + 1e-6:
+            return f"seed {seed}: cross limit {limit['id']} carries {used}, its limit is {limit['limit_watts']}"
     return None
 
 

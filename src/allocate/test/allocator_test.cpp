@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cut.hpp"
+#include "expectations.hpp"
 #include "lp_oracle.hpp"
 #include "random_problem.hpp"
 #include <gmock/gmock.h>
@@ -18,81 +19,6 @@ namespace perwatt::allocate {
 namespace {
 
 using ::testing::ElementsAre;
-
-double value_of(std::span<const CurvePoint> curve, double watts) {
-  double value = curve.front().value;
-  for (std::size_t i = 1; i < curve.size(); ++i) {
-    const double from = curve[i - 1].power.in_base();
-    const double to = std::min(curve[i].power.in_base(), watts);
-    if (to > from) {
-      value += (curve[i].value - curve[i - 1].value) * (to - from) /
-               (curve[i].power - curve[i - 1].power).in_base();
-    }
-  }
-  return value;
-}
-
-/// The classes' values from the watts of the answer, and that the answer keeps every row.
-std::vector<double> checked_values(const Problem& problem, const Allocation& answer,
-                                   double tolerance) {
-  std::set<Priority, std::greater<>> classes;
-  std::vector<double> used(problem.nodes().size(), 0.0);
-  std::vector<double> guaranteed(problem.guarantees().size(), 0.0);
-  std::vector<double> caps(problem.cap_group_count(), -1.0);
-  for (const auto& device : problem.devices()) {
-    classes.insert(problem.policy() == Policy::priority ? device.terms.priority : 0);
-  }
-  std::vector<double> values(classes.size(), 0.0);
-  for (std::size_t d = 0; d < problem.devices().size(); ++d) {
-    const auto& device = problem.devices()[d];
-    const double watts = answer.device_watts[d].in_base();
-    const auto curve = problem.curve(DeviceIndex{static_cast<std::uint32_t>(d)});
-    EXPECT_GE(watts, curve.front().power.in_base() - tolerance);
-    EXPECT_LE(watts, curve.back().power.in_base() + tolerance);
-    const Priority k = problem.policy() == Policy::priority ? device.terms.priority : 0;
-    values[static_cast<std::size_t>(std::distance(classes.begin(), classes.find(k)))] +=
-        value_of(curve, watts);
-    for (std::optional<NodeIndex> n = device.parent; n;
-         n = problem.nodes()[static_cast<std::size_t>(*n)].parent) {
-      used[static_cast<std::size_t>(*n)] += watts;
-    }
-    if (device.terms.guarantee) {
-      guaranteed[static_cast<std::size_t>(*device.terms.guarantee)] += watts;
-    }
-    if (device.terms.same_cap) {
-      auto& cap = caps[static_cast<std::size_t>(*device.terms.same_cap)];
-      EXPECT_TRUE(cap < 0 || std::abs(cap - watts) <= tolerance) << cap << " and " << watts;
-      cap = watts;
-    }
-  }
-  for (std::size_t n = 0; n < used.size(); ++n) {
-    EXPECT_LE(used[n], problem.nodes()[n].limit.in_base() * (1 + 1e-9) + tolerance);
-    EXPECT_NEAR(used[n], answer.nodes[n].power.in_base(), 1e-9 * (1 + used[n]));
-  }
-  for (std::size_t g = 0; g < guaranteed.size(); ++g) {
-    EXPECT_GE(guaranteed[g], problem.guarantees()[g].in_base() - tolerance);
-  }
-  return values;
-}
-
-void expect_equals_program(const Problem& problem, double tolerance) {
-  Allocator allocator{problem};
-  const auto& answer = allocator.solve();
-  const auto best = best_by_program(problem);
-  ASSERT_EQ(answer.status == Status::optimal, best.has_value());
-  if (!best) {
-    return;
-  }
-  const auto values = checked_values(problem, answer, tolerance > 1e-7 ? 1e-6 : 1e-9);
-  double sum = 0;
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    EXPECT_NEAR(values[k], (*best)[k], tolerance * (1 + std::abs((*best)[k]))) << "class " << k;
-    sum += values[k];
-  }
-  EXPECT_NEAR(answer.value, sum, 1e-9 * (1 + std::abs(sum)));
-  EXPECT_GE(answer.bound, answer.value);
-  EXPECT_LE(answer.bound, answer.value + tolerance * (1 + std::abs(answer.value)));
-}
 
 TEST(Allocator, EqualsLinearProgramOnRandomTrees) {
   for (std::uint64_t seed = 0; seed < 2500; ++seed) {
@@ -106,28 +32,6 @@ TEST(Allocator, EqualsLinearProgramOnRandomTrees) {
       return;
     }
   }
-}
-
-TEST(Allocator, EqualsLinearProgramWithGroupsAcrossBranches) {
-  for (std::uint64_t seed = 0; seed < 600; ++seed) {
-    SCOPED_TRACE(seed);
-    ProblemKind kind;
-    kind.is_whole = seed % 3 == 0;
-    kind.policy = seed % 4 == 0 ? Policy::priority : Policy::value;
-    kind.cap_groups = static_cast<int>(seed % 3);
-    kind.guarantees = static_cast<int>(seed % 4);
-    expect_equals_program(RandomProblem{seed}.make(kind), 1e-6);
-    if (HasFailure()) {
-      return;
-    }
-  }
-}
-
-Problem with_limit(const Problem& problem, std::size_t node, double change) {
-  Problem changed = problem;
-  changed.set_limit(NodeIndex{static_cast<std::uint32_t>(node)},
-                    problem.nodes()[node].limit + watts(change));
-  return changed;
 }
 
 TEST(Allocator, PricesAreTheChangesOfOneWattMoreAndOneLess) {
@@ -516,22 +420,6 @@ TEST(Allocator, DecimalLimitsMetExactlyAreMetInAnyOrder) {
     ++met;
   }
   EXPECT_EQ(met, 400);
-}
-
-TEST(Allocator, OneCurveOutOfScaleDoesNotHideAGuarantee) {
-  Problem problem{Policy::value};
-  const auto root = problem.add_node(std::nullopt, watts(1e12));
-  const auto guarantee = problem.add_guarantee(watts(400));
-  DeviceTerms terms;
-  terms.guarantee = guarantee;
-  problem.add_device(root, std::vector<CurvePoint>{{watts(0), 0}, {watts(10), 1}}, terms);
-  problem.add_device(root, std::vector<CurvePoint>{{watts(0), 0}, {watts(1e10), 1}});
-  Allocator allocator{std::move(problem)};
-  for (int again = 0; again < 2; ++again) {
-    const auto& answer = allocator.solve();
-    EXPECT_EQ(answer.status, Status::infeasible);
-    EXPECT_THAT(answer.unmet, ElementsAre(guarantee));
-  }
 }
 
 TEST(Allocator, ResolveOnADeepTreeIsASolve) {

@@ -70,6 +70,19 @@ inline std::optional<std::vector<double>> best_by_program(const Problem& problem
   for (std::size_t g = 0; g < guaranteed.size(); ++g) {
     add_sum(guaranteed[g], problem.guarantees()[g].in_base(), COIN_DBL_MAX);
   }
+  for (const auto& limit : problem.cross_limits()) {
+    std::vector<int> index;
+    std::vector<double> ratios;
+    double room = limit.limit.in_base();
+    for (const auto& [device, ratio] : limit.shares) {
+      const auto d = static_cast<std::size_t>(device);
+      room -= ratio * least(d);
+      index.insert(index.end(), of_device[d].begin(), of_device[d].end());
+      ratios.resize(index.size(), ratio);
+    }
+    simplex.addRow(static_cast<int>(index.size()), index.data(), ratios.data(), -COIN_DBL_MAX,
+                   room);
+  }
   for (const auto& members : caps) {  // x_d - x_first = 0
     for (std::size_t m = 1; m < members.size(); ++m) {
       std::vector<int> index = of_device[members[m]];

@@ -48,6 +48,26 @@ TEST(ReadProblem, WhatIsNoTreeNamesTheNode) {
   EXPECT_THAT(fault_of(R"({"id": "root", "limit_watts": -1})", ""), HasSubstr("limit_watts"));
 }
 
+TEST(ReadProblem, LimitsAcrossBranches) {
+  const auto text = [](const std::string& shares) {
+    return R"({"policy": "value", "nodes": [)" + std::string{kRoot} + R"(], "devices": [)" +
+           kDevice + R"(], "cross_limits": [{"id": "B", "limit_watts": 5, "shares": [)" + shares +
+           "]}]}";
+  };
+  const auto named = read_problem(text(R"({"device": "gpu", "ratio": 0.5})"), "p.json");
+  ASSERT_EQ(named.problem.cross_limits().size(), 1U);
+  EXPECT_EQ(named.cross_limits[0].text, "B");
+  EXPECT_EQ(named.problem.cross_limits()[0].limit, watts(5));
+  EXPECT_EQ(named.problem.cross_limits()[0].shares[0].ratio, 0.5);
+  const auto fault = [&](const std::string& shares) {
+    return error_of([&] { static_cast<void>(read_problem(text(shares), "p.json")); });
+  };
+  EXPECT_THAT(fault(R"({"device": "tpu"})"), HasSubstr("'B' counts 'tpu', which is no device"));
+  EXPECT_THAT(fault(R"({"device": "gpu"}, {"device": "gpu"})"), HasSubstr("counts 'gpu' twice"));
+  EXPECT_THAT(fault(R"({"device": "gpu", "ratio": 1e-12})"), HasSubstr("from 1e-9 to 1e9"));
+  EXPECT_THAT(fault(R"({"device": "gpu", "ratio": -1})"), HasSubstr("ratio"));
+}
+
 TEST(ReadProblem, WhatIsNoCurveNamesTheDevice) {
   const auto curve = [](const std::string& points) {
     return fault_of(kRoot, R"({"id": "gpu", "parent": "root", "curve": )" + points + "}");

@@ -7,6 +7,7 @@
 #include <optional>
 #include <random>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "perwatt/allocate/problem.hpp"
@@ -20,6 +21,7 @@ struct ProblemKind {
   int most_devices = 40;
   int cap_groups = 0;
   int guarantees = 0;
+  int cross_limits = 0;
   int tightness = 0;  // 0: limits leave room for least watts
 };
 
@@ -96,6 +98,21 @@ class RandomProblem {
     }
     for (std::size_t d = 0; d < curves.size(); ++d) {
       problem.add_device(NodeIndex{static_cast<std::uint32_t>(at[d])}, curves[d], terms[d]);
+    }
+    for (int k = 0; k < kind.cross_limits; ++k) {
+      std::vector<WattShare> shares;
+      double low = 0;
+      double high = 0;
+      for (std::size_t d = 0; d < curves.size(); ++d) {
+        if (whole(0, 1) == 0) {
+          const double ratio = whole(0, 2) == 0 ? 1.0 : share(0.1, 2);
+          shares.push_back({DeviceIndex{static_cast<std::uint32_t>(d)}, ratio});
+          low += ratio * curves[d].front().power.in_base();
+          high += ratio * curves[d].back().power.in_base();
+        }
+      }
+      problem.add_cross_limit(Watts::from_base(low + (high - low) * share(0.05, 1.0)),
+                              std::move(shares));
     }
     return problem;
   }

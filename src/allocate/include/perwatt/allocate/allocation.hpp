@@ -14,8 +14,9 @@ enum class Status {
   infeasible,  // the least watts of the devices, or what is guaranteed, do not fit
 };
 
-struct NodeUse {
-  Watts power;  // of the devices below
+/// Of a node's limit, or of a cross limit.
+struct LimitUse {
+  Watts power;  // of the devices below; the sum that a cross limit bounds
   /// What the whole answer gains by one more watt of limit here and loses by one watt less, per
   /// watt, in the curves' unit; the two differ where the limit falls on a corner of a curve.
   /// Under Policy::priority a gain may be negative: a higher class takes the watt from a lower one
@@ -27,10 +28,12 @@ struct NodeUse {
 struct Allocation {
   Status status = Status::optimal;
   double value = 0;
-  double bound = 0;  // no split makes more; equal to `value` without groups
+  double bound = 0;  // no split makes more; equal to `value` where no sums cross branches
   std::vector<Watts> device_watts;
-  std::vector<NodeUse> nodes;
-  std::vector<NodeIndex> overfull;    // nodes whose devices' least watts are above the limit
+  std::vector<LimitUse> nodes;
+  std::vector<LimitUse> cross_limits;
+  std::vector<NodeIndex> overfull;  // nodes whose devices' least watts are above the limit
+  std::vector<CrossLimitIndex> overfull_cross;  // the same of cross limits
   std::vector<GuaranteeIndex> unmet;  // guarantees that the limits and curves do not allow
   std::vector<CapGroupIndex> split;   // groups whose members' ranges have no watts in common
 };

@@ -23,6 +23,7 @@ enum class NodeIndex : std::uint32_t {};
 enum class DeviceIndex : std::uint32_t {};
 enum class CapGroupIndex : std::uint32_t {};
 enum class GuaranteeIndex : std::uint32_t {};
+enum class CrossLimitIndex : std::uint32_t {};
 
 /// How much a class of devices comes before others: 0 is the lowest, and the default.
 using Priority = std::int32_t;
@@ -51,8 +52,20 @@ struct DeviceTerms {
   std::optional<GuaranteeIndex> guarantee;
 };
 
+/// How much a watt of a device counts in a sum.
+struct WattShare {
+  DeviceIndex device{};
+  double ratio = 1;
+};
+
 class Problem {
  public:
+  /// A limit on a sum of watts that is no subtree's: of feeds that share devices, of a phase.
+  struct CrossLimit {
+    Watts limit;
+    std::vector<WattShare> shares;
+  };
+
   struct Node {
     std::optional<NodeIndex> parent;
     Watts limit;
@@ -82,8 +95,13 @@ class Problem {
   /// The devices of the group get no less than `watts` together.
   GuaranteeIndex add_guarantee(Watts watts);
 
+  /// The sum of ratio * watts over `shares` is `limit` at most. REQUIRES: devices added before,
+  /// each once, ratios from 1e-9 to 1e9, a limit as in add_node.
+  CrossLimitIndex add_cross_limit(Watts limit, std::vector<WattShare> shares);
+
   /// REQUIRES: as add_node and add_device.
   void set_limit(NodeIndex node, Watts limit);
+  void set_cross_limit(CrossLimitIndex cross, Watts limit);
   void set_curve(DeviceIndex device, std::span<const CurvePoint> curve);
 
   [[nodiscard]] Policy policy() const { return policy_; }
@@ -93,6 +111,8 @@ class Problem {
   [[nodiscard]] std::span<const Device> devices() const { return devices_; }
 
   [[nodiscard]] std::span<const Watts> guarantees() const { return guarantees_; }
+
+  [[nodiscard]] std::span<const CrossLimit> cross_limits() const { return cross_limits_; }
 
   [[nodiscard]] std::size_t cap_group_count() const { return cap_groups_; }
 
@@ -104,6 +124,7 @@ class Problem {
   std::vector<Device> devices_;
   std::vector<CurvePoint> points_;
   std::vector<Watts> guarantees_;
+  std::vector<CrossLimit> cross_limits_;
   std::size_t cap_groups_ = 0;
 };
 

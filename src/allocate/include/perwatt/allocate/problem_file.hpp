@@ -23,12 +23,13 @@ struct NamedProblem {
   std::vector<Id> devices;
   std::vector<Id> guarantees;
   std::vector<Id> cap_groups;
+  std::vector<Id> cross_limits;
 };
 
 /// `name` stands for the file in messages. Throws Error(bad_input) naming the node or device: a
 /// parent that is not there, a cycle, no root or two, two parts of one name, a limit or a point
-/// that is negative or not finite, a curve that is not concave, an unknown guarantee, more than 32
-/// priorities beside groups.
+/// that is negative or not finite, a curve that is not concave, an unknown guarantee, a cross
+/// limit of an unknown device, more than 32 priorities beside groups or cross limits.
 [[nodiscard]] NamedProblem read_problem(std::string_view json, const std::string& name);
 
 }  // namespace perwatt::allocate
