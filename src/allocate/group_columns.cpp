@@ -26,19 +26,6 @@ double slope_between(std::span<const CurvePoint> curve, double from) {
   return 0;
 }
 
-double value_at(std::span<const CurvePoint> curve, double watts) {
-  double value = curve.front().value;
-  for (std::size_t i = 1; i < curve.size(); ++i) {
-    const double from = curve[i - 1].power.in_base();
-    const double to = std::min(curve[i].power.in_base(), watts);
-    if (to <= from) {
-      break;
-    }
-    value += (to - from) * slope_between(curve, from);
-  }
-  return value;
-}
-
 class Builder {
  public:
   Builder(const Problem& problem, const std::vector<Watts>& device_watts, GroupColumns& into)
@@ -90,7 +77,7 @@ class Builder {
     for (const std::uint32_t d : devices) {
       const auto curve = problem_.curve(DeviceIndex{d});
       into_.least_watts[d] = least;
-      into_.least_value += value_at(curve, least);
+      into_.least_value += value_at(curve, Watts::from_base(least));
       for (const auto& point : curve) {
         const double corner = point.power.in_base();
         if (corner > least && corner < most) {

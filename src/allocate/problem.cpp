@@ -49,6 +49,16 @@ std::optional<const char*> curve_fault(std::span<const CurvePoint> curve) {
   return std::nullopt;
 }
 
+double value_at(std::span<const CurvePoint> curve, Watts power) {
+  double value = curve.front().value;
+  for (std::size_t i = 1; i < curve.size() && power > curve[i - 1].power; ++i) {
+    const Watts width = curve[i].power - curve[i - 1].power;
+    value +=
+        (curve[i].value - curve[i - 1].value) * std::min(1.0, (power - curve[i - 1].power) / width);
+  }
+  return value;
+}
+
 NodeIndex Problem::add_node(std::optional<NodeIndex> parent, Watts limit) {
   nodes_.push_back({parent, limit});
   return NodeIndex{static_cast<std::uint32_t>(nodes_.size() - 1)};

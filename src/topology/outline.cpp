@@ -82,6 +82,7 @@ class Likeness {
     append(key, device.fail_safe);
     append(key, device.vendor);
     append(key, device.accelerator);
+    append(key, device.curve);
     append(key, draws_.devices[d.value]);
     return key;
   }

@@ -142,6 +142,7 @@ TopologyEntry read_device_entry(const ConfigTable& table) {
   device.fail_safe = optional_power(table, "fail_safe");
   device.vendor = table.optional_text("vendor").value_or("");
   device.accelerator = table.optional_text("accelerator").value_or("");
+  device.curve = table.optional_text("curve").value_or("");
   device.place = table.where("id");
   table.reject_unknown_keys();
   entry.made = std::move(device);

@@ -183,7 +183,7 @@ TEST(Allocator, SubtreeDependsOnlyOnTheWattsItIsGiven) {
       if (at) {
         part.add_device(*at, curve);
         devices.push_back(d);
-        value += value_of(curve, answer.device_watts[d].in_base());
+        value += value_at(curve, answer.device_watts[d]);
       }
     }
     Allocator alone{part};
@@ -202,7 +202,8 @@ double best_by_trying(const Problem& problem, std::vector<double>& watts_of, std
     std::vector<double> used(problem.nodes().size(), 0.0);
     double value = 0;
     for (std::size_t i = 0; i < watts_of.size(); ++i) {
-      value += value_of(problem.curve(DeviceIndex{static_cast<std::uint32_t>(i)}), watts_of[i]);
+      value +=
+          value_at(problem.curve(DeviceIndex{static_cast<std::uint32_t>(i)}), watts(watts_of[i]));
       for (std::optional<NodeIndex> n = problem.devices()[i].parent; n;
            n = problem.nodes()[static_cast<std::size_t>(*n)].parent) {
         used[static_cast<std::size_t>(*n)] += watts_of[i];

@@ -16,19 +16,6 @@
 
 namespace perwatt::allocate {
 
-inline double value_of(std::span<const CurvePoint> curve, double watts) {
-  double value = curve.front().value;
-  for (std::size_t i = 1; i < curve.size(); ++i) {
-    const double from = curve[i - 1].power.in_base();
-    const double to = std::min(curve[i].power.in_base(), watts);
-    if (to > from) {
-      value += (curve[i].value - curve[i - 1].value) * (to - from) /
-               (curve[i].power - curve[i - 1].power).in_base();
-    }
-  }
-  return value;
-}
-
 /// The classes' values from the watts of the answer, and that the answer keeps every row.
 inline std::vector<double> checked_values(const Problem& problem, const Allocation& answer,
                                           double tolerance) {
@@ -48,7 +35,7 @@ inline std::vector<double> checked_values(const Problem& problem, const Allocati
     EXPECT_LE(watts, curve.back().power.in_base() + tolerance);
     const Priority k = problem.policy() == Policy::priority ? device.terms.priority : 0;
     values[static_cast<std::size_t>(std::distance(classes.begin(), classes.find(k)))] +=
-        value_of(curve, watts);
+        value_at(curve, Watts::from_base(watts));
     for (std::optional<NodeIndex> n = device.parent; n;
          n = problem.nodes()[static_cast<std::size_t>(*n)].parent) {
       used[static_cast<std::size_t>(*n)] += watts;

@@ -45,6 +45,10 @@ struct CurvePoint {
 /// above the one before by more than 1e-9 of it. Value may fall.
 [[nodiscard]] std::optional<const char*> curve_fault(std::span<const CurvePoint> curve);
 
+/// The value at `power`, which counts as the nearer end where it is outside. REQUIRES: a curve
+/// without a fault.
+[[nodiscard]] double value_at(std::span<const CurvePoint> curve, Watts power);
+
 /// What a device is beside its curve.
 struct DeviceTerms {
   Priority priority = 0;

@@ -136,6 +136,7 @@ struct Device {
   std::optional<Watts> fail_safe;  // the cap it falls back to alone; min <= it <= max
   std::string vendor;              // empty when not told
   std::string accelerator;         // empty when not told
+  std::string curve;               // id of its power curve; empty: it is not steered
 };
 
 /// Half-open range of devices.
@@ -172,6 +173,7 @@ struct DeviceSpec {
   std::optional<Watts> fail_safe;
   std::string vendor;
   std::string accelerator;
+  std::string curve;
   std::string place;
 };
 
