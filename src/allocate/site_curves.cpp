@@ -13,6 +13,24 @@ namespace {
 
 constexpr Range kWorth{1e-9, 1e9};
 
+/// Which of a row's three watts the limits above must hold ready.
+std::optional<Watts> watts_of(const curve::CurveRow& row, const std::string& which) {
+  if (which.empty()) {
+    return row.reserved();
+  }
+  return which == "cap" ? row.cap : which == "draw" ? row.draw : row.tail;
+}
+
+std::string read_which(const ConfigTable& table) {
+  auto which = table.optional_text("watts").value_or("");
+  if (!which.empty() && which != "cap" && which != "draw" && which != "tail") {
+    table.fail("watts", "'" + printable(which) + "' is not known",
+               "write \"cap\", \"draw\" or \"tail\"; without the key a cap counts before a tail "
+               "before a mean draw");
+  }
+  return which;
+}
+
 bool read_is_discrete(const ConfigTable& table) {
   const auto word = table.optional_text("settings").value_or("discrete");
   if (word != "discrete" && word != "any") {
@@ -29,6 +47,7 @@ SiteCurve read_curve(const ConfigTable& table, const ReadCurveText& read, std::s
   curve.place = table.where("id");
   curve.is_discrete = read_is_discrete(table);
   const auto path = table.text("file");
+  const auto which = read_which(table);
   const auto worth = table.optional_number("worth", kWorth);
   const auto worth_unit = table.optional_text("worth_unit");
   if (worth.has_value() != worth_unit.has_value()) {
@@ -38,7 +57,13 @@ SiteCurve read_curve(const ConfigTable& table, const ReadCurveText& read, std::s
   table.reject_unknown_keys();
   const auto file = curve::read_curve_file(read(path), path);
   for (const auto& row : file.rows) {
-    curve.settings.push_back({row.setting, row.reserved(), row.value * worth.value_or(1)});
+    if (const auto power = watts_of(row, which)) {
+      curve.settings.push_back({row.setting, *power, row.value * worth.value_or(1)});
+    }
+  }
+  if (curve.settings.empty()) {
+    table.fail("watts", "'" + printable(path) + "' has no " + which + "_watts",
+               "name a column that the file has");
   }
   unit = worth_unit.value_or(file.value_unit);
   return curve;

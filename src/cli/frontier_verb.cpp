@@ -1,6 +1,7 @@
 // perwatt frontier: systems side by side for one model and workload under an SLO.
 #include "json_values.hpp"
 #include "modelled_frontier.hpp"
+#include "power_curves.hpp"
 #include "table.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
@@ -28,6 +29,8 @@ struct FrontierOptions {
   std::string price_basis = "tco_hyperscaler";
   bool by_engine = false;
   std::string compare;
+  std::string curve;
+  std::string curve_of;
   bool json = false;
   ModelledFrontierOptions modelled;
 };
@@ -390,13 +393,46 @@ void print_ratios(const FrontierOptions& options, const catalog::Catalog& catalo
   fmt::print("{}", table.text());
 }
 
+/// --curve-of ACCELERATOR or ACCELERATOR:PRECISION, among the rows.
+const inference::FrontierRow& row_asked_for(const inference::Frontier& frontier,
+                                            const std::string& name) {
+  const inference::FrontierRow* found = nullptr;
+  std::string known;
+  for (const auto& row : frontier.rows) {
+    const auto& group = row.group;
+    const auto full_name = group.accelerator + ":" + group.precision;
+    known += (known.empty() ? "" : ", ") + full_name;
+    if (name != full_name && name != group.accelerator) {
+      continue;
+    }
+    if (found != nullptr) {
+      throw Error{ErrorCode::usage, "'" + printable(name) + "' is more than one row", "--curve-of",
+                  "name one of " + known + ", without --by-engine"};
+    }
+    found = &row;
+  }
+  if (found == nullptr) {
+    throw Error{ErrorCode::usage, "'" + printable(name) + "' is not among the rows", "--curve-of",
+                known.empty() ? "no row meets the limits" : "one of " + known};
+  }
+  return *found;
+}
+
 void run(const FrontierOptions& options) {
+  if (options.curve.empty() != options.curve_of.empty()) {
+    throw Error{ErrorCode::usage, "a curve of measured rows needs a file and a row", "frontier",
+                "give --curve OUT.csv and --curve-of ACCELERATOR:PRECISION"};
+  }
   const auto catalog = load_catalog(options.data);
   const auto query = query_from(options, catalog);
   const auto points = load_points(options.data, catalog);
   const inference::GpuPowerEstimator estimator{points, catalog};
   const auto frontier = inference::build_frontier(query, catalog, points, estimator);
   const auto ratios = ratios_for(options, catalog, query, points);
+  if (!options.curve.empty()) {
+    const auto& row = row_asked_for(frontier, options.curve_of);
+    write_file(options.curve, curve::curve_file_text(measured_curve(row, query.slo, estimator)));
+  }
   const std::string workload = query.model + " " + to_string(query.workload);
   if (options.json) {
     Json json{{"model", query.model},
@@ -465,6 +501,12 @@ void add_frontier_verb(CLI::App& app) {
                  "A row per engine, speculation and serving mode");
   verb->add_option("--compare", options->compare,
                    "Two accelerators, ratio over interactivity: gb300,h100 or gb300:fp4,h200:fp8");
+  verb->add_option("--curve", options->curve,
+                   "Write output tokens/s over the watts of a GPU, for a power tree: of the best "
+                   "modelled deployment, or of measured rows with --curve-of")
+      ->type_name("OUT.csv");
+  verb->add_option("--curve-of", options->curve_of,
+                   "The measured row of --curve: h200 or h200:fp8");
   verb->add_flag("--json", options->json, "Print JSON");
   add_modelled_frontier_options(*verb, options->modelled);
   add_catalog_option(*verb, options->data);
@@ -474,6 +516,8 @@ void add_frontier_verb(CLI::App& app) {
       "  perwatt frontier --model deepseek-r1 --isl 8192 --osl 1024 --min-interactivity 50tok/s\n"
       "  perwatt frontier --model deepseek-r1 --isl 8192 --osl 1024 --min-interactivity 50tok/s "
       "--compare gb300,h100\n"
+      "  perwatt frontier --model deepseek-r1 --isl 8192 --osl 1024 --min-interactivity 20tok/s "
+      "--curve curve.csv --curve-of h200:fp8\n"
       "  perwatt frontier --model llama-3.1-70b --task lm-arena-chat\n"
       "  perwatt frontier --model qwen3-32b --accelerator h200 --gpus 32 --precision fp8 --engine "
       "trtllm --isl 4000 --osl 1000 --max-ttft 1s --max-tpot 20ms --explain\n"
@@ -491,11 +535,16 @@ void add_frontier_verb(CLI::App& app) {
       run(*options);
       return;
     }
+    if (!options->curve_of.empty()) {
+      throw Error{ErrorCode::usage, "a measured row beside --accelerator", "--curve-of",
+                  "leave it out: --curve writes the best modelled deployment"};
+    }
     modelled.model = options->model;
     modelled.isl_tokens = options->isl_tokens;
     modelled.osl_tokens = options->osl_tokens;
     modelled.max_ttft = options->max_ttft;
     modelled.json = options->json;
+    modelled.curve = options->curve;
     run_modelled_frontier(modelled, options->data);
   });
 }

@@ -6,9 +6,11 @@
 #include "json_values.hpp"
 #include "modelled_arrivals.hpp"
 #include "modelled_explain.hpp"
+#include "power_curves.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 
+#include "perwatt/base/file.hpp"
 #include "perwatt/facility/power_chain.hpp"
 
 namespace perwatt::cli {
@@ -251,6 +253,9 @@ void print_text(const ModelledFrontierOptions& options, const ModelledQuestion& 
   const auto& best = best_of(result);
   if (!best) {
     fmt::print("infeasible: {}\n", infeasible_reason(result));
+    if (!options.curve.empty()) {
+      fmt::print("  {} was not written\n", options.curve);
+    }
   }
   const std::vector<std::string> header = {
       "",       "layout", "users",        "output tok/s/GPU", "TPOT ms",
@@ -292,6 +297,9 @@ void run_modelled_frontier(const ModelledFrontierOptions& options, const DataOpt
   ModelledQuestion question;
   set_question(options, data, question);
   const auto result = serving::search(question.query, question.calibration);
+  if (const auto& best = best_of(result); best && !options.curve.empty()) {
+    write_file(options.curve, curve::curve_file_text(modelled_curve(question, *best)));
+  }
   if (options.json) {
     print_json(options, question, result);
   } else {

@@ -43,6 +43,7 @@ struct ModelledFrontierOptions {
   std::string lengths;
   std::string percentile;
   bool explain = false;
+  std::string curve;
   bool json = false;
 };
 

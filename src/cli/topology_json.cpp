@@ -68,6 +68,7 @@ void add_device(const PowerTree& tree, const topology::Device& device, ordered_j
   json["max_watts"] = in_watts(device.max);
   json["vendor"] = device.vendor;
   json["accelerator"] = device.accelerator;
+  json["curve"] = device.curve;
 }
 
 ordered_json overload_json(const PowerTree& tree, const topology::Overload& overload) {
@@ -171,9 +172,32 @@ ordered_json pulse_json(const topology::PulseCheck& pulse) {
   return json;
 }
 
+void add_split(const TopologySplit& answer, const topology::OutlineLine& line, ordered_json& json) {
+  const auto& split = answer.split;
+  if (!line.device) {
+    const auto& price = split.prices[line.node.value];
+    json["split_watts"] = in_watts(split.supply[line.node.value]);
+    json["price_per_watt"] = price.price_per_watt;
+    json["loss_per_watt"] =
+        price.loss_per_watt ? ordered_json(*price.loss_per_watt) : ordered_json(nullptr);
+    return;
+  }
+  const auto d = line.device->value;
+  json["split_watts"] = in_watts(split.device_power[d]);
+  if (line.alike > 1) {
+    return;  // their settings may differ
+  }
+  json["setting_watts"] = in_watts(split.settings.device_power[d]);
+  const auto setting = split.settings.setting[d];
+  json["setting"] =
+      setting
+          ? ordered_json(answer.curves.curves[*answer.curves.curve_of[d]].settings[*setting].name)
+          : ordered_json(nullptr);
+}
+
 }  // namespace
 
-ordered_json tree_json(const TopologyInput& input, bool all) {
+ordered_json tree_json(const TopologyInput& input, bool all, const TopologySplit* split) {
   const auto& tree = input.tree;
   const auto draws = known_draws(input);
   const auto maximum =
@@ -181,8 +205,11 @@ ordered_json tree_json(const TopologyInput& input, bool all) {
   ordered_json json{{"nodes", tree.nodes().size()},
                     {"devices", tree.devices().size()},
                     {"depth", tree.depth()},
+                    {"split", split != nullptr ? split_json(tree, *split) : ordered_json(nullptr)},
                     {"lines", ordered_json::array()}};
-  for (const auto& line : topology::outline(tree, draws, all)) {
+  const bool has_figures = split != nullptr && split->has_figures();
+  for (const auto& line :
+       topology::outline(tree, draws, all, has_figures ? &split->beside : nullptr)) {
     const auto figures = topology::figures_of(tree, maximum, draws, line);
     ordered_json entry{{"id", line.device ? tree.device(*line.device).id : tree.node(line.node).id},
                        {"depth", line.depth},
@@ -196,6 +223,9 @@ ordered_json tree_json(const TopologyInput& input, bool all) {
     entry["draw_watts"] = watts_or_null(figures.draw);
     entry["headroom_watts"] = watts_or_null(figures.headroom);
     entry["at_maximum_watts"] = in_watts(figures.at_maximum);
+    if (has_figures) {
+      add_split(*split, line, entry);
+    }
     json["lines"].push_back(std::move(entry));
   }
   json["untrusted"] = input.untrusted;

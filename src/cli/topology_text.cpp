@@ -237,6 +237,19 @@ std::string pulse_text(const topology::PulseCheck& pulse) {
   return text + table.text();
 }
 
+void add_split(const TopologySplit& answer, const topology::OutlineLine& line,
+               std::vector<std::string>& row) {
+  const auto& split = answer.split;
+  if (line.device) {
+    row.insert(row.end(), {power_text(split.device_power[line.device->value]), "", ""});
+    return;
+  }
+  const auto& price = split.prices[line.node.value];
+  row.insert(row.end(),
+             {power_text(split.supply[line.node.value]), significant(price.per_kilowatt_more()),
+              price.loss_per_watt ? significant(*price.per_kilowatt_less()) : "infeasible"});
+}
+
 }  // namespace
 
 std::string tree_text(const TopologyInput& input, const TreeTextOptions& options) {
@@ -245,13 +258,19 @@ std::string tree_text(const TopologyInput& input, const TreeTextOptions& options
   const auto maximum =
       topology::loads_at(tree, topology::device_draws(tree, topology::DrawLevel::maximum));
   std::vector<std::string> header{"node", "kind", "limit", "draw", "headroom", "at maximum"};
-  const bool has_prices = !options.prices.empty();
-  if (has_prices) {
-    header.push_back(options.price_unit);
+  std::string text;
+  const TopologySplit* split = options.split;
+  if (split != nullptr) {
+    text = split_text(tree, *split) + "\n";
+    split = split->has_figures() ? split : nullptr;
+  }
+  if (split != nullptr) {
+    header.insert(header.end(), {"best split", "+1 kW is worth", "-1 kW costs"});
   }
   header.emplace_back(input.readings ? "draw of limit" : "maximum of limit");
-  TextTable table{std::move(header), {0, 1, 2, has_prices ? 7U : 6U}};
-  for (const auto& line : topology::outline(tree, draws, options.all)) {
+  TextTable table{std::move(header), {0, 1, 2, split != nullptr ? 9U : 6U}};
+  for (const auto& line :
+       topology::outline(tree, draws, options.all, split != nullptr ? &split->beside : nullptr)) {
     const auto figures = topology::figures_of(tree, maximum, draws, line);
     std::vector<std::string> row{
         label_of(line),
@@ -260,13 +279,13 @@ std::string tree_text(const TopologyInput& input, const TreeTextOptions& options
         watts_or_dash(figures.draw),
         watts_or_dash(figures.headroom),
         power_text(figures.at_maximum)};
-    if (has_prices) {
-      row.push_back(line.device ? "" : or_dash(options.prices[line.node.value]));
+    if (split != nullptr) {
+      add_split(*split, line, row);
     }
     row.push_back(use_text(figures.use_ratio, options.colours));
     table.add(std::move(row));
   }
-  auto text = table.text();
+  text += table.text();
   for (const auto& name : input.untrusted) {
     text += fmt::format("Untrusted readings left out: {}\n", name);
   }

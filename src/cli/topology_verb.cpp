@@ -99,6 +99,8 @@ void run_topology_show(const TopologyShowOptions& options) {
                  {"--readings", options.files.readings}},
                 {{"--report", options.report}});
   const auto input = read_topology_input(options.files);
+  const auto answer = split_of(options.files, input.tree);
+  const auto* split = answer ? &*answer : nullptr;
   if (!options.report.empty()) {
     report::TopologyReport report;
     report.tree = &input.tree;
@@ -106,14 +108,19 @@ void run_topology_show(const TopologyShowOptions& options) {
     report.has_readings = input.readings.has_value();
     report.source = options.files.bms.empty() ? options.files.site : options.files.bms;
     report.version = PERWATT_VERSION;
+    if (split != nullptr) {
+      report.split = &split->split;
+      report.beside = split->has_figures() ? &split->beside : nullptr;
+    }
     write_file(options.report, report::topology_html(report));
   }
   if (options.json) {
-    fmt::print("{}\n", tree_json(input, options.all).dump(2));
+    fmt::print("{}\n", tree_json(input, options.all, split).dump(2));
     return;
   }
   TreeTextOptions text;
   text.all = options.all;
+  text.split = split;
   text.colours = ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
   fmt::print("{}", tree_text(input, text));
 }
@@ -154,7 +161,9 @@ void add_topology_check(CLI::App& topology) {
 void add_topology_show(CLI::App& topology) {
   auto options = std::make_shared<TopologyShowOptions>();
   auto* verb =
-      topology.add_subcommand("show", "The tree with limits, draw and headroom of every node");
+      topology.add_subcommand("show",
+                              "The tree with limits, draw and headroom of every node, and with "
+                              "power curves the best split of watts and what one more is worth");
   add_topology_files(*verb, options->files);
   verb->add_flag("--all", options->all, "A line for every node and device, alike or not");
   verb->add_option("--report", options->report, "Write a self-contained HTML page")
@@ -164,6 +173,7 @@ void add_topology_show(CLI::App& topology) {
   verb->footer(
       "Examples:\n"
       "  perwatt topology show examples/topology-dps-sdk.toml\n"
+      "  perwatt topology show examples/topology-curves.toml\n"
       "  perwatt topology show examples/topology-ab-feeds.toml --readings "
       "tests/data/topology/ab-pulse.csv --report tree.html\n"
       "  perwatt topology show --bms tests/data/topology/bms.jsonl --json");

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "output_files.hpp"
+#include "power_curves.hpp"
 #include "table.hpp"
 #include "train_question.hpp"
 #include "verbs.hpp"
@@ -30,6 +31,7 @@ using training::Planner;
 struct TrainOptions {
   PipelineOptions pipeline;
   std::string frontier;
+  std::string curve;
   std::string at;
   bool least_energy = false;
   std::string power_cap;
@@ -234,6 +236,7 @@ NamedFiles report_files(const std::string& report) {
 void check(const TrainOptions& options) {
   auto outputs = report_files(options.report);
   outputs.insert(outputs.end(), {{"--frontier", options.frontier},
+                                 {"--curve", options.curve},
                                  {"--plan", options.plan},
                                  {"--freqs", options.frequencies}});
   check_outputs({{"PROFILE", options.pipeline.profile},
@@ -265,6 +268,9 @@ void run_train(const TrainOptions& options) {
   }
   if (answer.plan && !options.frequencies.empty()) {
     write_file(options.frequencies, training::plan_python(*answer.plan, asked.pipeline));
+  }
+  if (!options.curve.empty()) {
+    write_file(options.curve, curve::curve_file_text(training_curve(asked.pipeline)));
   }
   if (!options.report.empty()) {
     write_report(options.report, options.pipeline, asked, planner, answer);
@@ -362,6 +368,9 @@ void add_train_verb(CLI::App& app) {
       ->type_name("PROFILE.csv");
   add_pipeline_options(*verb, options->pipeline);
   verb->get_option("--blocking-power")->required(false);
+  verb->add_option("--curve", options->curve,
+                   "Write iterations/s over the watts of a GPU, for a power tree")
+      ->type_name("OUT.csv");
   verb->add_option("--frontier", options->frontier, "Write every breakpoint of the frontier")
       ->type_name("OUT.csv");
   verb->add_option("--at", options->at, "Plan an iteration of at most this time, e.g. 3.1s");

@@ -69,6 +69,19 @@ std::string bar_html(const std::optional<double>& use) {
       percent_text(*use));
 }
 
+std::string split_html(const TopologyReport& report) {
+  const auto& split = *report.split;
+  if (split.status == allocate::Status::infeasible) {
+    return "<p class=\"note\">No split of watts: what must be drawn passes a limit.</p>\n";
+  }
+  return fmt::format(
+      "<p class=\"lead\">The best split of watts makes {} {}; with every device at one of its "
+      "settings {} ({} below the bound). Per kW: what the limit of a node adds by a kW more and "
+      "costs by one less, at the rate of the first watt.</p>\n",
+      significant(split.value, 6), html_escaped(split.value_unit),
+      significant(split.settings.value, 6), percent_text(std::max(0.0, split.gap_ratio())));
+}
+
 std::string line_html(const TopologyReport& report, const OutlineLine& line,
                       const LineFigures& figures) {
   auto label = line.id;
@@ -86,9 +99,20 @@ std::string line_html(const TopologyReport& report, const OutlineLine& line,
   for (const auto& figure : {figures.draw, figures.headroom, std::optional{figures.at_maximum}}) {
     html += fmt::format("<td class=\"number\">{}</td>", power_or_dash(figure));
   }
-  if (!report.prices.empty()) {
-    const auto price = line.device ? std::nullopt : report.prices[line.node.value];
-    html += fmt::format("<td class=\"number\">{}</td>", price ? significant(*price) : "-");
+  if (report.split != nullptr) {
+    const auto& split = *report.split;
+    html += fmt::format("<td class=\"number\">{}</td>",
+                        power_text(line.device ? split.device_power[line.device->value]
+                                               : split.supply[line.node.value]));
+    if (line.device) {
+      html += "<td></td><td></td>";
+    } else {
+      const auto& price = split.prices[line.node.value];
+      html +=
+          fmt::format("<td class=\"number\">{}</td><td class=\"number\">{}</td>",
+                      significant(price.per_kilowatt_more()),
+                      price.loss_per_watt ? significant(*price.per_kilowatt_less()) : "infeasible");
+    }
   }
   return html + fmt::format("<td>{}</td></tr>\n", bar_html(figures.use_ratio));
 }
@@ -97,8 +121,11 @@ std::string header_html(const TopologyReport& report) {
   std::string html =
       "<thead><tr><th>node</th><th>kind</th><th>limits</th><th class=\"number\">draw</th>"
       "<th class=\"number\">headroom</th><th class=\"number\">at maximum</th>";
-  if (!report.prices.empty()) {
-    html += fmt::format("<th class=\"number\">{}</th>", html_escaped(report.price_unit));
+  if (report.split != nullptr) {
+    html += fmt::format(
+        "<th class=\"number\">best split</th><th class=\"number\">{} per kW more</th>"
+        "<th class=\"number\">per kW less</th>",
+        html_escaped(report.split->value_unit));
   }
   return html + fmt::format("<th>{} of the least limit</th></tr></thead>\n",
                             report.has_readings ? "draw" : "maximum");
@@ -110,23 +137,27 @@ std::string topology_html(const TopologyReport& report, std::size_t most_lines) 
   const auto& tree = *report.tree;
   const auto maximum =
       topology::loads_at(tree, topology::device_draws(tree, topology::DrawLevel::maximum));
-  const auto lines = topology::outline(tree, report.draws, false);
+  const auto lines = topology::outline(tree, report.draws, false, report.beside);
   const auto title = "Power tree: " + tree.node({0}).id;
   auto html = page_head(title, report.version);
   html += fmt::format(
       "<header>\n<h1>{}</h1>\n<p class=\"lead\">{} nodes and {} devices from {}.</p>\n</header>\n",
       html_escaped(title), significant(static_cast<double>(tree.nodes().size()), 12),
       significant(static_cast<double>(tree.devices().size()), 12), html_escaped(report.source));
+  auto table = report;
+  if (report.split != nullptr) {
+    html += split_html(report);
+    table.split = report.split->status == allocate::Status::optimal ? report.split : nullptr;
+  }
   html +=
       "<section id=\"tree\">\n<h2>Limits, draw and headroom</h2>\n<p class=\"note\">All powers are "
       "of the supply side of a node, losses included. Siblings that are alike share a line, which "
       "shows one of them. Headroom is the least limit less the draw; at maximum, every device "
       "draws its highest cap.</p>\n<div class=\"scroll\">\n<table>\n";
-  html += header_html(report) + "<tbody>\n";
+  html += header_html(table) + "<tbody>\n";
   const auto shown = std::min(lines.size(), most_lines);
   for (std::size_t i = 0; i < shown; ++i) {
-    html +=
-        line_html(report, lines[i], topology::figures_of(tree, maximum, report.draws, lines[i]));
+    html += line_html(table, lines[i], topology::figures_of(tree, maximum, report.draws, lines[i]));
   }
   html += "</tbody>\n</table>\n</div>\n";
   if (shown < lines.size()) {

@@ -53,8 +53,12 @@ void append_limits(std::string& key, const std::vector<Limit>& limits) {
 /// Numbers nodes and devices so that two are alike when and only when their numbers are equal.
 class Likeness {
  public:
-  Likeness(const PowerTree& tree, const KnownDraws& draws)
-      : tree_{tree}, draws_{draws}, nodes_(tree.nodes().size()), devices_(tree.devices().size()) {
+  Likeness(const PowerTree& tree, const KnownDraws& draws, const FiguresBeside* beside)
+      : tree_{tree},
+        draws_{draws},
+        beside_{beside},
+        nodes_(tree.nodes().size()),
+        devices_(tree.devices().size()) {
     for (std::uint32_t d = 0; d < devices_.size(); ++d) {
       devices_[d] = number(key_of(DeviceIndex{d}));
     }
@@ -84,6 +88,7 @@ class Likeness {
     append(key, device.accelerator);
     append(key, device.curve);
     append(key, draws_.devices[d.value]);
+    append_beside(key, &FiguresBeside::devices, d.value);
     return key;
   }
 
@@ -101,6 +106,7 @@ class Likeness {
       append(key, supply.share_ratio);
     }
     append(key, draws_.nodes[n.value]);
+    append_beside(key, &FiguresBeside::nodes, n.value);
     key += ':';
     const auto devices = tree_.devices_of(n);
     for (auto d = devices.first.value; d < devices.end.value; ++d) {
@@ -113,8 +119,16 @@ class Likeness {
     return key;
   }
 
+  void append_beside(std::string& key, std::vector<double> FiguresBeside::*figures,
+                     std::size_t index) const {
+    if (beside_ != nullptr) {
+      append(key, static_cast<double>(static_cast<float>((beside_->*figures)[index])));
+    }
+  }
+
   const PowerTree& tree_;
   const KnownDraws& draws_;
+  const FiguresBeside* beside_;
   std::vector<std::uint32_t> nodes_;
   std::vector<std::uint32_t> devices_;
   std::unordered_map<std::string, std::uint32_t> numbers_;
@@ -128,9 +142,10 @@ std::string last_part(const std::string& id, const std::string& parent) {
 
 class OutlineWalk {
  public:
-  OutlineWalk(const PowerTree& tree, const KnownDraws& draws, bool all) : tree_{tree}, all_{all} {
+  OutlineWalk(const PowerTree& tree, const KnownDraws& draws, bool all, const FiguresBeside* beside)
+      : tree_{tree}, all_{all} {
     if (!all_) {
-      likeness_.emplace(tree, draws);
+      likeness_.emplace(tree, draws, beside);
     }
   }
 
@@ -210,8 +225,9 @@ LineFigures figures_of(const PowerTree& tree, const NodeLoads& maximum, const Kn
   return figures;
 }
 
-std::vector<OutlineLine> outline(const PowerTree& tree, const KnownDraws& draws, bool all) {
-  return OutlineWalk{tree, draws, all}.lines();
+std::vector<OutlineLine> outline(const PowerTree& tree, const KnownDraws& draws, bool all,
+                                 const FiguresBeside* beside) {
+  return OutlineWalk{tree, draws, all, beside}.lines();
 }
 
 }  // namespace perwatt::topology

@@ -293,7 +293,8 @@ void TreeBuilder::place_devices() {
                                          from.guaranteed.value_or(from.min),
                                          from.fail_safe,
                                          std::move(from.vendor),
-                                         std::move(from.accelerator), std::move(from.curve)};
+                                         std::move(from.accelerator),
+                                         std::move(from.curve)};
   }
   begin.pop_back();
 }

@@ -6,8 +6,9 @@ def device(curve="[[1, 0], [3, 4]]", more="", parent="r", name="gpu"):
     return f'{{"id": "{name}", "parent": "{parent}", "curve": {curve}{more}}}'
 
 
-def problem(nodes=ROOT, devices="", head='"policy": "value"', guarantees=""):
-    return f'{{{head}, "nodes": [{nodes}], "guarantees": [{guarantees}], "devices": [{devices}]}}'
+def problem(nodes=ROOT, devices="", head='"policy": "value"', guarantees="", cross=""):
+    more = f', "cross_limits": [{cross}]' if cross else ""
+    return f'{{{head}, "nodes": [{nodes}], "guarantees": [{guarantees}], "devices": [{devices}]{more}}}'
 
 
 def all_cases(base):
@@ -52,5 +53,12 @@ def all_cases(base):
         bad("guarantee-twice", problem(guarantees='{"id": "g", "watts": 1}, {"id": "g", "watts": 1}'),
             "two guarantees", "'g'"),
         bad("priority-text", problem(devices=device(more=', "priority": "high"')), "priority", "high"),
+        bad("cross-of-nobody", problem(devices=device(), cross='{"id": "B", "shares": [{"device": "x"}]}'), "'B'", "'x'"),
+        bad("cross-twice", problem(devices=device(), cross='{"id": "B", "shares": []}, {"id": "B", "shares": []}'), "'B'"),
+        bad("cross-device-twice", problem(devices=device(), cross='{"id": "B", "shares": [{"device": "gpu"}, {"device": "gpu"}]}'),
+            "'gpu'", "twice"),
+        bad("cross-ratio", problem(devices=device(), cross='{"id": "B", "shares": [{"device": "gpu", "ratio": 0}]}'), "ratio"),
+        bad("cross-limit", problem(devices=device(), cross='{"id": "B", "limit_watts": -1, "shares": []}'), "limit_watts"),
+        bad("cross-no-shares", problem(devices=device(), cross='{"id": "B"}'), "shares"),
         bad("priority-negative", problem(devices=device(more=', "priority": -1')), "priority", "-1"),
     ]

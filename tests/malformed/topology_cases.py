@@ -34,6 +34,13 @@ def topology_cases(Case):
     def usage(name, *words):
         return Case("topology/" + name, ["topology", *words], {"s.toml": TREE, "r.csv": READ + "0,rack,5\n"}, [], 2)
 
+    def curve(name, keys, csv, *mentions, device='curve = "c"\n'):
+        files = {"s.toml": TREE + device + f'[[topology.curve]]\nid = "c"\n{keys}\n', "c.csv": csv}
+        return Case("topology/curve-" + name, ["topology", "show", "s.toml"], files, mentions)
+
+    head = "cap_watts,draw_watts,value,value_unit\n"
+    good = head + "300,,5,tok/s\n"
+    one = 'file = "c.csv"'
     deep = ROOT + "".join(node(f"n{i}", f'parent = "{f"n{i - 1}" if i else "utility"}"') for i in range(5000))
     return [
         Case("topology/missing-file", ["topology", "show", "none.toml"], {}, ["none.toml"]),
@@ -110,6 +117,27 @@ def topology_cases(Case):
         read("pulse-backwards", READ + "0,rack,5\n", words=["--pulse", "rack", "--pulse-from", "9s", "--pulse-to", "5s"], exit=2),
         read("pulse-half", READ + "0,rack,5\n", words=["--pulse", "rack", "--pulse-from", "9s"], exit=2),
         read("tolerance", READ + "0,rack,5\n", words=["--tolerance", "2"], exit=2),
+        curve("no-file", "", good, "file"),
+        curve("missing-file", 'file = "d.csv"', good, "d.csv"),
+        curve("empty", one, "", "c.csv"),
+        curve("no-rows", one, head, "without a row"),
+        curve("no-value", one, "cap_watts,value_unit\n1,u\n", "value"),
+        curve("no-unit", one, "cap_watts,value\n1,2\n", "value_unit"),
+        curve("no-watts", one, head + ",,5,tok/s\n", "c.csv:2", "without watts"),
+        curve("negative", one, head + "-3,,5,tok/s\n", "c.csv:2: cap_watts", "'-3'"),
+        curve("nan", one, head + "300,,nan,tok/s\n", "c.csv:2: value", "'nan'"),
+        curve("watts-unit", one, head + "300W,,5,tok/s\n", "'300W'"),
+        curve("two-units", one, good + "400,,6,USD/h\n", "c.csv:3", "'USD/h'"),
+        curve("ragged", one, good + "400\n", "c.csv:3"),
+        curve("unknown", one, good, "'gpu'", "'x'", device='curve = "x"\n'),
+        curve("twice", one + '\n[[topology.curve]]\nid = "c"\nfile = "c.csv"', good, "'c' is given twice"),
+        curve("settings", one + '\nsettings = "all"', good, "'all'"),
+        curve("watts", one + '\nwatts = "mean"', good, "'mean'"),
+        curve("watts-missing", one + '\nwatts = "draw"', good, "draw_watts"),
+        curve("worth-alone", one + "\nworth = 2", good, "worth_unit"),
+        curve("worth-zero", one + '\nworth = 0\nworth_unit = "USD/h"', good, "worth"),
+        curve("too-high", one, head + "3000,,5,tok/s\n", "'c'", "1000 W", "'gpu'"),
+        curve("misspelt", one + '\nsetting = "any"', good, "setting"),
         usage("no-verb"), usage("no-tree", "show"), usage("two-trees", "show", "s.toml", "--bms", "s.toml"),
         usage("pulse-without-readings", "check", "s.toml", "--pulse", "rack"),
         usage("strict-downgrade", "check", "s.toml", "--strict", "--downgrade"),

@@ -32,6 +32,7 @@ SiteCurves read(const std::string& curves) {
   const auto text = kTree + curves;
   const std::map<std::string, std::string> files{
       {"a.csv", "cap_watts,value,value_unit\n300,10,tok/s\n700,20,tok/s\n"},
+      {"c.csv", "cap_watts,draw_watts,value,value_unit\n300,250,10,tok/s\n,500,20,tok/s\n"},
       {"b.csv", "draw_watts,value,value_unit\n300,2,iterations/s\n"}};
   return read_site_curves(text, "site.toml", topology::read_topology(text, "site.toml"),
                           [&](const std::string& path) { return files.at(path); });
@@ -60,6 +61,16 @@ TEST(SiteCurves, AWorthMakesUnitsComparable) {
   EXPECT_EQ(site.curves[0].settings[0].value, 5);
   EXPECT_EQ(site.curves[1].settings[0].value, 6);
   EXPECT_FALSE(site.curves[1].is_discrete);
+}
+
+TEST(SiteCurves, WhichWattsCount) {
+  const std::string curve = "[[topology.curve]]\nid = \"decode\"\nfile = \"c.csv\"\n";
+  EXPECT_EQ(read(curve).curves[0].settings[0].power, watts(300));
+  EXPECT_EQ(read(curve).curves[0].settings[1].power, watts(500));
+  EXPECT_EQ(read(curve + "watts = \"draw\"\n").curves[0].settings[0].power, watts(250));
+  EXPECT_EQ(read(curve + "watts = \"cap\"\n").curves[0].settings.size(), 1U);
+  EXPECT_THAT(fault_of(curve + "watts = \"tail\"\n"), HasSubstr("'c.csv' has no tail_watts"));
+  EXPECT_THAT(fault_of(curve + "watts = \"mean\"\n"), HasSubstr("'mean' is not known"));
 }
 
 TEST(SiteCurves, FaultsNameTheKey) {

@@ -17,6 +17,11 @@ constexpr int kMostDecodeInstances = 6;  // of one copy: larger pools are copies
 
 constexpr std::array<double, 7> kClockSteps{1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4};
 
+bool is_within_limits(const SearchQuery& query, Seconds tpot, Seconds ttft) {
+  return (!query.max_tpot || tpot <= *query.max_tpot) &&
+         (!query.max_ttft || ttft <= *query.max_ttft);
+}
+
 bool is_unlimited(const PowerSetting& power) {
   return !power.gpu_cap && !power.clock_ratio;
 }
@@ -252,9 +257,8 @@ class Searcher {
         one.physical.output_per_gpu * correction.rate * one.gpus() / query_.max_gpus;
     auto& best = setup.layout.mode == Serving::disaggregated ? result_.best_disaggregated
                                                              : result_.best_aggregated;
-    const bool is_within = (!query_.max_tpot || one.tpot <= *query_.max_tpot) &&
-                           (!query_.max_ttft || one.ttft <= *query_.max_ttft);
-    if (is_within && (!best || one.output_per_gpu > best->output_per_gpu)) {
+    if (is_within_limits(query_, one.tpot, one.ttft) &&
+        (!best || one.output_per_gpu > best->output_per_gpu)) {
       best = one;
     }
     found_.push_back(one);
@@ -280,35 +284,89 @@ class Searcher {
   std::vector<Found> found_;
 };
 
+/// A found deployment, to be run otherwise.
+class FoundDeployment {
+ public:
+  FoundDeployment(const SearchQuery& query, const Found& found, const Calibration& calibration)
+      : found_{found},
+        setup_{with_layout(query.setup, found.layout)},
+        work_{count_work(setup_)},
+        coefficients_{
+            calibration.coefficients.of(setup_.hardware.accelerator, setup_.hardware.vendor)},
+        deployment_{setup_, work_, coefficients_} {
+    // Corrections are of the point found: relatives were measured at full clocks.
+    const TokensPerSecond in_use = found.output_per_gpu * (1.0 * query.max_gpus / found.gpus());
+    correction_.rate = in_use / found.physical.output_per_gpu;
+    correction_.power =
+        found.gpu_power /
+        deployment_.at(ClosedLoop{found.concurrency}, query.power, correction_).gpu_power;
+  }
+
+  FoundDeployment(const FoundDeployment&) = delete;
+  FoundDeployment& operator=(const FoundDeployment&) = delete;
+
+  /// Nothing where no clock keeps the cap and `needs_cap`.
+  [[nodiscard]] std::optional<OperatedPoint> at(double load, const PowerSetting& setting,
+                                                bool needs_cap) const {
+    const auto operation = deployment_.at(ClosedLoop{load}, setting, correction_);
+    if (needs_cap && !operation.is_cap_kept) {
+      return std::nullopt;
+    }
+    const auto& prediction = operation.prediction;
+    return OperatedPoint{setting,
+                         load,
+                         prediction.output_per_gpu * correction_.rate,
+                         prediction.tpot * (found_.tpot / found_.physical.tpot),
+                         prediction.ttft * (found_.ttft / found_.physical.ttft),
+                         operation.gpu_power};
+  }
+
+ private:
+  static Setup with_layout(Setup setup, const ServingLayout& layout) {
+    setup.layout = layout;
+    return setup;
+  }
+
+  const Found& found_;
+  Setup setup_;
+  ServingWork work_;
+  CoefficientsOfOne coefficients_;
+  OperatedDeployment deployment_;
+  Correction correction_;
+};
+
 }  // namespace
 
 std::vector<ClockPoint> power_curve(const SearchQuery& query, const Found& found,
                                     const Calibration& calibration) {
-  Setup setup = query.setup;
-  setup.layout = found.layout;
-  const ServingWork work = count_work(setup);
-  const auto coefficients =
-      calibration.coefficients.of(setup.hardware.accelerator, setup.hardware.vendor);
-  const OperatedDeployment deployment{setup, work, coefficients};
-  // Corrections are of the point found: relatives were measured at full clocks.
-  const TokensPerSecond in_use = found.output_per_gpu * (1.0 * query.max_gpus / found.gpus());
-  Correction correction;
-  correction.rate = in_use / found.physical.output_per_gpu;
-  const ClosedLoop load{found.concurrency};
-  correction.power = found.gpu_power / deployment.at(load, query.power, correction).gpu_power;
+  const FoundDeployment deployment{query, found, calibration};
   std::vector<ClockPoint> curve;
   curve.reserve(kClockSteps.size());
   for (const double clock : kClockSteps) {
     if (query.power.clock_ratio && clock > *query.power.clock_ratio) {
       continue;
     }
-    const auto operation = deployment.at(load, {query.power.gpu_cap, clock}, correction);
-    const auto& prediction = operation.prediction;
-    curve.push_back({clock, prediction.output_per_gpu * correction.rate,
-                     prediction.tpot * (found.tpot / found.physical.tpot),
-                     prediction.ttft * (found.ttft / found.physical.ttft), operation.gpu_power});
+    const auto point = deployment.at(found.concurrency, {query.power.gpu_cap, clock}, false);
+    curve.push_back({clock, point->output_per_gpu, point->tpot, point->ttft, point->gpu_power});
   }
   return curve;
+}
+
+std::vector<OperatedPoint> at_settings(const SearchQuery& query, const Found& found,
+                                       const Calibration& calibration,
+                                       std::span<const PowerSetting> settings) {
+  const FoundDeployment deployment{query, found, calibration};
+  std::vector<OperatedPoint> points;
+  for (const auto& setting : settings) {
+    for (double load = found.concurrency; load >= 1; load = std::floor(load / kLoadStep)) {
+      const auto point = deployment.at(load, setting, true);
+      if (point && is_within_limits(query, point->tpot, point->ttft)) {
+        points.push_back(*point);
+        break;
+      }
+    }
+  }
+  return points;
 }
 
 SearchResult search(const SearchQuery& query, const Calibration& calibration) {

@@ -52,17 +52,30 @@ TEST(TopologyReport, ShowsAlikeSiblingsOnceAndEscapes) {
   EXPECT_THAT(html, Not(HasSubstr("USD")));
 }
 
-TEST(TopologyReport, HasAPlaceForPricesAndSaysWhatItCut) {
+TEST(TopologyReport, ShowsTheSplitAndSaysWhatItCut) {
   const auto tree = topology::read_topology(kHostileTree, "site.toml");
   auto report = report_of(tree);
-  std::vector<std::optional<double>> prices(tree.nodes().size());
-  prices[0] = 0.125;
-  report.prices = prices;
-  report.price_unit = "USD/h per kW";
-  const auto html = topology_html(report, 2);
-  EXPECT_THAT(html, HasSubstr("USD/h per kW"));
-  EXPECT_THAT(html, HasSubstr("0.125"));
-  EXPECT_THAT(html, HasSubstr("4 more lines"));
+  allocate::SiteSplit split;
+  split.value = 1234;
+  split.bound = 1250;
+  split.settings.value = 1225;
+  split.value_unit = "<b>tok/s";
+  split.supply.assign(tree.nodes().size(), watts(777));
+  split.device_power.assign(tree.devices().size(), watts(333));
+  split.prices.resize(tree.nodes().size());
+  split.prices[0] = {0.125, std::nullopt};
+  report.split = &split;
+  const auto html = topology_html(report, 3);
+  EXPECT_THAT(html, HasSubstr("makes 1,234 &lt;b&gt;tok/s"));
+  EXPECT_THAT(html, HasSubstr("2 % below the bound"));
+  EXPECT_THAT(html, HasSubstr("777 W"));
+  EXPECT_THAT(html, HasSubstr("333 W"));
+  EXPECT_THAT(html, HasSubstr(">125<"));
+  EXPECT_THAT(html, HasSubstr("infeasible"));
+  EXPECT_THAT(html, HasSubstr("3 more lines"));
+  split.status = allocate::Status::infeasible;
+  split.supply.clear();
+  EXPECT_THAT(topology_html(report, 3), HasSubstr("No split of watts"));
 }
 
 }  // namespace

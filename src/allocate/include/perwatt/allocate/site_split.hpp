@@ -25,6 +25,12 @@ namespace perwatt::allocate {
 struct NodePrice {
   double price_per_watt = 0;
   std::optional<double> loss_per_watt = 0;  // nothing: one watt less is infeasible
+
+  [[nodiscard]] double per_kilowatt_more() const { return price_per_watt * 1e3; }
+
+  [[nodiscard]] std::optional<double> per_kilowatt_less() const {
+    return loss_per_watt ? std::optional{*loss_per_watt * 1e3} : std::nullopt;
+  }
 };
 
 /// Every device at one of its settings: near the split, and within every limit.

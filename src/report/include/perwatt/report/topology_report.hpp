@@ -5,10 +5,9 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
-#include <span>
 #include <string>
 
+#include "perwatt/allocate/site_split.hpp"
 #include "perwatt/topology/outline.hpp"
 #include "perwatt/topology/power_tree.hpp"
 
@@ -18,11 +17,11 @@ struct TopologyReport {
   const topology::PowerTree* tree = nullptr;  // outlives the report
   topology::KnownDraws draws;
   bool has_readings = false;
-  /// What one watt more is worth at each node, by node index; no column when empty.
-  std::span<const std::optional<double>> prices;
-  std::string price_unit;  // "USD/h per kW"
-  std::string source;      // the file
-  std::string version;     // of perwatt
+  /// The best split of watts; no columns for it without. Both outlive the report.
+  const allocate::SiteSplit* split = nullptr;
+  const topology::FiguresBeside* beside = nullptr;  // its figures
+  std::string source;                               // the file
+  std::string version;                              // of perwatt
 };
 
 [[nodiscard]] std::string topology_html(const TopologyReport& report,

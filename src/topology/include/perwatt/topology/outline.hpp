@@ -20,6 +20,13 @@ struct KnownDraws {
   std::vector<std::optional<Watts>> devices;  // draws
 };
 
+/// One figure more of each node and device, by index: siblings are alike only where these agree
+/// too, to seven digits.
+struct FiguresBeside {
+  std::vector<double> nodes;
+  std::vector<double> devices;
+};
+
 /// One line: a node, or devices of one node. With `alike` > 1 it stands for that many siblings in a
 /// row that are the same but for their ids, with all below them, draws included.
 struct OutlineLine {
@@ -48,6 +55,6 @@ struct LineFigures {
 /// From the root down along first supplies. `all` gives every node and device a line of its own.
 /// Linear but for the sorting of attributes; no recursion.
 [[nodiscard]] std::vector<OutlineLine> outline(const PowerTree& tree, const KnownDraws& draws,
-                                               bool all);
+                                               bool all, const FiguresBeside* beside = nullptr);
 
 }  // namespace perwatt::topology

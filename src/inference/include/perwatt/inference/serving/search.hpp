@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,23 @@ struct ClockPoint {
 /// What `found` would do at falling clocks, from the highest down to 0.4 of it, its cap kept.
 [[nodiscard]] std::vector<ClockPoint> power_curve(const SearchQuery& query, const Found& found,
                                                   const Calibration& calibration);
+
+/// One deployment under a setting.
+struct OperatedPoint {
+  PowerSetting setting;
+  double concurrency = 0;          // of one copy
+  TokensPerSecond output_per_gpu;  // of the GPUs in use
+  Seconds tpot;
+  Seconds ttft;
+  Watts gpu_power;  // mean
+};
+
+/// What `found` would do under each setting, at its own load or, where a setting is too slow for
+/// the query's limits at that, at the highest lower load within them. Settings without such a load
+/// are left out, as are caps that no clock keeps.
+[[nodiscard]] std::vector<OperatedPoint> at_settings(const SearchQuery& query, const Found& found,
+                                                     const Calibration& calibration,
+                                                     std::span<const PowerSetting> settings);
 
 /// Deterministic.
 [[nodiscard]] SearchResult search(const SearchQuery& query, const Calibration& calibration);
