@@ -68,8 +68,8 @@ std::vector<CurvePoint> any_within(const SiteCurve& curve, Watts least, Watts mo
     return {{least * factor, whole.points().back().value.in_base()}};
   }
   std::vector<CurvePoint> part;
-  const Watts low = std::clamp(least, whole.min_power(), most);
-  const Watts high = std::clamp(whole.max_power(), low, most);
+  const Watts low = std::min(std::max(least, whole.min_power()), most);
+  const Watts high = std::min(whole.max_power(), most);
   const auto add = [&](Watts power) {
     const Watts on_curve = std::max(power, whole.min_power());
     part.push_back({power * factor, whole.value_at(on_curve)->in_base()});

@@ -14,6 +14,7 @@ namespace perwatt::allocate {
 namespace {
 
 constexpr std::size_t kMostSlopes = 20000000;
+constexpr std::size_t kMostEqual = 10000;  // devices that share columns
 
 /// The slope of a curve over [from, to], which lies between two of its points.
 double slope_between(std::span<const CurvePoint> curve, double from) {
@@ -42,13 +43,23 @@ class Builder {
       }
     }
     into_.classes.assign(classes.begin(), classes.end());
+    find_crossings();
+    std::vector<std::uint32_t> equal;
     for (std::uint32_t d = 0; d < problem_.devices().size(); ++d) {
-      if (!problem_.devices()[d].terms.same_cap) {
-        add({&d, 1});
+      if (problem_.devices()[d].terms.same_cap) {
+        continue;
       }
+      if (!equal.empty() && (equal.size() == kMostEqual || !are_equal(equal.front(), d))) {
+        add(equal, false);
+        equal.clear();
+      }
+      equal.push_back(d);
+    }
+    if (!equal.empty()) {
+      add(equal, false);
     }
     for (std::size_t g = 0; g < groups.size(); ++g) {
-      if (!groups[g].empty() && !add(groups[g])) {
+      if (!groups[g].empty() && !add(groups[g], true)) {
         into_.split.push_back(CapGroupIndex{static_cast<std::uint32_t>(g)});
       }
     }
@@ -59,8 +70,27 @@ class Builder {
     return problem_.policy() == Policy::priority ? problem_.devices()[device].terms.priority : 0;
   }
 
+  void find_crossings() {
+    into_.crossed.resize(problem_.devices().size());
+    for (std::uint32_t k = 0; k < problem_.cross_limits().size(); ++k) {
+      for (const auto& [device, ratio] : problem_.cross_limits()[k].shares) {
+        into_.crossed[static_cast<std::size_t>(device)].emplace_back(k, ratio);
+      }
+    }
+  }
+
+  [[nodiscard]] bool are_equal(std::uint32_t a, std::uint32_t b) const {
+    const auto& one = problem_.devices()[a];
+    const auto& other = problem_.devices()[b];
+    const auto curve = problem_.curve(DeviceIndex{a});
+    const auto other_curve = problem_.curve(DeviceIndex{b});
+    return one.parent == other.parent && class_of(a) == class_of(b) &&
+           one.terms.guarantee == other.terms.guarantee && into_.crossed[a] == into_.crossed[b] &&
+           std::equal(curve.begin(), curve.end(), other_curve.begin(), other_curve.end());
+  }
+
   /// The columns of devices that get the same watts; false when no watts suit all.
-  bool add(std::span<const std::uint32_t> devices) {
+  bool add(std::span<const std::uint32_t> devices, bool is_cap_group) {
     double least = 0;
     double most = std::numeric_limits<double>::infinity();
     double start = most;
@@ -101,7 +131,7 @@ class Builder {
       }
       const double width = corners[i] - corners[i - 1];
       into_.columns.push_back({width, std::clamp(start - corners[i - 1], 0.0, width), first_member,
-                               static_cast<std::uint32_t>(devices.size()),
+                               static_cast<std::uint32_t>(devices.size()), is_cap_group,
                                static_cast<std::uint32_t>(into_.worths.size()),
                                static_cast<std::uint32_t>(worth.size())});
       into_.worths.insert(into_.worths.end(), worth.begin(), worth.end());

@@ -11,45 +11,51 @@
 #include <utility>
 
 #include "group_columns.hpp"
+#include "group_rows.hpp"
+#include "one_sided_prices.hpp"
 #include <ClpSimplex.hpp>
 #include <CoinPackedMatrix.hpp>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
 
 namespace perwatt::allocate {
 
 namespace {
 
-constexpr double kNoBound = std::numeric_limits<double>::max();
 constexpr double kPricedOut = 1e-9;  // of the greatest worth: a piece this near to 0 stays out
 // Of rows, in units of a typical piece; the next where rows are met only within rounding.
 constexpr std::array<double, 3> kTolerances{1e-9, 1e-8, 1e-7};
-constexpr double kFeasible = 1e-7;   // of a typical piece, over all rows
-constexpr double kShort = 1e-6;      // of a guarantee: less is not met
+constexpr double kFeasible = 1e-7;  // of a typical piece, over all rows
+constexpr double kShort = 1e-6;     // of a guarantee: less is not met
+constexpr double kAtBound = 1e-7;   // of a typical piece, or of a sum: so near is met
+constexpr double kPassed = 1e-6;    // of a limit, and of a typical piece: more is refused
+constexpr std::size_t kMostForPrices = 20000000;  // rows asked for times size of the program
 constexpr double kClassKept = 1e-9;  // of a class's value: what later classes may cost it
 constexpr std::size_t kMostEntries = 50000000;
 constexpr std::size_t kFewColumns = 20000;  // so many are solved at once
 constexpr std::size_t kBatch = 10000;       // so many more come in at a time
-
-struct Row {
-  double lower = -kNoBound;
-  double upper = kNoBound;
-};
 
 /// The rows of a problem: nodes that can be full, cross limits, guarantees, values of classes
 /// already settled.
 class GroupProgram {
  public:
   GroupProgram(const Problem& problem, const TreeOrder& order, Allocation& answer)
-      : problem_{problem}, order_{order}, answer_{answer}, columns_{problem, answer.device_watts} {}
+      : problem_{problem},
+        order_{order},
+        answer_{answer},
+        columns_{problem, answer.device_watts},
+        layout_{problem, order, columns_},
+        rows_{layout_.rows} {}
 
   void run() {
-    if (!columns_.split.empty() || !lay_out_nodes() || !lay_out_cross_limits()) {
-      answer_.split = columns_.split;
+    answer_.split = columns_.split;
+    answer_.overfull = layout_.overfull;
+    answer_.overfull_cross = layout_.overfull_cross;
+    if (!answer_.split.empty() || !answer_.overfull.empty() || !answer_.overfull_cross.empty()) {
       answer_.status = Status::infeasible;
       return;
     }
-    lay_out_guarantees();
     lay_out_columns();
     if (!make_feasible()) {
       answer_.status = Status::infeasible;
@@ -59,113 +65,24 @@ class GroupProgram {
     for (std::size_t k = 0; k < columns_.classes.size(); ++k) {
       settle_class(k);
     }
+    loss_.assign(price_.begin(), price_.end());
+    if (problem_.policy() == Policy::value) {
+      split_prices();
+    }
     write_answer();
+    refuse_passed_limits();
   }
 
  private:
   using Entry = std::pair<std::uint32_t, double>;  // row, coefficient
 
-  [[nodiscard]] std::size_t place_of_parent(std::uint32_t device) const {
-    return order_.place_of[static_cast<std::size_t>(problem_.devices()[device].parent)];
-  }
-
-  /// A row for each node that the devices below could fill; false when least watts do not fit.
-  bool lay_out_nodes() {
-    const std::size_t count = order_.node_at.size();
-    std::vector<double> least(count, 0.0);
-    std::vector<double> most(count, 0.0);
-    for (const auto& column : columns_.columns) {
-      for (std::size_t m = 0; m < column.member_count; ++m) {
-        most[place_of_parent(columns_.members[column.first_member + m])] += column.watts;
-      }
-    }
-    for (std::uint32_t d = 0; d < columns_.least_watts.size(); ++d) {
-      least[place_of_parent(d)] += columns_.least_watts[d];
-    }
-    row_of_place_.assign(count, TreeOrder::kNone);
-    for (std::size_t place = 0; place < count; ++place) {
-      const double limit = problem_.nodes()[order_.node_at[place]].limit.in_base();
-      const double room = limit - least[place];
-      if (room < -limit * kSumRounding) {
-        answer_.overfull.push_back(NodeIndex{order_.node_at[place]});
-      }
-      if (most[place] > room) {
-        row_of_place_[place] = static_cast<std::uint32_t>(rows_.size());
-        rows_.push_back({-kNoBound, std::max(room, 0.0)});
-        most[place] = std::max(room, 0.0);
-      }
-      if (order_.parent[place] != TreeOrder::kNone) {
-        least[order_.parent[place]] += least[place];
-        most[order_.parent[place]] += most[place];
-      }
-    }
-    return answer_.overfull.empty();
-  }
-
-  /// A row for each; false when least watts do not fit.
-  bool lay_out_cross_limits() {
-    first_cross_ = static_cast<std::uint32_t>(rows_.size());
-    crossed_.resize(columns_.least_watts.size());
-    const auto limits = problem_.cross_limits();
-    for (std::uint32_t k = 0; k < limits.size(); ++k) {
-      const double limit = limits[k].limit.in_base();
-      double room = limit;
-      for (const auto& [device, ratio] : limits[k].shares) {
-        crossed_[static_cast<std::size_t>(device)].emplace_back(first_cross_ + k, ratio);
-        room -= ratio * columns_.least_watts[static_cast<std::size_t>(device)];
-      }
-      if (room < -limit * kSumRounding) {
-        answer_.overfull_cross.push_back(CrossLimitIndex{k});
-      }
-      rows_.push_back({-kNoBound, std::isinf(limit) ? kNoBound : std::max(room, 0.0)});
-    }
-    return answer_.overfull_cross.empty();
-  }
-
-  void lay_out_guarantees() {
-    first_guarantee_ = static_cast<std::uint32_t>(rows_.size());
-    for (const Watts watts : problem_.guarantees()) {
-      rows_.push_back({watts.in_base(), kNoBound});
-    }
-    for (std::uint32_t d = 0; d < columns_.least_watts.size(); ++d) {
-      if (const auto guarantee = problem_.devices()[d].terms.guarantee) {
-        rows_[first_guarantee_ + static_cast<std::size_t>(*guarantee)].lower -=
-            columns_.least_watts[d];
-      }
-    }
-  }
-
   /// The rows of each column, the units of watts and worth.
   void lay_out_columns() {
     std::size_t steps = 0;
     std::map<std::uint32_t, double> entries;
-    row_from_.assign(row_of_place_.size(), TreeOrder::kNone);
-    for (std::size_t place = row_from_.size(); place-- > 0;) {
-      if (row_of_place_[place] != TreeOrder::kNone) {
-        row_from_[place] = static_cast<std::uint32_t>(place);
-      } else if (order_.parent[place] != TreeOrder::kNone) {
-        row_from_[place] = row_from_[order_.parent[place]];
-      }
-    }
     first_entry_.push_back(0);
     for (const auto& column : columns_.columns) {
-      entries.clear();
-      for (std::size_t m = 0; m < column.member_count; ++m) {
-        const std::uint32_t device = columns_.members[column.first_member + m];
-        for (auto place = row_from_[place_of_parent(device)]; place != TreeOrder::kNone;) {
-          entries[row_of_place_[place]] += 1.0;
-          ++steps;
-          const auto parent = order_.parent[place];
-          place = parent == TreeOrder::kNone ? TreeOrder::kNone : row_from_[parent];
-        }
-        for (const auto& [row, ratio] : crossed_[device]) {
-          entries[row] += ratio;
-          ++steps;
-        }
-        if (const auto guarantee = problem_.devices()[device].terms.guarantee) {
-          entries[first_guarantee_ + static_cast<std::uint32_t>(*guarantee)] += 1.0;
-        }
-      }
+      layout_.entries_of(column, entries, steps);
       double width = column.watts;
       for (const auto& [row, coefficient] : entries) {
         if (rows_[row].upper != kNoBound) {
@@ -189,7 +106,7 @@ class GroupProgram {
     level_.reserve(columns_.columns.size());
     for (const auto& column : columns_.columns) {
       level_.push_back(column.start);
-      is_open_.push_back(columns_.columns.size() <= kFewColumns || column.member_count > 1 ||
+      is_open_.push_back(columns_.columns.size() <= kFewColumns || column.is_cap_group ||
                          (column.start > 0 && column.start < column.watts));
     }
     dual_.assign(rows_.size(), 0.0);
@@ -280,7 +197,7 @@ class GroupProgram {
   double solve_open(const std::vector<double>& objective, bool is_elastic) {
     std::vector<double> row_lower;
     std::vector<double> row_upper;
-    for (const Row& row : rows_) {
+    for (const GroupRow& row : rows_) {
       row_lower.push_back(row.lower == -kNoBound ? -COIN_DBL_MAX : row.lower / watts_unit_);
       row_upper.push_back(row.upper == kNoBound ? COIN_DBL_MAX : row.upper / watts_unit_);
     }
@@ -366,7 +283,7 @@ class GroupProgram {
     }
     // The prices of what cannot be had together: a guarantee with a price is one of those.
     for (std::size_t g = 0; g < problem_.guarantees().size(); ++g) {
-      if (dual_[first_guarantee_ + g] < -kPricedOut) {
+      if (dual_[layout_.first_guarantee + g] < -kPricedOut) {
         answer_.unmet.push_back(GuaranteeIndex{static_cast<std::uint32_t>(g)});
       }
     }
@@ -410,15 +327,95 @@ class GroupProgram {
       gain[at] = scaled * unit;
       price_[at] += gain[at];
     };
-    for (std::size_t place = 0; place < row_of_place_.size(); ++place) {
-      if (row_of_place_[place] != TreeOrder::kNone) {
-        add(order_.node_at[place], row_of_place_[place]);
+    for (std::size_t place = 0; place < layout_.row_of_place.size(); ++place) {
+      if (layout_.row_of_place[place] != TreeOrder::kNone) {
+        add(order_.node_at[place], layout_.row_of_place[place]);
       }
     }
     for (std::uint32_t k = 0; k < problem_.cross_limits().size(); ++k) {
-      add(problem_.nodes().size() + k, first_cross_ + k);
+      add(problem_.nodes().size() + k, layout_.first_cross + k);
     }
     gains_.push_back(std::move(gain));
+  }
+
+  /// Gains and losses where a watt more and one less differ. Left as they are, at the program's one
+  /// price, where that would take long or the solver finds no end.
+  void split_prices() {
+    for (std::size_t place = 0; place < layout_.row_of_place.size(); ++place) {
+      if (layout_.row_of_place[place] == TreeOrder::kNone && layout_.has_no_room[place]) {
+        loss_[order_.node_at[place]] = std::nullopt;
+      }
+    }
+    auto program = directions();
+    std::vector<std::uint32_t> asked;
+    std::vector<std::size_t> asked_at;
+    const auto ask = [&](std::uint32_t row, std::size_t at) {
+      if (program.rows[row].is_at_upper) {
+        asked.push_back(row);
+        asked_at.push_back(at);
+      } else {
+        price_[at] = 0;
+        loss_[at] = 0;
+      }
+    };
+    for (std::size_t place = 0; place < layout_.row_of_place.size(); ++place) {
+      if (layout_.row_of_place[place] != TreeOrder::kNone) {
+        ask(layout_.row_of_place[place], order_.node_at[place]);
+      }
+    }
+    for (std::uint32_t k = 0; k < problem_.cross_limits().size(); ++k) {
+      ask(layout_.first_cross + k, problem_.nodes().size() + k);
+    }
+    if (asked.size() * (rows_.size() + level_.size()) > kMostForPrices) {
+      return;
+    }
+    if (const auto prices = one_sided_prices(program, asked)) {
+      for (std::size_t i = 0; i < asked.size(); ++i) {
+        price_[asked_at[i]] = (*prices)[i].gain;
+        loss_[asked_at[i]] = (*prices)[i].loss;
+      }
+    }
+  }
+
+  /// From the optimum.
+  [[nodiscard]] DirectionProgram directions() const {
+    DirectionProgram program;
+    std::vector<double> used(rows_.size(), 0.0);
+    const double rounding = kAtBound * watts_unit_;
+    for (std::size_t j = 0; j < level_.size(); ++j) {
+      program.columns.push_back({worth(j, 0), level_[j] > rounding,
+                                 level_[j] < columns_.columns[j].watts - rounding, entries_of(j)});
+      for (const auto& [row, coefficient] : program.columns.back().entries) {
+        used[row] += coefficient * level_[j];
+      }
+    }
+    for (std::uint32_t row = 0; row < rows_.size(); ++row) {
+      const double near = kAtBound * std::max(watts_unit_, std::abs(used[row]));
+      const bool has_upper = rows_[row].upper != kNoBound;
+      program.rows.push_back(
+          {has_upper && used[row] > rows_[row].upper - near,
+           rows_[row].lower != -kNoBound && used[row] < rows_[row].lower + near});
+    }
+    return program;
+  }
+
+  /// Tolerances are those of a typical piece: where others are far from it in scale a row may be
+  /// passed by much of its own.
+  void refuse_passed_limits() const {
+    const auto check = [&](Watts used, Watts limit, const char* what) {
+      if (used.in_base() > limit.in_base() * (1 + kPassed) + watts_unit_ * kPassed) {
+        throw_bad_input(std::string{what} + " of " + shortest(limit.in_base()) +
+                            " W would be passed: curves, limits and ratios lie too many orders of "
+                            "magnitude apart for the solver",
+                        "", "leave out devices and limits that do not matter to the others");
+      }
+    };
+    for (std::size_t n = 0; n < problem_.nodes().size(); ++n) {
+      check(answer_.nodes[n].power, problem_.nodes()[n].limit, "the limit of a node");
+    }
+    for (std::size_t k = 0; k < problem_.cross_limits().size(); ++k) {
+      check(answer_.cross_limits[k].power, problem_.cross_limits()[k].limit, "a cross limit");
+    }
   }
 
   /// The Lagrangian's value at the prices: no split makes more.
@@ -467,19 +464,19 @@ class GroupProgram {
     std::vector<double> used(order_.node_at.size(), 0.0);
     for (std::uint32_t d = 0; d < device_watts.size(); ++d) {
       answer_.device_watts[d] = Watts::from_base(device_watts[d]);
-      used[place_of_parent(d)] += device_watts[d];
+      used[layout_.place_of_parent(d)] += device_watts[d];
     }
     for (std::size_t place = 0; place < used.size(); ++place) {
       if (order_.parent[place] != TreeOrder::kNone) {
         used[order_.parent[place]] += used[place];
       }
       const std::size_t node = order_.node_at[place];
-      answer_.nodes[node] = {Watts::from_base(used[place]), price_[node], price_[node]};
+      answer_.nodes[node] = {Watts::from_base(used[place]), price_[node], loss_[node]};
     }
     answer_.cross_limits.clear();
     for (std::size_t k = 0; k < problem_.cross_limits().size(); ++k) {
       answer_.cross_limits.push_back({cross_sum(problem_.cross_limits()[k], answer_.device_watts),
-                                      price_[used.size() + k], price_[used.size() + k]});
+                                      price_[used.size() + k], loss_[used.size() + k]});
     }
     answer_.value = static_cast<double>(value);
     refuse_short_guarantees(device_watts);
@@ -491,12 +488,8 @@ class GroupProgram {
   const TreeOrder& order_;
   Allocation& answer_;
   GroupColumns columns_;
-  std::vector<Row> rows_;
-  std::vector<std::uint32_t> row_of_place_;
-  std::vector<std::uint32_t> row_from_;  // by place: the nearest with a row, itself or above
-  std::uint32_t first_cross_ = 0;
-  std::vector<std::vector<Entry>> crossed_;  // by device: rows of cross limits
-  std::uint32_t first_guarantee_ = 0;
+  GroupRows layout_;
+  std::vector<GroupRow>& rows_;  // of the layout, then values of classes settled
   std::uint32_t first_class_ = 0;
   std::vector<double> class_unit_;  // by class settled
   std::vector<Entry> entries_;
@@ -505,9 +498,10 @@ class GroupProgram {
   double watts_unit_ = 1;
   std::vector<double> level_;  // watts by column
   std::vector<char> is_open_;
-  std::vector<double> dual_;                // by row, in units of the objective
-  std::vector<double> price_;               // by node, then by cross limit
-  std::vector<std::vector<double>> gains_;  // by class settled, as price_
+  std::vector<double> dual_;                 // by row, in units of the objective
+  std::vector<double> price_;                // by node, then by cross limit
+  std::vector<std::optional<double>> loss_;  // as price_
+  std::vector<std::vector<double>> gains_;   // by class settled, as price_
   double bound_ = 0;
 };
 

@@ -416,8 +416,8 @@ bool IncrementalProgram<Key>::process(std::uint32_t place) {
   return true;
 }
 
-/// The room of a dirty node, after those of its children. False when least watts do not fit, or
-/// when sums would lose digits.
+/// The room of a dirty node, after those of its children. False when least watts fill it, or when
+/// sums would lose digits.
 template <class Key>
 bool IncrementalProgram<Key>::take_room(std::uint32_t place) {
   const double more = more_least_[place];
@@ -426,8 +426,10 @@ bool IncrementalProgram<Key>::take_room(std::uint32_t place) {
   if (order_.parent[place] != TreeOrder::kNone) {
     more_least_[order_.parent[place]] += more;
   }
-  state_.capacity[place] = problem_.nodes()[order_.node_at[place]].limit.in_base() - least;
-  return state_.capacity[place] >= 0 && std::abs(more) <= kMostLost * std::abs(least);
+  const double limit = problem_.nodes()[order_.node_at[place]].limit.in_base();
+  state_.capacity[place] = limit - least;
+  return state_.capacity[place] >= limit * kMetExactly &&
+         std::abs(more) <= kMostLost * std::abs(least);
 }
 
 /// Windows of nodes soon to come: they lie scattered, and waiting for them is most of the time.

@@ -24,7 +24,7 @@ bool LaminarProgram<Key>::reserve_least_watts(Allocation& answer) {
     least[place] += state_.table.own_least_watts[place];
     const double limit = problem_.nodes()[order_.node_at[place]].limit.in_base();
     state_.capacity[place] = limit - least[place];
-    if (state_.capacity[place] < 0) {
+    if (state_.capacity[place] < limit * kMetExactly) {
       if (state_.capacity[place] < -limit * kSumRounding) {
         answer.overfull.push_back(NodeIndex{order_.node_at[place]});
       }

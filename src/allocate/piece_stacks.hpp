@@ -15,13 +15,11 @@
 #include <vector>
 
 #include "cut.hpp"
+#include "tree_order.hpp"
 
 namespace perwatt::allocate {
 
 inline constexpr std::size_t kBands = 8;
-
-/// Of a limit's room: sums this near to it meet it exactly, whatever order they were added in.
-inline constexpr double kMetExactly = 1e-12;
 
 template <class Key>
 class PieceStacks {

@@ -9,46 +9,55 @@ namespace perwatt::allocate {
 
 namespace {
 
-constexpr double kGiven = 1e-9;  // of the watts given: a setting so little above fits
+constexpr double kFits = 1e-9;  // of a setting's watts: so little more than there is fits
 
 class Rounding {
  public:
-  Rounding(const std::vector<NestedSum>& sums, std::vector<DiscreteDevice>& devices, Room& room)
-      : devices_{devices}, room_{room}, next_(sums.size(), kNoSum), depth_(sums.size(), 0) {
+  Rounding(const std::vector<NestedSum>& sums, std::vector<DiscreteDevice>& devices, Room& room,
+           std::size_t most_steps)
+      : sums_{sums},
+        devices_{devices},
+        room_{room},
+        steps_left_{most_steps},
+        next_(sums.size(), kNoSum) {
     for (std::uint32_t s = 0; s < sums.size(); ++s) {
       const auto above = sums[s].parent;
       next_[s] = above == kNoSum || std::isfinite(room_.nested[above]) ? above : next_[above];
-      depth_[s] = above == kNoSum ? 1 : depth_[above] + (std::isfinite(room_.nested[s]) ? 1 : 0);
     }
   }
 
   void take_what_fits() {
+    std::vector<double> freed(sums_.size(), 0.0);
     for (auto& device : devices_) {
       const auto& options = device.options->options;
-      const double given = in_watts(device.given) * (1 + kGiven);
+      const double given = in_watts(device.given) * (1 + kFits);
       while (device.chosen + 1 < options.size() &&
              in_watts(options[device.chosen + 1].power) <= given) {
         ++device.chosen;
       }
-      use(device, in_watts(options[device.chosen].power) - in_watts(device.given));
+      const double less = in_watts(device.given - options[device.chosen].power);
+      freed[device.sum] += less;
+      for (const auto& [sum, ratio] : device.cross) {
+        room_.cross[sum] += less * ratio;
+      }
+    }
+    for (std::size_t s = sums_.size(); s-- > 0;) {
+      room_.nested[s] += freed[s];
+      if (sums_[s].parent != kNoSum) {
+        freed[sums_[s].parent] += freed[s];
+      }
     }
   }
 
-  void raise(std::size_t most_steps) {
-    std::size_t walk = 0;
-    for (const auto& device : devices_) {
-      walk += (depth_[device.sum] + device.cross.size()) * device.options->options.size();
-    }
-    if (walk > most_steps) {
-      return;
-    }
+  /// False when steps ran out.
+  bool raise() {
     std::priority_queue<std::pair<double, std::size_t>> open;
-    for (std::size_t d = 0; d < devices_.size(); ++d) {
+    for (std::size_t d = 0; d < devices_.size() && steps_left_ > 0; ++d) {
       if (const auto best = best_raise(devices_[d])) {
         open.emplace(best->worth, d);
       }
     }
-    while (!open.empty()) {
+    while (!open.empty() && steps_left_ > 0) {
       const auto [worth, d] = open.top();
       open.pop();
       auto& device = devices_[d];
@@ -63,6 +72,7 @@ class Rounding {
         open.emplace(best->worth, d);
       }
     }
+    return steps_left_ > 0;
   }
 
  private:
@@ -71,26 +81,34 @@ class Rounding {
     double worth = 0;  // per root watt
   };
 
-  [[nodiscard]] double room_of(const DiscreteDevice& device) const {
+  void count(std::size_t steps) { steps_left_ -= std::min(steps, steps_left_); }
+
+  [[nodiscard]] double room_of(const DiscreteDevice& device) {
     double room = std::numeric_limits<double>::infinity();
+    std::size_t steps = device.cross.size();
     for (auto s = device.sum; s != kNoSum; s = next_[s]) {
       room = std::min(room, room_.nested[s]);
+      ++steps;
     }
     for (const auto& [sum, ratio] : device.cross) {
       room = std::min(room, room_.cross[sum] / ratio);
     }
+    count(steps);
     return room;
   }
 
   /// The raise of most worth per watt that there is room for.
-  [[nodiscard]] std::optional<Raise> best_raise(const DiscreteDevice& device) const {
+  [[nodiscard]] std::optional<Raise> best_raise(const DiscreteDevice& device) {
     const auto& options = device.options->options;
+    if (device.chosen + 1 == options.size()) {
+      return std::nullopt;
+    }
     const auto& now = options[device.chosen];
     const double room = room_of(device);
     std::optional<Raise> best;
     for (std::size_t o = device.chosen + 1; o < options.size(); ++o) {
       const double more = in_watts(options[o].power - now.power);
-      if (more > room) {
+      if (more > room + in_watts(options[o].power) * kFits) {
         break;
       }
       const double worth = (options[o].value - now.value) / more;
@@ -98,6 +116,7 @@ class Rounding {
         best = {o, worth};
       }
     }
+    count(options.size() - device.chosen);
     return best;
   }
 
@@ -110,19 +129,20 @@ class Rounding {
     }
   }
 
+  const std::vector<NestedSum>& sums_;
   std::vector<DiscreteDevice>& devices_;
   Room& room_;
+  std::size_t steps_left_;
   std::vector<std::uint32_t> next_;  // by sum: the next above with a limit, or kNoSum
-  std::vector<std::uint32_t> depth_;
 };
 
 }  // namespace
 
-void round_settings(const std::vector<NestedSum>& sums, std::vector<DiscreteDevice>& devices,
+bool round_settings(const std::vector<NestedSum>& sums, std::vector<DiscreteDevice>& devices,
                     Room& room, std::size_t most_steps) {
-  Rounding rounding{sums, devices, room};
+  Rounding rounding{sums, devices, room, most_steps};
   rounding.take_what_fits();
-  rounding.raise(most_steps);
+  return rounding.raise();
 }
 
 }  // namespace perwatt::allocate

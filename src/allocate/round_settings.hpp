@@ -31,9 +31,9 @@ struct Room {
 
 /// Each device takes the best setting within what it was given; then, while there is room in every
 /// sum, the raise of greatest worth per watt is made. `room`: beside what all were given; what is
-/// left of it comes back. No sum is passed that was not before. Where the raises would cost more
-/// than `most_steps` walks over sums, none is made.
-void round_settings(const std::vector<NestedSum>& sums, std::vector<DiscreteDevice>& devices,
-                    Room& room, std::size_t most_steps = 1'000'000'000);
+/// left of it comes back. No sum is passed by more than 1e-9 of a setting that was not before.
+/// False when raises were left that `most_steps` (looks at a sum or a setting) did not reach.
+bool round_settings(const std::vector<NestedSum>& sums, std::vector<DiscreteDevice>& devices,
+                    Room& room, std::size_t most_steps = 400'000'000);
 
 }  // namespace perwatt::allocate

@@ -1,9 +1,12 @@
 #include "perwatt/allocate/site_curves.hpp"
 
+#include <algorithm>
+#include <array>
+#include <filesystem>
 #include <unordered_map>
+#include <utility>
 
 #include "perwatt/base/config.hpp"
-#include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/curve/curve_file.hpp"
 
@@ -13,22 +16,42 @@ namespace {
 
 constexpr Range kWorth{1e-9, 1e9};
 
-/// Which of a row's three watts the limits above must hold ready.
-std::optional<Watts> watts_of(const curve::CurveRow& row, const std::string& which) {
-  if (which.empty()) {
-    return row.reserved();
-  }
-  return which == "cap" ? row.cap : which == "draw" ? row.draw : row.tail;
-}
+using WattsOf = std::optional<Watts> curve::CurveRow::*;
 
-std::string read_which(const ConfigTable& table) {
-  auto which = table.optional_text("watts").value_or("");
-  if (!which.empty() && which != "cap" && which != "draw" && which != "tail") {
-    table.fail("watts", "'" + printable(which) + "' is not known",
-               "write \"cap\", \"draw\" or \"tail\"; without the key a cap counts before a tail "
-               "before a mean draw");
+constexpr std::array<std::pair<std::string_view, WattsOf>, 3> kWatts{
+    {{"cap", &curve::CurveRow::cap},
+     {"tail", &curve::CurveRow::tail},
+     {"draw", &curve::CurveRow::draw}}};
+
+/// The watts that limits above hold ready: those asked for, or the first of cap, tail and draw that
+/// every row has. One kind for the whole curve: a mean must not stand beside a cap.
+std::pair<std::string_view, WattsOf> watts_of(const ConfigTable& table,
+                                              const curve::CurveFile& file,
+                                              const std::string& path) {
+  const auto asked = table.optional_text("watts");
+  for (const auto& [name, member] : kWatts) {
+    if (asked && *asked != name) {
+      continue;
+    }
+    const auto lacking =
+        std::find_if(file.rows.begin(), file.rows.end(),
+                     [member = member](const curve::CurveRow& row) { return !(row.*member); });
+    if (lacking == file.rows.end()) {
+      return {name, member};
+    }
+    if (asked) {
+      table.fail("watts",
+                 printable(path) + ":" + std::to_string(lacking->line) + " has no " +
+                     std::string{name} + "_watts",
+                 "give every row of the curve those watts");
+    }
   }
-  return which;
+  if (asked) {
+    table.fail("watts", "'" + printable(*asked) + "' is not known",
+               "write \"cap\", \"tail\" or \"draw\"");
+  }
+  table.fail("file", "no kind of watts is in every row of " + printable(path),
+             "give all rows cap_watts, or all tail_watts, or all draw_watts");
 }
 
 bool read_is_discrete(const ConfigTable& table) {
@@ -41,29 +64,26 @@ bool read_is_discrete(const ConfigTable& table) {
 }
 
 /// One curve, its values in `unit`.
-SiteCurve read_curve(const ConfigTable& table, const ReadCurveText& read, std::string& unit) {
+SiteCurve read_curve(const ConfigTable& table, const std::filesystem::path& folder,
+                     const ReadCurveText& read, std::string& unit) {
   SiteCurve curve;
   curve.id = table.text("id");
   curve.place = table.where("id");
   curve.is_discrete = read_is_discrete(table);
-  const auto path = table.text("file");
-  const auto which = read_which(table);
+  const auto path = (folder / table.text("file")).string();
   const auto worth = table.optional_number("worth", kWorth);
   const auto worth_unit = table.optional_text("worth_unit");
   if (worth.has_value() != worth_unit.has_value()) {
     table.fail(worth ? "worth_unit" : "worth", "is missing beside the other",
                "give both: worth = 0.0036, worth_unit = \"USD/h\"");
   }
+  static_cast<void>(table.optional_text("watts"));
   table.reject_unknown_keys();
   const auto file = curve::read_curve_file(read(path), path);
+  const auto [kind, member] = watts_of(table, file, path);
+  curve.watts = kind;
   for (const auto& row : file.rows) {
-    if (const auto power = watts_of(row, which)) {
-      curve.settings.push_back({row.setting, *power, row.value * worth.value_or(1)});
-    }
-  }
-  if (curve.settings.empty()) {
-    table.fail("watts", "'" + printable(path) + "' has no " + which + "_watts",
-               "name a column that the file has");
+    curve.settings.push_back({row.setting, *(row.*member), row.value * worth.value_or(1)});
   }
   unit = worth_unit.value_or(file.value_unit);
   return curve;
@@ -79,7 +99,7 @@ SiteCurves read_site_curves(std::string_view text, const std::string& name,
   const auto topology = ConfigTable::parse(text, name).optional_table("topology");
   for (const auto& table : topology ? topology->tables("curve") : std::vector<ConfigTable>{}) {
     std::string unit;
-    auto curve = read_curve(table, read, unit);
+    auto curve = read_curve(table, std::filesystem::path{name}.parent_path(), read, unit);
     if (!number.emplace(curve.id, site.curves.size()).second) {
       table.fail("id", "'" + printable(curve.id) + "' is given twice",
                  "give every [[topology.curve]] an id of its own");
@@ -93,18 +113,17 @@ SiteCurves read_site_curves(std::string_view text, const std::string& name,
     site.value_unit = unit;
     site.curves.push_back(std::move(curve));
   }
+  for (const auto& table : topology ? topology->tables("device") : std::vector<ConfigTable>{}) {
+    const auto curve = table.optional_text("curve");
+    if (curve && number.count(*curve) == 0) {
+      table.fail("curve", "there is no [[topology.curve]] '" + printable(*curve) + "'",
+                 "add it, or name one that is there");
+    }
+  }
   for (std::size_t d = 0; d < tree.devices().size(); ++d) {
-    const auto& device = tree.devices()[d];
-    if (device.curve.empty()) {
-      continue;
+    if (const auto& curve = tree.devices()[d].curve; !curve.empty()) {
+      site.curve_of[d] = number.at(curve);
     }
-    const auto found = number.find(device.curve);
-    if (found == number.end()) {
-      throw_bad_input("device '" + printable(device.id) + "' has the curve '" +
-                          printable(device.curve) + "', which is not there",
-                      name, "add a [[topology.curve]] of that id");
-    }
-    site.curve_of[d] = found->second;
   }
   return site;
 }

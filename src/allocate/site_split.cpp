@@ -22,8 +22,9 @@ namespace {
 
 using topology::PowerTree;
 
-constexpr double kAtOnce = 1e-9;      // of a limit: two so near to each other are met at once
-constexpr double kLeastShare = 1e-9;  // of the greatest of a cross sum: less counts at its most
+constexpr double kAtOnce = 1e-9;  // of a limit: two so near to each other are met at once
+constexpr std::size_t kMostCrossEntries = 20'000'000;
+constexpr double kLeastShare = 1e-6;  // of the greatest of a cross sum: less counts at its most
 const Watts kNoLimit = Watts::from_base(std::numeric_limits<double>::infinity());
 
 class Split {
@@ -106,6 +107,10 @@ class Split {
                             " of device '" + printable(device.id) + "'",
                         curve.place, "give the device another curve or a higher max");
       }
+      if (const auto fault = curve_fault(made->hull)) {
+        throw_bad_input("the curve '" + printable(curve.id) + "': " + *fault, curve.place,
+                        "give watts and values of a device in common units");
+      }
       found = options_.emplace(key, std::move(*made)).first;
     }
     return found->second;
@@ -113,10 +118,27 @@ class Split {
 
   void add_cross_limits() {
     crossed_.resize(tree_.devices().size());
+    std::size_t entries = 0;
     for (std::uint32_t k = 0; k < limits_.cross.size(); ++k) {
       double most = 0;
+      Watts highest;  // with every device at its maximum
       for (const auto& [node, ratio] : limits_.cross[k].shares) {
         most = std::max(most, ratio);
+        const auto devices = tree_.devices_of(node);
+        for (auto d = devices.first.value; d < devices.end.value; ++d) {
+          highest += limits_.units.device_max_at_root[d] * ratio;
+        }
+        entries += devices.end.value - devices.first.value;
+      }
+      cross_unit_.push_back(most);
+      if (highest < least_cross_[k]) {  // never met: no row of the program
+        problem_.add_cross_limit(kNoLimit, {});
+        continue;
+      }
+      if (entries > kMostCrossEntries) {
+        throw_bad_input("limits of feeds and phases bound more than " +
+                            std::to_string(kMostCrossEntries) + " devices in all",
+                        "topology", "leave out limits that hardly ever bind");
       }
       Watts limit = least_cross_[k] * (1 / most);
       std::vector<WattShare> shares;
@@ -132,7 +154,6 @@ class Split {
           crossed_[d].emplace_back(k, ratio);
         }
       }
-      cross_unit_.push_back(most);
       problem_.add_cross_limit(std::max(limit, Watts{}), std::move(shares));
     }
   }
@@ -159,10 +180,13 @@ class Split {
   }
 
   void write_prices(const Allocation& answer) {
-    std::vector<std::size_t> least_of(limits_.nested.size(), 0);  // how many limits are the least
-    for (const auto& limit : limits_.limits) {
-      if (!limit.is_cross && is_least(limit)) {
+    std::vector<std::size_t> least_of(limits_.nested.size(),
+                                      0);  // nodes whose limits are the least
+    std::vector<std::optional<topology::NodeIndex>> last(limits_.nested.size());
+    for (const auto& limit : limits_.limits) {  // those of a node stand together
+      if (!limit.is_cross && is_least(limit) && last[limit.sum] != limit.node) {
         ++least_of[limit.sum];
+        last[limit.sum] = limit.node;
       }
     }
     split_.prices.resize(tree_.nodes().size());
@@ -202,18 +226,22 @@ class Split {
         device_of.push_back(d);
       }
     }
-    round_settings(limits_.nested, discrete, room);
     auto& settings = split_.settings;
+    settings.is_complete = round_settings(limits_.nested, discrete, room);
     settings.device_power = split_.device_power;
     settings.setting.resize(options_of_.size());
-    long double value = answer.value;
+    long double value = 0;
     for (std::size_t i = 0; i < discrete.size(); ++i) {
       const auto d = device_of[i];
       const auto& option = discrete[i].options->options[discrete[i].chosen];
       settings.device_power[d] = option.power * (1 / factor(d));
       settings.setting[d] = option.setting;
-      value += static_cast<long double>(option.value) -
-               static_cast<long double>(value_at(options_of_[d]->hull, answer.device_watts[d]));
+      value += static_cast<long double>(option.value);
+    }
+    for (std::size_t d = 0; d < options_of_.size(); ++d) {
+      if (options_of_[d] != nullptr && options_of_[d]->options.empty()) {
+        value += static_cast<long double>(value_at(options_of_[d]->hull, answer.device_watts[d]));
+      }
     }
     settings.value = static_cast<double>(value);
   }

@@ -14,6 +14,9 @@ namespace perwatt::allocate {
 /// Of a limit: least watts above it by so much still fit.
 inline constexpr double kSumRounding = 1e-9;
 
+/// Of a limit: sums this near to it meet it exactly, whatever order they were added in.
+inline constexpr double kMetExactly = 1e-12;
+
 struct TreeOrder {
   explicit TreeOrder(const Problem& problem);
 

@@ -1,7 +1,6 @@
 #include "topology_split.hpp"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "table.hpp"
 #include <fmt/format.h>
@@ -29,15 +28,17 @@ std::string overfull_text(const PowerTree& tree, const allocate::SiteSplit& spli
 
 }  // namespace
 
+allocate::SiteCurves read_curves(const TopologyFiles& files, const PowerTree& tree) {
+  return allocate::read_site_curves(read_file(files.site), files.site, tree,
+                                    [](const std::string& path) { return read_file(path); });
+}
+
 std::optional<TopologySplit> split_of(const TopologyFiles& files, const PowerTree& tree) {
   if (files.site.empty()) {
     return std::nullopt;
   }
-  const auto folder = std::filesystem::path{files.site}.parent_path();
   TopologySplit answer;
-  answer.curves = allocate::read_site_curves(
-      read_file(files.site), files.site, tree,
-      [&](const std::string& path) { return read_file((folder / path).string()); });
+  answer.curves = read_curves(files, tree);
   if (std::none_of(answer.curves.curve_of.begin(), answer.curves.curve_of.end(),
                    [](const auto& curve) { return curve.has_value(); })) {
     return std::nullopt;

@@ -22,8 +22,11 @@ struct TopologySplit {
   [[nodiscard]] bool has_figures() const { return split.status == allocate::Status::optimal; }
 };
 
-/// Nothing when no device has a curve. Files of curves lie beside SITE.toml. Throws as
-/// read_site_curves and split_site do.
+/// Of SITE.toml, with the files beside it. Throws as read_site_curves does.
+[[nodiscard]] allocate::SiteCurves read_curves(const TopologyFiles& files,
+                                               const topology::PowerTree& tree);
+
+/// Nothing when no device has a curve. Throws as read_site_curves and split_site do.
 [[nodiscard]] std::optional<TopologySplit> split_of(const TopologyFiles& files,
                                                     const topology::PowerTree& tree);
 

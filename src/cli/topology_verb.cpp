@@ -5,6 +5,7 @@
 #include "output_files.hpp"
 #include "topology_input.hpp"
 #include "topology_json.hpp"
+#include "topology_split.hpp"
 #include "topology_text.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
@@ -85,6 +86,9 @@ void run_topology_check(const TopologyCheckOptions& options) {
                 "give --readings FILE.csv, with the pulse in it"};
   }
   question.readings = input.readings ? &*input.readings : nullptr;
+  if (!options.files.site.empty()) {
+    static_cast<void>(read_curves(options.files, input.tree));  // refuses what show would
+  }
   const auto check = topology::check_site(input.tree, question);
   if (options.json) {
     fmt::print("{}\n", check_json(input, check).dump(2));

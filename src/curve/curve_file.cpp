@@ -33,6 +33,7 @@ double number_of(const CsvTable& table, const CsvRow& row, std::size_t column) {
 
 CurveRow read_row(const CsvTable& table, const CsvRow& row) {
   CurveRow read;
+  read.line = row.line;
   if (const auto column = table.find("setting")) {
     read.setting = row.fields[*column];
   }

@@ -9,7 +9,7 @@ namespace {
 using ::testing::ElementsAre;
 
 SiteCurve curve_of(std::vector<Setting> settings, bool is_discrete) {
-  return {"c", std::move(settings), is_discrete, "site.toml:1: id"};
+  return {"c", std::move(settings), is_discrete, "cap", "site.toml:1: id"};
 }
 
 std::vector<std::pair<double, double>> pairs(const std::vector<CurvePoint>& hull) {

@@ -24,7 +24,7 @@ TEST(RoundSettings, AlikeDevicesThatShareARestDoNotAllFallBack) {
   // Ten devices were given 200 W each of a limit of 2,000 W: five fit at 300 W.
   std::vector<DiscreteDevice> devices(10, DiscreteDevice{&options, 0, {}, watts(200), 0});
   Room room{{0}, {}};
-  round_settings(sums, devices, room);
+  EXPECT_TRUE(round_settings(sums, devices, room));
   int high = 0;
   for (const auto& device : devices) {
     high += static_cast<int>(device.chosen);
@@ -39,7 +39,7 @@ TEST(RoundSettings, EverySumAboveAndAcrossIsKept) {
   std::vector<DiscreteDevice> devices{{&options, 2, {}, watts(100), 0},
                                       {&options, 0, {{0, 0.5}}, watts(100), 0}};
   Room room{{400, kNone, 60}, {90}};
-  round_settings(sums, devices, room);
+  EXPECT_TRUE(round_settings(sums, devices, room));
   EXPECT_EQ(devices[0].chosen, 1U);  // 300 W do not fit the 60 W left
   EXPECT_EQ(devices[1].chosen, 1U);  // nor do they the 90 W at half a watt each
   EXPECT_EQ(room.nested[0], 300);
@@ -54,7 +54,7 @@ TEST(RoundSettings, TheRaiseOfGreatestWorthComesFirst) {
   std::vector<DiscreteDevice> devices{{&cheap, 0, {}, watts(150), 0},
                                       {&dear, 0, {}, watts(150), 0}};
   Room room{{0}, {}};
-  round_settings(sums, devices, room);
+  EXPECT_TRUE(round_settings(sums, devices, room));
   EXPECT_EQ(devices[0].chosen, 0U);
   EXPECT_EQ(devices[1].chosen, 1U);
 }
@@ -65,7 +65,7 @@ TEST(RoundSettings, WithoutStepsDevicesKeepWhatFitsTheirOwnWatts) {
   std::vector<DiscreteDevice> devices{{&options, 0, {}, watts(200 * (1 - 1e-12)), 0},
                                       {&options, 0, {}, watts(150), 0}};
   Room room{{kNone}, {}};
-  round_settings(sums, devices, room, 0);
+  EXPECT_FALSE(round_settings(sums, devices, room, 0));
   EXPECT_EQ(devices[0].chosen, 1U);
   EXPECT_EQ(devices[1].chosen, 0U);
 }

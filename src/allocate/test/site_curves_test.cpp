@@ -33,6 +33,7 @@ SiteCurves read(const std::string& curves) {
   const std::map<std::string, std::string> files{
       {"a.csv", "cap_watts,value,value_unit\n300,10,tok/s\n700,20,tok/s\n"},
       {"c.csv", "cap_watts,draw_watts,value,value_unit\n300,250,10,tok/s\n,500,20,tok/s\n"},
+      {"d.csv", "cap_watts,draw_watts,value,value_unit\n300,,10,tok/s\n,500,20,tok/s\n"},
       {"b.csv", "draw_watts,value,value_unit\n300,2,iterations/s\n"}};
   return read_site_curves(text, "site.toml", topology::read_topology(text, "site.toml"),
                           [&](const std::string& path) { return files.at(path); });
@@ -63,18 +64,23 @@ TEST(SiteCurves, AWorthMakesUnitsComparable) {
   EXPECT_FALSE(site.curves[1].is_discrete);
 }
 
-TEST(SiteCurves, WhichWattsCount) {
-  const std::string curve = "[[topology.curve]]\nid = \"decode\"\nfile = \"c.csv\"\n";
-  EXPECT_EQ(read(curve).curves[0].settings[0].power, watts(300));
-  EXPECT_EQ(read(curve).curves[0].settings[1].power, watts(500));
-  EXPECT_EQ(read(curve + "watts = \"draw\"\n").curves[0].settings[0].power, watts(250));
-  EXPECT_EQ(read(curve + "watts = \"cap\"\n").curves[0].settings.size(), 1U);
-  EXPECT_THAT(fault_of(curve + "watts = \"tail\"\n"), HasSubstr("'c.csv' has no tail_watts"));
-  EXPECT_THAT(fault_of(curve + "watts = \"mean\"\n"), HasSubstr("'mean' is not known"));
+TEST(SiteCurves, AllSettingsTakeOneKindOfWatts) {
+  const std::string curve = "[[topology.curve]]\nid = \"decode\"\nfile = ";
+  EXPECT_EQ(read(curve + "\"a.csv\"\n").curves[0].watts, "cap");
+  // One row has no cap: the mean draws are what all have.
+  const auto draws = read(curve + "\"c.csv\"\n").curves[0];
+  EXPECT_EQ(draws.watts, "draw");
+  EXPECT_EQ(draws.settings[0].power, watts(250));
+  EXPECT_EQ(draws.settings[1].power, watts(500));
+  EXPECT_THAT(fault_of(curve + "\"c.csv\"\nwatts = \"cap\"\n"),
+              HasSubstr("c.csv:3 has no cap_watts"));
+  EXPECT_THAT(fault_of(curve + "\"c.csv\"\nwatts = \"tail\"\n"), HasSubstr("has no tail_watts"));
+  EXPECT_THAT(fault_of(curve + "\"c.csv\"\nwatts = \"mean\"\n"), HasSubstr("'mean' is not known"));
+  EXPECT_THAT(fault_of(curve + "\"d.csv\"\n"), HasSubstr("no kind of watts is in every row"));
 }
 
 TEST(SiteCurves, FaultsNameTheKey) {
-  EXPECT_THAT(fault_of(""), HasSubstr("device 'gpu' has the curve 'decode', which is not there"));
+  EXPECT_THAT(fault_of(""), HasSubstr("there is no [[topology.curve]] 'decode'"));
   const std::string decode = "[[topology.curve]]\nid = \"decode\"\nfile = \"a.csv\"\n";
   EXPECT_THAT(fault_of(decode + decode), HasSubstr("'decode' is given twice"));
   EXPECT_THAT(fault_of(decode + "worth = 2\n"), HasSubstr("worth_unit: is missing"));

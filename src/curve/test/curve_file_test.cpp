@@ -15,7 +15,7 @@ std::string fault_of(const std::string& csv) {
   return error_of([&] { static_cast<void>(read_curve_file(csv, "c.csv")); });
 }
 
-TEST(CurveFile, ACapIsReservedBeforeTheTailAndTheTailBeforeTheMean) {
+TEST(CurveFile, EachRowHasItsOwnWatts) {
   const auto file = read_curve_file(
       "setting,value,cap_watts,draw_watts,tail_watts,value_unit\n"
       "a,10,700,500,650,tok/s\n"
@@ -24,17 +24,19 @@ TEST(CurveFile, ACapIsReservedBeforeTheTailAndTheTailBeforeTheMean) {
       "c.csv");
   ASSERT_EQ(file.rows.size(), 3U);
   EXPECT_EQ(file.value_unit, "tok/s");
-  EXPECT_EQ(file.rows[0].reserved(), watts(700));
-  EXPECT_EQ(file.rows[1].reserved(), watts(550));
-  EXPECT_EQ(file.rows[2].reserved(), watts(300));
+  EXPECT_EQ(file.rows[0].cap, watts(700));
+  EXPECT_EQ(file.rows[1].cap, std::nullopt);
+  EXPECT_EQ(file.rows[1].tail, watts(550));
+  EXPECT_EQ(file.rows[2].draw, watts(300));
+  EXPECT_EQ(file.rows[2].line, 4U);
   EXPECT_EQ(file.rows[2].setting, "c");
 }
 
 TEST(CurveFile, WhatIsWrittenIsRead) {
   CurveFile file;
   file.value_unit = "USD/h";
-  file.rows = {{"one, two", watts(0.1), std::nullopt, std::nullopt, 1.0 / 3},
-               {"", std::nullopt, watts(200), watts(250.5), 0}};
+  file.rows = {{"one, two", watts(0.1), std::nullopt, std::nullopt, 1.0 / 3, 0},
+               {"", std::nullopt, watts(200), watts(250.5), 0, 0}};
   const auto text = curve_file_text(file);
   EXPECT_THAT(text, HasSubstr("setting,cap_watts,draw_watts,tail_watts,value,value_unit\n"));
   const auto read = read_curve_file(text, "c.csv");

@@ -26,6 +26,7 @@ struct SiteCurve {
   std::vector<Setting> settings;  // one or more, as in the file
   /// The device runs at one of its settings; else at anything between two of them.
   bool is_discrete = true;
+  std::string watts;  // "cap", "tail" or "draw": what all its settings take is one kind
   std::string place;  // "file:line: key", for messages
 };
 
@@ -38,11 +39,11 @@ struct SiteCurves {
   [[nodiscard]] bool empty() const { return curves.empty(); }
 };
 
-/// The content of the file a curve names.
+/// The content of a file.
 using ReadCurveText = std::function<std::string(const std::string& path)>;
 
-/// The curves of the site file `text` whose tree is `tree`. `name` stands for the file in messages,
-/// and paths of curves are as they are written. Throws Error(bad_input) naming file, line and key
+/// The curves of the site file `text` whose tree is `tree`. `name` is its path: in messages, and
+/// files of curves lie beside it. Throws Error(bad_input) naming file, line and key
 /// for a curve that is given twice, a device with an unknown curve, files that are no curves, and
 /// values of different units without a worth each.
 [[nodiscard]] SiteCurves read_site_curves(std::string_view text, const std::string& name,

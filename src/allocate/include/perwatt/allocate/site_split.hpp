@@ -20,8 +20,9 @@
 namespace perwatt::allocate {
 
 /// What one more watt of a node's limits gains and one less costs, in the curves' unit per watt of
-/// the node's supply. Where two of its limits, or those of another node on the same devices, are
-/// met at once, one more watt of one alone gains nothing.
+/// the limit (of one phase, where that is what binds: all limits of the node that are met at once
+/// move together). Where limits of another node bound the same devices and are met at once, one
+/// more watt of this node alone gains nothing.
 struct NodePrice {
   double price_per_watt = 0;
   std::optional<double> loss_per_watt = 0;  // nothing: one watt less is infeasible
@@ -36,6 +37,7 @@ struct NodePrice {
 /// Every device at one of its settings: near the split, and within every limit.
 struct SettingsOfDevices {
   double value = 0;
+  bool is_complete = true;  // false: the site is too large to have raised all that fits
   std::vector<Watts> device_power;                  // by device
   std::vector<std::optional<std::size_t>> setting;  // by device, into its curve; not steered:
                                                     // nothing, as where any watts can be set
@@ -54,7 +56,8 @@ struct SiteSplit {
 
   /// (bound - value of the settings) / bound: what whole settings cost at most.
   [[nodiscard]] double gap_ratio() const {
-    return bound > 0 ? (bound - settings.value) / bound : 0.0;
+    const double gap = bound > 0 ? (bound - settings.value) / bound : 0.0;
+    return gap > 1e-9 ? gap : 0.0;  // sums are that exact
   }
 };
 

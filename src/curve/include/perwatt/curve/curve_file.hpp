@@ -22,10 +22,7 @@ struct CurveRow {
   std::optional<Watts> draw;  // mean
   std::optional<Watts> tail;  // the most it draws, save for rare moments
   double value = 0;           // what it yields
-
-  /// What a limit above it must hold ready: the cap; without one the tail, without that the mean.
-  /// REQUIRES: one of the three.
-  [[nodiscard]] Watts reserved() const { return cap ? *cap : tail ? *tail : *draw; }
+  std::size_t line = 0;       // of the file
 };
 
 struct CurveFile {
