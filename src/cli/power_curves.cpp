@@ -38,8 +38,12 @@ std::string cap_name(Watts cap) {
 }
 
 curve::CurveRow row_of(std::string name, const serving::OperatedPoint& point) {
-  return {std::move(name), point.setting.gpu_cap, point.gpu_power, std::nullopt,
-          in_tokens_per_second(point.output_per_gpu)};
+  return {std::move(name),
+          point.setting.gpu_cap,
+          point.gpu_power,
+          std::nullopt,
+          in_tokens_per_second(point.output_per_gpu),
+          0};
 }
 
 /// A locked clock with the lowest of the caps that leaves its rate; nothing when it has no load.
@@ -107,7 +111,7 @@ curve::CurveFile measured_curve(const inference::FrontierRow& row, const inferen
     file.rows.push_back(
         {fmt::format("concurrency {} on {} GPUs", significant(point.concurrency.value_or(0), 6),
                      point.point->layout.num_gpus),
-         std::nullopt, power->mean, std::nullopt, in_tokens_per_second(point.output_per_gpu)});
+         std::nullopt, power->mean, std::nullopt, in_tokens_per_second(point.output_per_gpu), 0});
   }
   if (file.rows.empty()) {
     throw_bad_input("no row within the limits has a known power", "--curve",
@@ -124,7 +128,7 @@ curve::CurveFile training_curve(const training::Pipeline& pipeline) {
   const auto add = [&](std::string name, std::optional<Watts> cap,
                        const plan::TrainingPoint& point) {
     file.rows.push_back({std::move(name), cap, point.mean_power, point.highest_power,
-                         1 / (in_seconds(point.time) * gpus)});
+                         1 / (in_seconds(point.time) * gpus), 0});
   };
   Watts highest;
   const Watts no_cap = watts(1e9);

@@ -184,15 +184,13 @@ void add_split(const TopologySplit& answer, const topology::OutlineLine& line, o
   }
   const auto d = line.device->value;
   json["split_watts"] = in_watts(split.device_power[d]);
-  if (line.alike > 1) {
-    return;  // their settings may differ
+  json["curve_watts"] = answer.curves.curve_of[d]
+                            ? ordered_json(answer.curves.curves[*answer.curves.curve_of[d]].watts)
+                            : ordered_json(nullptr);
+  json["settings"] = ordered_json::array();
+  for (const auto& [name, count] : settings_of(answer, line)) {
+    json["settings"].push_back({{"setting", name}, {"devices", count}});
   }
-  json["setting_watts"] = in_watts(split.settings.device_power[d]);
-  const auto setting = split.settings.setting[d];
-  json["setting"] =
-      setting
-          ? ordered_json(answer.curves.curves[*answer.curves.curve_of[d]].settings[*setting].name)
-          : ordered_json(nullptr);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "topology_split.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "table.hpp"
 #include <fmt/format.h>
@@ -55,6 +56,26 @@ std::optional<TopologySplit> split_of(const TopologyFiles& files, const PowerTre
   return answer;
 }
 
+std::vector<std::pair<std::string, std::size_t>> settings_of(const TopologySplit& answer,
+                                                             const topology::OutlineLine& line) {
+  std::map<std::size_t, std::size_t> counts;
+  const auto first = line.device->value;
+  for (std::size_t d = first; d < first + line.alike; ++d) {
+    if (const auto setting = answer.split.settings.setting[d]) {
+      ++counts[*setting];
+    }
+  }
+  std::vector<std::pair<std::string, std::size_t>> settings;
+  for (const auto& [setting, count] : counts) {
+    const auto& curve = answer.curves.curves[*answer.curves.curve_of[first]];
+    const auto& taken = curve.settings[setting];
+    settings.emplace_back(taken.name.empty() ? power_text(taken.power) : taken.name, count);
+  }
+  std::stable_sort(settings.begin(), settings.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  return settings;
+}
+
 std::string split_text(const PowerTree& tree, const TopologySplit& answer) {
   const auto& split = answer.split;
   if (!answer.has_figures()) {
@@ -65,9 +86,12 @@ std::string split_text(const PowerTree& tree, const TopologySplit& answer) {
   if (split.bound > split.value * (1 + 1e-9)) {
     text += fmt::format("No split makes more than {}\n", significant(split.bound, 6));
   }
-  return text + fmt::format("Every device at one of its settings: {}, {} % below the bound\n",
-                            significant(split.settings.value, 6),
-                            significant(std::max(0.0, split.gap_ratio()) * 100, 2));
+  return text +
+         fmt::format("Every device at one of its settings: {}, {} % below the bound\n",
+                     significant(split.settings.value, 6),
+                     significant(std::max(0.0, split.gap_ratio()) * 100, 2)) +
+         (split.settings.is_complete ? ""
+                                     : "  (not all that fits was raised: the site is large)\n");
 }
 
 ordered_json split_json(const PowerTree& tree, const TopologySplit& answer) {
@@ -85,6 +109,7 @@ ordered_json split_json(const PowerTree& tree, const TopologySplit& answer) {
   json["bound"] = split.bound;
   json["settings_value"] = split.settings.value;
   json["settings_gap_ratio"] = split.gap_ratio();
+  json["settings_are_complete"] = split.settings.is_complete;
   return json;
 }
 

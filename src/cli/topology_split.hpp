@@ -1,8 +1,11 @@
 // The best split of watts over a site's tree, where its devices have power curves.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "topology_input.hpp"
 #include <nlohmann/json.hpp>
@@ -29,6 +32,11 @@ struct TopologySplit {
 /// Nothing when no device has a curve. Throws as read_site_curves and split_site do.
 [[nodiscard]] std::optional<TopologySplit> split_of(const TopologyFiles& files,
                                                     const topology::PowerTree& tree);
+
+/// The settings of a line's devices and how many have each, most first; empty where any watts can
+/// be set. REQUIRES: a line of devices, has_figures().
+[[nodiscard]] std::vector<std::pair<std::string, std::size_t>> settings_of(
+    const TopologySplit& split, const topology::OutlineLine& line);
 
 /// What it makes, above the table.
 [[nodiscard]] std::string split_text(const topology::PowerTree& tree, const TopologySplit& split);

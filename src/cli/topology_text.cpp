@@ -242,12 +242,18 @@ void add_split(const TopologySplit& answer, const topology::OutlineLine& line,
   const auto& split = answer.split;
   if (line.device) {
     row.insert(row.end(), {power_text(split.device_power[line.device->value]), "", ""});
+    std::string settings;
+    for (const auto& [name, count] : settings_of(answer, line)) {
+      settings += (settings.empty() ? "" : ", ") +
+                  (line.alike > 1 ? fmt::format("{} x {}", count, name) : name);
+    }
+    row.push_back(std::move(settings));
     return;
   }
   const auto& price = split.prices[line.node.value];
   row.insert(row.end(),
              {power_text(split.supply[line.node.value]), significant(price.per_kilowatt_more()),
-              price.loss_per_watt ? significant(*price.per_kilowatt_less()) : "infeasible"});
+              price.loss_per_watt ? significant(*price.per_kilowatt_less()) : "infeasible", ""});
 }
 
 }  // namespace
@@ -265,10 +271,11 @@ std::string tree_text(const TopologyInput& input, const TreeTextOptions& options
     split = split->has_figures() ? split : nullptr;
   }
   if (split != nullptr) {
-    header.insert(header.end(), {"best split", "+1 kW is worth", "-1 kW costs"});
+    header.insert(header.end(), {"best split", "+1 kW is worth", "-1 kW costs", "settings"});
   }
   header.emplace_back(input.readings ? "draw of limit" : "maximum of limit");
-  TextTable table{std::move(header), {0, 1, 2, split != nullptr ? 9U : 6U}};
+  TextTable table{std::move(header),
+                  {0, 1, 2, split != nullptr ? 9U : 6U, split != nullptr ? 10U : 6U}};
   for (const auto& line :
        topology::outline(tree, draws, options.all, split != nullptr ? &split->beside : nullptr)) {
     const auto figures = topology::figures_of(tree, maximum, draws, line);

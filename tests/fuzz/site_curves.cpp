@@ -40,9 +40,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = curve::read_curve_file(curve::curve_file_text(file), "again.csv");
     fuzz::demand(again.rows.size() == file.rows.size(), "rows are lost");
     for (std::size_t i = 0; i < file.rows.size(); ++i) {
-      fuzz::demand(again.rows[i].reserved() == file.rows[i].reserved() &&
-                       again.rows[i].value == file.rows[i].value,
-                   "a row changes when written and read");
+      fuzz::demand(
+          again.rows[i].cap == file.rows[i].cap && again.rows[i].draw == file.rows[i].draw &&
+              again.rows[i].tail == file.rows[i].tail && again.rows[i].value == file.rows[i].value,
+          "a row changes when written and read");
     }
   });
   fuzz::demand_answer_or_error([&] {

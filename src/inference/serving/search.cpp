@@ -358,12 +358,27 @@ std::vector<OperatedPoint> at_settings(const SearchQuery& query, const Found& fo
   const FoundDeployment deployment{query, found, calibration};
   std::vector<OperatedPoint> points;
   for (const auto& setting : settings) {
-    for (double load = found.concurrency; load >= 1; load = std::floor(load / kLoadStep)) {
-      const auto point = deployment.at(load, setting, true);
-      if (point && is_within_limits(query, point->tpot, point->ttft)) {
-        points.push_back(*point);
-        break;
+    const auto within = [&](double load) -> std::optional<OperatedPoint> {
+      auto point = deployment.at(load, setting, true);
+      return point && is_within_limits(query, point->tpot, point->ttft) ? point : std::nullopt;
+    };
+    double above = found.concurrency;
+    auto best = within(above);
+    for (double load = std::floor(above / kLoadStep); !best && load >= 1;
+         load = std::floor(load / kLoadStep)) {
+      best = within(load);
+      above = best ? above : load;
+    }
+    while (best && above - best->concurrency > 1) {
+      const double middle = std::floor((above + best->concurrency) / 2);
+      if (auto point = within(middle)) {
+        best = std::move(point);
+      } else {
+        above = middle;
       }
+    }
+    if (best) {
+      points.push_back(*best);
     }
   }
   return points;

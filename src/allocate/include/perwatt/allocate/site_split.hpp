@@ -37,8 +37,8 @@ struct NodePrice {
 /// Every device at one of its settings: near the split, and within every limit.
 struct SettingsOfDevices {
   double value = 0;
-  bool is_complete = true;  // false: the site is too large to have raised all that fits
-  std::vector<Watts> device_power;                  // by device
+  bool is_complete = true;          // false: the site is too large to have raised all that fits
+  std::vector<Watts> device_power;  // by device
   std::vector<std::optional<std::size_t>> setting;  // by device, into its curve; not steered:
                                                     // nothing, as where any watts can be set
 };
