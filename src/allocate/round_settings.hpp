@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "device_options.hpp"
-#include "site_limits.hpp"
 
 #include "perwatt/allocate/problem.hpp"
+#include "perwatt/allocate/site_limits.hpp"
 
 namespace perwatt::allocate {
 

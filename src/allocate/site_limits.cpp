@@ -1,4 +1,4 @@
-#include "site_limits.hpp"
+#include "perwatt/allocate/site_limits.hpp"
 
 #include <algorithm>
 #include <functional>

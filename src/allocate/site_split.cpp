@@ -8,10 +8,10 @@
 
 #include "device_options.hpp"
 #include "round_settings.hpp"
-#include "site_limits.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/problem.hpp"
+#include "perwatt/allocate/site_limits.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/topology/loads.hpp"

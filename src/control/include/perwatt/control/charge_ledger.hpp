@@ -1,0 +1,148 @@
+// What every device may draw at most, whatever becomes of the messages under way, and that no limit
+// of the power tree is passed by the sum of it.
+//
+//     U(cap)    = cap * (1 + overshoot) + beside
+//     charge(d) = max over: fail-safe, and every grant to d that may be in force or come into
+//                 force:  U
+//     for every limit:  sum over the devices below of charge, with losses  <=  limit
+//
+// A grant enters the ledger before it is sent, and only if every limit still holds. It leaves when
+// it cannot be in force any more: the agent took a newer one and has settled, restarted, or the
+// time has passed after which it is void. So a lower counts when it is read back and settled, and a
+// raise waits for the lowers that make room for it, in whatever order messages come.
+//
+// Whole microwatts at the root: sums are exact, charges rounded up, limits down.
+// docs/model/control.md#charges
+//
+// Thread rule: one thread at a time. Copies are independent.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "perwatt/allocate/site_limits.hpp"
+#include "perwatt/base/instant.hpp"
+#include "perwatt/base/units.hpp"
+#include "perwatt/device/lease_terms.hpp"
+#include "perwatt/topology/power_tree.hpp"
+
+namespace perwatt::control {
+
+/// What the ledger must know of a device beside its place in the tree.
+struct ChargeTerms {
+  Watts fail_safe;
+  double overshoot_ratio = 0;  // of the cap, that draw may be above it; >= 0
+  Watts beside;                // what the cap does not bound: host, fans, network; >= 0
+};
+
+class ChargeLedger {
+ public:
+  using Microwatts = std::int64_t;
+
+  /// A grant that may be in force or come into force.
+  struct Grant {
+    device::GrantId id = 0;
+    device::AgentEpoch epoch = 0;
+    Microwatts charge = 0;  // at the root
+    Instant void_after;
+  };
+
+  /// `terms` by device index. All devices at fail-safe. Throws Error(bad_input) naming the node
+  /// where their sum passes a limit: there is no safe state then.
+  ChargeLedger(const topology::PowerTree& tree, std::span<const ChargeTerms> terms);
+
+  /// Enters a grant that must not be above `cap`; `void_after`: when nothing of it can be left, on
+  /// the ledger's clock, settling included. False, and nothing changes, when a limit would be
+  /// passed. REQUIRES: an id above all of the device's, cap >= 0.
+  [[nodiscard]] bool admit(topology::DeviceIndex device, device::AgentEpoch epoch,
+                           device::GrantId id, Watts cap, Instant void_after);
+
+  /// Enters a grant that was sent before a restart, whether the limits hold with it or not: what
+  /// was sent is sent. What of it had worn off is charged again until it is reported or void.
+  void restore(topology::DeviceIndex device, device::AgentEpoch epoch, device::GrantId id,
+               Watts cap, Instant void_after);
+
+  /// What the agent says is so. Unsettled reports change nothing; old ones cannot do harm.
+  void report(topology::DeviceIndex device, const device::LeaseReport& report);
+
+  /// Drops grants that are void at `now`. Linear in devices.
+  void advance(Instant now);
+
+  /// A new limit of a node as a whole. False, and nothing changes, when the fail-safe charges pass
+  /// it. Charges above it stay until they wear off: is_over() says so, and nothing is admitted that
+  /// adds to them.
+  [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
+
+  /// The most that the device may draw, at its own terminals.
+  [[nodiscard]] Watts charge(topology::DeviceIndex device) const;
+
+  /// By rising id; the first may stand for several.
+  [[nodiscard]] std::span<const Grant> grants(topology::DeviceIndex device) const {
+    const auto& state = devices_[device.value];
+    return std::span{state.grants}.first(state.count);
+  }
+
+  /// The highest cap that admit() would take now.
+  [[nodiscard]] Watts highest_cap(topology::DeviceIndex device) const;
+
+  /// Some limit is passed: only ever by set_limit(). The first such node.
+  [[nodiscard]] std::optional<topology::NodeIndex> is_over() const;
+
+  /// Adds everything up anew and compares: nothing when all is as it should be, else what is not.
+  [[nodiscard]] std::optional<const char*> fault() const;
+
+  static constexpr std::size_t kGrants = 4;  // of a device; older ones are charged as one
+
+ private:
+  struct DeviceState {
+    Microwatts fail_safe = 0;
+    Microwatts charge = 0;
+    std::array<Grant, kGrants> grants;
+    std::uint32_t count = 0;
+  };
+
+  struct CrossShare {
+    std::uint32_t sum;
+    double ratio;
+  };
+
+  /// What never changes; copies of a ledger share it.
+  struct Layout {
+    std::vector<std::uint32_t> parent;       // by nested sum
+    std::vector<std::uint32_t> sum_of;       // by device: the least nested sum
+    std::vector<std::uint32_t> node_of;      // by device
+    std::vector<std::uint32_t> first_cross;  // by node, in cross_shares; one more at the end
+    std::vector<CrossShare> cross_shares;
+    std::vector<double> device_factor;
+    std::vector<Watts> fixed_supply;  // by node
+    std::vector<ChargeTerms> terms;
+  };
+
+  [[nodiscard]] static std::shared_ptr<const Layout> layout_of(const topology::PowerTree& tree,
+                                                               const allocate::SiteLimits& limits,
+                                                               std::span<const ChargeTerms> terms);
+  [[nodiscard]] Microwatts charge_of(std::size_t device, Watts cap) const;
+  [[nodiscard]] static Microwatts part_of(Microwatts charge, double ratio);
+  [[nodiscard]] std::span<const CrossShare> cross_of(std::size_t device) const;
+  void change_charge(std::size_t device, Microwatts charge);
+  [[nodiscard]] bool has_room(std::size_t device, Microwatts charge) const;
+  void enter(std::size_t device, const Grant& grant);
+  void settle(std::size_t device);
+  template <class IsDead>
+  void drop(std::size_t device, const IsDead& is_dead);
+
+  std::shared_ptr<const Layout> layout_;
+  std::vector<allocate::SiteLimit> limits_;
+  std::vector<Microwatts> nested_limit_;  // by sum, as is nested_
+  std::vector<Microwatts> cross_limit_;
+  std::vector<Microwatts> nested_;
+  std::vector<Microwatts> cross_;
+  std::vector<DeviceState> devices_;
+};
+
+}  // namespace perwatt::control
