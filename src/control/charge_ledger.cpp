@@ -62,19 +62,21 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
   const auto limits = allocate::site_limits(tree);
   layout_ = layout_of(tree, limits, terms);
   limits_ = limits.limits;
-  nested_limit_.assign(limits.nested.size(), kUnlimited);
-  cross_limit_.assign(limits.cross.size(), kUnlimited);
+  limit_.nested.assign(limits.nested.size(), kUnlimited);
+  limit_.cross.assign(limits.cross.size(), kUnlimited);
   for (const auto& limit : limits_) {
-    auto& least = limit.is_cross ? cross_limit_[limit.sum] : nested_limit_[limit.sum];
+    auto& least = limit.is_cross ? limit_.cross[limit.sum] : limit_.nested[limit.sum];
     least = std::min(least, limit_in_microwatts(limit.limit_on_sum()));
   }
-  nested_.assign(nested_limit_.size(), 0);
-  cross_.assign(cross_limit_.size(), 0);
+  charged_.nested.assign(limit_.nested.size(), 0);
+  charged_.cross.assign(limit_.cross.size(), 0);
   devices_.resize(tree.devices().size());
   for (std::size_t d = 0; d < devices_.size(); ++d) {
-    devices_[d].fail_safe = charge_of(d, terms[d].fail_safe);
-    change_charge(d, devices_[d].fail_safe);
+    auto& state = devices_[d];
+    state.fail_safe = state.charge = state.newest = charge_of(d, terms[d].fail_safe);
+    change(d, 0, state.charge, charged_);
   }
+  newest_ = charged_;
   if (const auto node = is_over()) {
     throw_bad_input("the fail-safe caps of the devices below '" + printable(tree.node(*node).id) +
                         "' pass its limit",
@@ -99,60 +101,109 @@ std::span<const ChargeLedger::CrossShare> ChargeLedger::cross_of(std::size_t dev
       layout_->first_cross[node], layout_->first_cross[node + 1] - layout_->first_cross[node]);
 }
 
-void ChargeLedger::change_charge(std::size_t device, Microwatts charge) {
-  const Microwatts before = devices_[device].charge;
-  devices_[device].charge = charge;
+void ChargeLedger::change(std::size_t device, Microwatts from, Microwatts to, Sums& sums) const {
   for (auto s = layout_->sum_of[device]; s != allocate::kNoSum; s = layout_->parent[s]) {
-    nested_[s] += charge - before;
+    sums.nested[s] += to - from;
   }
   for (const auto& [sum, ratio] : cross_of(device)) {
-    cross_[sum] += part_of(charge, ratio) - part_of(before, ratio);
+    sums.cross[sum] += part_of(to, ratio) - part_of(from, ratio);
   }
 }
 
-bool ChargeLedger::has_room(std::size_t device, Microwatts charge) const {
-  const Microwatts before = devices_[device].charge;
+bool ChargeLedger::has_room(std::size_t device, Microwatts from, Microwatts to,
+                            const Sums& sums) const {
   for (auto s = layout_->sum_of[device]; s != allocate::kNoSum; s = layout_->parent[s]) {
-    if (nested_[s] + charge - before > nested_limit_[s]) {
+    if (sums.nested[s] + to - from > limit_.nested[s]) {
       return false;
     }
   }
   const auto crossed = cross_of(device);
   return std::all_of(crossed.begin(), crossed.end(), [&](const CrossShare& share) {
-    return cross_[share.sum] + part_of(charge, share.ratio) - part_of(before, share.ratio) <=
-           cross_limit_[share.sum];
+    return sums.cross[share.sum] + part_of(to, share.ratio) - part_of(from, share.ratio) <=
+           limit_.cross[share.sum];
   });
 }
 
-bool ChargeLedger::admit(topology::DeviceIndex device, device::AgentEpoch epoch, device::GrantId id,
-                         Watts cap, Instant void_after) {
-  const auto& state = devices_[device.value];
-  const Microwatts asked = charge_of(device.value, cap);
-  const Microwatts charge = std::max(state.charge, asked);
-  if (charge > state.charge && !has_room(device.value, charge)) {
+bool ChargeLedger::admit(const Request& request) {
+  const auto d = request.device.value;
+  const auto& state = devices_[d];
+  const Microwatts asked = charge_of(d, request.cap);
+  const Microwatts newest = std::max(state.fail_safe, asked);
+  const bool is_over = !has_room(d, 0, 0, charged_);
+  if (is_over ? newest > state.newest || !has_room(d, state.newest, newest, newest_)
+              : asked > state.charge && !has_room(d, state.charge, asked, charged_)) {
     return false;
   }
-  enter(device.value, {id, epoch, asked, void_after});
+  return enter(d, {request.id, request.epoch, asked, request.void_after});
+}
+
+bool ChargeLedger::admit_lowers(std::span<const Request> requests) {
+  Sums after = newest_;
+  for (const auto& request : requests) {
+    const auto d = request.device.value;
+    const auto& state = devices_[d];
+    const Microwatts newest = std::max(state.fail_safe, charge_of(d, request.cap));
+    if (newest > state.newest) {
+      return false;
+    }
+    change(d, state.newest, newest, after);
+  }
+  std::vector<Grant> grants;
+  for (const auto& request : requests) {
+    const auto d = request.device.value;
+    grants.push_back({request.id, request.epoch, charge_of(d, request.cap), request.void_after});
+    if (!has_room(d, 0, 0, after) || place_for(d, grants.back()) == kGrants) {
+      return false;
+    }
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    static_cast<void>(enter(requests[i].device.value, grants[i]));
+  }
   return true;
 }
 
-void ChargeLedger::restore(topology::DeviceIndex device, device::AgentEpoch epoch,
-                           device::GrantId id, Watts cap, Instant void_after) {
-  enter(device.value, {id, epoch, charge_of(device.value, cap), void_after});
+void ChargeLedger::restore(const Request& request) {
+  const auto d = request.device.value;
+  const Grant grant{request.id, request.epoch, charge_of(d, request.cap), request.void_after};
+  if (enter(d, grant)) {
+    return;
+  }
+  auto& first = devices_[d].grants[0];  // the two oldest become one, as long and as high as either
+  const auto& second = devices_[d].grants[1];
+  first = {second.id, std::max(first.epoch, second.epoch), std::max(first.charge, second.charge),
+           std::max(first.void_after, second.void_after)};
+  auto& grants = devices_[d].grants;
+  std::move(grants.begin() + 2, grants.end(), grants.begin() + 1);
+  --devices_[d].count;
+  static_cast<void>(enter(d, grant));
 }
 
-void ChargeLedger::enter(std::size_t device, const Grant& grant) {
+/// How many grants stay beside a new one: those it does not stand for. What is no higher, void no
+/// later and of no later epoch is dead whenever the new one is.
+std::size_t ChargeLedger::place_for(std::size_t device, const Grant& grant) const {
+  const auto& state = devices_[device];
+  return static_cast<std::size_t>(
+      std::count_if(state.grants.begin(), state.grants.begin() + state.count,
+                    [&](const Grant& older) { return !stands_for(grant, older); }));
+}
+
+bool ChargeLedger::stands_for(const Grant& newer, const Grant& older) {
+  return older.charge <= newer.charge && older.void_after <= newer.void_after &&
+         older.epoch <= newer.epoch;
+}
+
+bool ChargeLedger::enter(std::size_t device, const Grant& grant) {
   auto& state = devices_[device];
-  if (state.count == kGrants) {  // the two oldest become one, as long and as high as either
-    auto& first = state.grants[0];
-    const auto& second = state.grants[1];
-    first = {second.id, second.epoch, std::max(first.charge, second.charge),
-             std::max(first.void_after, second.void_after)};
-    std::move(state.grants.begin() + 2, state.grants.end(), state.grants.begin() + 1);
-    --state.count;
+  if (place_for(device, grant) == kGrants) {
+    return false;
   }
-  state.grants[state.count++] = grant;
+  const auto end = state.grants.begin() + state.count;
+  const auto kept = std::remove_if(state.grants.begin(), end,
+                                   [&](const Grant& older) { return stands_for(grant, older); });
+  *kept = grant;
+  state.count = static_cast<std::uint32_t>(kept - state.grants.begin()) + 1;
   settle(device);
+  return true;
 }
 
 template <class IsDead>
@@ -169,14 +220,18 @@ void ChargeLedger::drop(std::size_t device, const IsDead& is_dead) {
 
 /// The charge of the grants that are left.
 void ChargeLedger::settle(std::size_t device) {
-  const auto& state = devices_[device];
+  auto& state = devices_[device];
   Microwatts charge = state.fail_safe;
   for (std::size_t g = 0; g < state.count; ++g) {
     charge = std::max(charge, state.grants[g].charge);
   }
-  if (charge != state.charge) {
-    change_charge(device, charge);
-  }
+  const Microwatts newest = state.count > 0
+                                ? std::max(state.fail_safe, state.grants[state.count - 1].charge)
+                                : state.fail_safe;
+  change(device, state.charge, charge, charged_);
+  change(device, state.newest, newest, newest_);
+  state.charge = charge;
+  state.newest = newest;
 }
 
 void ChargeLedger::report(topology::DeviceIndex device, const device::LeaseReport& report) {
@@ -228,7 +283,7 @@ bool ChargeLedger::set_limit(topology::NodeIndex node, Watts limit) {
     found->power = before;
     return false;
   }
-  (found->is_cross ? cross_limit_ : nested_limit_)[found->sum] = least;
+  (found->is_cross ? limit_.cross : limit_.nested)[found->sum] = least;
   return true;
 }
 
@@ -242,10 +297,11 @@ Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
   const Microwatts charge = devices_[d].charge;
   double highest = static_cast<double>(kUnlimited);
   for (auto s = layout_->sum_of[d]; s != allocate::kNoSum; s = layout_->parent[s]) {
-    highest = std::min(highest, static_cast<double>(nested_limit_[s] - nested_[s] + charge));
+    highest =
+        std::min(highest, static_cast<double>(limit_.nested[s] - charged_.nested[s] + charge));
   }
   for (const auto& [sum, ratio] : cross_of(d)) {
-    const Microwatts part = cross_limit_[sum] - cross_[sum] + part_of(charge, ratio);
+    const Microwatts part = limit_.cross[sum] - charged_.cross[sum] + part_of(charge, ratio);
     highest = std::min(highest, static_cast<double>(part) / ratio);
   }
   const double draw = std::max(0.0, highest - 1) / kMicrowattsPerWatt / layout_->device_factor[d];
@@ -255,8 +311,8 @@ Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
 
 std::optional<topology::NodeIndex> ChargeLedger::is_over() const {
   for (const auto& limit : limits_) {
-    const bool is_over = limit.is_cross ? cross_[limit.sum] > cross_limit_[limit.sum]
-                                        : nested_[limit.sum] > nested_limit_[limit.sum];
+    const bool is_over = limit.is_cross ? charged_.cross[limit.sum] > limit_.cross[limit.sum]
+                                        : charged_.nested[limit.sum] > limit_.nested[limit.sum];
     if (is_over) {
       return limit.node;
     }
@@ -265,25 +321,23 @@ std::optional<topology::NodeIndex> ChargeLedger::is_over() const {
 }
 
 std::optional<const char*> ChargeLedger::fault() const {
-  std::vector<Microwatts> nested(nested_.size(), 0);
-  std::vector<Microwatts> cross(cross_.size(), 0);
+  Sums charged{std::vector<Microwatts>(charged_.nested.size(), 0),
+               std::vector<Microwatts>(charged_.cross.size(), 0)};
+  Sums newest = charged;
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     const auto& state = devices_[d];
     Microwatts charge = state.fail_safe;
     for (std::size_t g = 0; g < state.count; ++g) {
       charge = std::max(charge, state.grants[g].charge);
     }
-    if (charge != state.charge) {
+    if (charge != state.charge || state.newest > charge) {
       return "a device is not charged with its highest grant";
     }
-    for (auto s = layout_->sum_of[d]; s != allocate::kNoSum; s = layout_->parent[s]) {
-      nested[s] += charge;
-    }
-    for (const auto& [sum, ratio] : cross_of(d)) {
-      cross[sum] += part_of(charge, ratio);
-    }
+    change(d, 0, charge, charged);
+    change(d, 0, state.newest, newest);
   }
-  if (nested != nested_ || cross != cross_) {
+  if (charged.nested != charged_.nested || charged.cross != charged_.cross ||
+      newest.nested != newest_.nested || newest.cross != newest_.cross) {
     return "a sum is not that of its devices";
   }
   return std::nullopt;

@@ -268,8 +268,8 @@ class Explorer {
   void restart_controller(State& state) const {
     auto ledger = fresh_ledger();
     for (const auto& entry : state.journal) {
-      ledger.restore({entry.device}, entry.epoch, entry.id, watts(entry.cap),
-                     tick(entry.void_after));
+      ledger.restore(
+          {{entry.device}, entry.epoch, entry.id, watts(entry.cap), tick(entry.void_after)});
     }
     state.ledger = std::move(ledger);
   }
@@ -297,7 +297,7 @@ class Explorer {
   bool grant(State& state, std::uint32_t d, const device::LeaseAsk& ask, double cap) const {
     const int void_after = state.now + kDuration + kSettle;
     const GrantId id = state.last_id[d] + 1;
-    if (!state.ledger.admit({d}, ask.epoch, id, watts(cap), tick(void_after))) {
+    if (!state.ledger.admit({{d}, ask.epoch, id, watts(cap), tick(void_after)})) {
       return false;
     }
     if (mutation_ == Mutation::raise_before_lower) {

@@ -48,48 +48,76 @@ device::LeaseReport settled(device::GrantId accepted, bool is_lapsed = false,
 
 TEST(ChargeLedger, ARaiseWaitsForTheLowerThatIsReadBack) {
   ChargeLedger ledger{pair_of(1000), kTerms};
-  ASSERT_TRUE(ledger.admit({0}, 1, 1, watts(700), at(10)));
-  EXPECT_FALSE(ledger.admit({1}, 1, 1, watts(400), at(10)));
-  EXPECT_TRUE(ledger.admit({0}, 1, 2, watts(500), at(11)));  // sent, but who knows
-  EXPECT_FALSE(ledger.admit({1}, 1, 1, watts(400), at(10)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(10)}));
+  EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(400), at(10)}));
+  EXPECT_TRUE(ledger.admit({{0}, 1, 2, watts(500), at(11)}));  // sent, but who knows
+  EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(400), at(10)}));
   auto unsettled = settled(2);
   unsettled.is_settled = false;
   ledger.report({0}, unsettled);
-  EXPECT_FALSE(ledger.admit({1}, 1, 1, watts(400), at(10)));
+  EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(400), at(10)}));
   ledger.report({0}, settled(1));  // an old report: the lower may still be under way
-  EXPECT_FALSE(ledger.admit({1}, 1, 1, watts(400), at(10)));
+  EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(400), at(10)}));
   ledger.report({0}, settled(2));
   EXPECT_EQ(ledger.charge({0}), watts(500));
-  EXPECT_TRUE(ledger.admit({1}, 1, 1, watts(400), at(10)));
+  EXPECT_TRUE(ledger.admit({{1}, 1, 1, watts(400), at(10)}));
   EXPECT_EQ(ledger.fault(), std::nullopt);
 }
 
 TEST(ChargeLedger, GrantsLapseAndDieWithTheEpoch) {
   ChargeLedger ledger{pair_of(1000), kTerms};
-  ASSERT_TRUE(ledger.admit({0}, 1, 1, watts(700), at(10)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(10)}));
   ledger.advance(at(9.9));
   EXPECT_EQ(ledger.charge({0}), watts(700));
   ledger.advance(at(10));
   EXPECT_EQ(ledger.charge({0}), watts(200));
-  ASSERT_TRUE(ledger.admit({0}, 1, 2, watts(700), at(20)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 2, watts(700), at(20)}));
   ledger.report({0}, settled(2, true));
   EXPECT_EQ(ledger.charge({0}), watts(200));
-  ASSERT_TRUE(ledger.admit({0}, 1, 3, watts(700), at(20)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 3, watts(700), at(20)}));
   ledger.report({0}, settled(0, true, 2));  // restarted: nothing of before can be taken
   EXPECT_EQ(ledger.charge({0}), watts(200));
 }
 
-TEST(ChargeLedger, ManyGrantsUnderWayAreChargedAsTheHighest) {
+TEST(ChargeLedger, RenewalsTakeNoPlaceLowersDo) {
   ChargeLedger ledger{pair_of(1000), kTerms};
-  ASSERT_TRUE(ledger.admit({0}, 1, 1, watts(700), at(99)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(10)}));
   for (device::GrantId id = 2; id < 20; ++id) {
-    ASSERT_TRUE(ledger.admit({0}, 1, id, watts(300), at(50)));
+    ASSERT_TRUE(ledger.admit({{0}, 1, id, watts(300), at(10 + static_cast<double>(id))}));
     EXPECT_EQ(ledger.charge({0}), watts(700));
+    EXPECT_EQ(ledger.grants({0}).size(), 2U);
   }
+  for (device::GrantId id = 20; id < 24; ++id) {  // each lower: any may be in force
+    ASSERT_TRUE(ledger.admit({{0}, 1, id, watts(300 - static_cast<double>(id)), at(40)}));
+  }
+  EXPECT_FALSE(ledger.admit({{0}, 1, 24, watts(250), at(41)}));
+  EXPECT_TRUE(ledger.admit({{0}, 1, 24, watts(300), at(41)}));  // stands for all but the first
+  EXPECT_EQ(ledger.grants({0}).size(), 2U);
   ledger.report({0}, settled(18));
-  ledger.report({0}, settled(19));
   EXPECT_EQ(ledger.charge({0}), watts(300));
   EXPECT_EQ(ledger.fault(), std::nullopt);
+}
+
+TEST(ChargeLedger, GrantsOfAnEarlierEpochComeLateWithoutHarm) {
+  ChargeLedger ledger{pair_of(1000), kTerms};
+  ASSERT_TRUE(ledger.admit({{0}, 2, 1, watts(700), at(10)}));  // in force
+  ASSERT_TRUE(ledger.admit({{0}, 1, 2, watts(700), at(11)}));  // answers an ask of before a restart
+  ledger.report({0}, settled(1, false, 2));
+  EXPECT_EQ(ledger.charge({0}), watts(700));
+}
+
+TEST(ChargeLedger, WhatIsRestoredIsChargedWhateverTheLimits) {
+  ChargeLedger ledger{pair_of(1000), kTerms};
+  for (device::GrantId id = 1; id < 12; ++id) {
+    ledger.restore({{0}, 1, id, watts(712 - static_cast<double>(id)), at(static_cast<double>(id))});
+    ledger.restore({{1}, 1, id, watts(500), at(10)});
+  }
+  EXPECT_TRUE(ledger.is_over());
+  EXPECT_EQ(ledger.charge({0}), watts(711));
+  EXPECT_EQ(ledger.fault(), std::nullopt);
+  ledger.advance(at(11));
+  EXPECT_FALSE(ledger.is_over());
+  EXPECT_EQ(ledger.charge({0}), watts(200));
 }
 
 TEST(ChargeLedger, ChargesHoldOvershootAndWhatTheCapDoesNotBound) {
@@ -97,23 +125,47 @@ TEST(ChargeLedger, ChargesHoldOvershootAndWhatTheCapDoesNotBound) {
   EXPECT_NEAR(in_watts(ledger.charge({0})), 250, 1e-5);
   const Watts highest = ledger.highest_cap({0});
   EXPECT_NEAR(in_watts(highest), (750 - 40) / 1.05, 1e-4);
-  EXPECT_FALSE(ledger.admit({0}, 1, 1, highest + watts(1e-4), at(9)));
-  EXPECT_TRUE(ledger.admit({0}, 1, 1, highest, at(9)));
+  EXPECT_FALSE(ledger.admit({{0}, 1, 1, highest + watts(1e-4), at(9)}));
+  EXPECT_TRUE(ledger.admit({{0}, 1, 1, highest, at(9)}));
 }
 
 TEST(ChargeLedger, ALowerLimitMustLeaveRoomForFailSafe) {
   ChargeLedger ledger{pair_of(1000), kTerms};
-  ASSERT_TRUE(ledger.admit({0}, 1, 1, watts(700), at(10)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(10)}));
   EXPECT_FALSE(ledger.set_limit({0}, watts(399)));
   EXPECT_EQ(ledger.is_over(), std::nullopt);
   EXPECT_TRUE(ledger.set_limit({0}, watts(600)));
   EXPECT_EQ(ledger.is_over(), topology::NodeIndex{0});
-  EXPECT_FALSE(ledger.admit({1}, 1, 1, watts(201), at(10)));
-  EXPECT_TRUE(ledger.admit({0}, 1, 2, watts(400), at(10)));
+  EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(201), at(10)}));
+  EXPECT_TRUE(ledger.admit({{0}, 1, 2, watts(400), at(10)}));
+  EXPECT_TRUE(ledger.is_over());
   ledger.report({0}, settled(2));
   EXPECT_EQ(ledger.is_over(), std::nullopt);
   EXPECT_TRUE(ledger.set_limit({0}, watts(900)));
-  EXPECT_TRUE(ledger.admit({1}, 1, 1, watts(500), at(10)));
+  EXPECT_TRUE(ledger.admit({{1}, 1, 1, watts(500), at(10)}));
+}
+
+TEST(ChargeLedger, ALimitThatIsOverIsKeptByLoweringManyAtOnce) {
+  ChargeLedger ledger{pair_of(1400), kTerms};
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(10)}));
+  ASSERT_TRUE(ledger.admit({{1}, 1, 1, watts(700), at(10)}));
+  ASSERT_TRUE(ledger.set_limit({0}, watts(800)));
+  EXPECT_FALSE(ledger.admit({{0}, 1, 2, watts(700), at(12)}));  // it would go on like that
+  EXPECT_FALSE(ledger.admit({{0}, 1, 2, watts(400), at(12)}));  // not enough by itself
+  const std::vector<ChargeLedger::Request> too_little{{{0}, 1, 2, watts(500), at(12)},
+                                                      {{1}, 1, 2, watts(500), at(12)}};
+  EXPECT_FALSE(ledger.admit_lowers(too_little));
+  const std::vector<ChargeLedger::Request> raise{{{0}, 1, 2, watts(701), at(12)}};
+  EXPECT_FALSE(ledger.admit_lowers(raise));
+  const std::vector<ChargeLedger::Request> enough{{{0}, 1, 2, watts(500), at(12)},
+                                                  {{1}, 1, 2, watts(300), at(12)}};
+  EXPECT_TRUE(ledger.admit_lowers(enough));
+  EXPECT_TRUE(ledger.is_over());
+  EXPECT_TRUE(ledger.admit({{0}, 1, 3, watts(500), at(13)}));  // renewed
+  EXPECT_FALSE(ledger.admit({{0}, 1, 4, watts(501), at(13)}));
+  ledger.advance(at(10));
+  EXPECT_FALSE(ledger.is_over());
+  EXPECT_EQ(ledger.fault(), std::nullopt);
 }
 
 TEST(ChargeLedger, RefusesASiteWithoutASafeState) {
@@ -157,7 +209,7 @@ TEST(ChargeLedger, AdmitsWhatTheTreeCarriesAndNoMore) {
       const auto& device = tree.device(d);
       const Watts cap = device.min + (device.max - device.min) * uniform_unit(random);
       const double worst = passes(d, cap);
-      if (ledger.admit(d, 1, ++last[d.value], cap, at(1e6))) {
+      if (ledger.admit({d, 1, ++last[d.value], cap, at(1e6)})) {
         EXPECT_LE(worst, 1 + 1e-9);
       } else {
         ++refused;

@@ -1,5 +1,7 @@
 // The lease of one device, as its agent holds it. No clock and no device of its own: the caller
-// says when and applies what cap() tells. Formulas: docs/model/control.md#leases.
+// says when and applies what cap() tells. Whoever grants may count on nothing being left of a grant
+// once its duration, the longest time between two calls of cap() and the settling have passed since
+// the ask came in: docs/model/control.md#leases.
 //
 // Thread rule: one thread at a time.
 #pragma once

@@ -11,6 +11,11 @@
 // time has passed after which it is void. So a lower counts when it is read back and settled, and a
 // raise waits for the lowers that make room for it, in whatever order messages come.
 //
+// A limit may fall below what is charged. Until charges have worn off it is over. Then a grant
+// below it must not be above the newest one of its device, and what the newest grants alone come to
+// must be within the limit: so it is kept again no later than the leases of before run out,
+// whatever is lost.
+//
 // Whole microwatts at the root: sums are exact, charges rounded up, limits down.
 // docs/model/control.md#charges
 //
@@ -56,16 +61,26 @@ class ChargeLedger {
   /// where their sum passes a limit: there is no safe state then.
   ChargeLedger(const topology::PowerTree& tree, std::span<const ChargeTerms> terms);
 
-  /// Enters a grant that must not be above `cap`; `void_after`: when nothing of it can be left, on
-  /// the ledger's clock, settling included. False, and nothing changes, when a limit would be
-  /// passed. REQUIRES: an id above all of the device's, cap >= 0.
-  [[nodiscard]] bool admit(topology::DeviceIndex device, device::AgentEpoch epoch,
-                           device::GrantId id, Watts cap, Instant void_after);
+  struct Request {
+    topology::DeviceIndex device;
+    device::AgentEpoch epoch = 0;
+    device::GrantId id = 0;  // above all of the device's
+    Watts cap;               // >= 0
+    Instant void_after;      // when nothing of it can be left, by the ledger's clock, settled too
+  };
+
+  /// Enters a grant. False, and nothing changes, when a limit would be passed, or when kGrants of
+  /// the device are under way already, each lower than the one before.
+  [[nodiscard]] bool admit(const Request& request);
+
+  /// Enters grants that are not above the newest of their devices, all or none: how a limit that is
+  /// over is kept by lowering many devices at once. False where one is, or where the newest grants
+  /// would still pass a limit. REQUIRES: one request at most for a device.
+  [[nodiscard]] bool admit_lowers(std::span<const Request> requests);
 
   /// Enters a grant that was sent before a restart, whether the limits hold with it or not: what
   /// was sent is sent. What of it had worn off is charged again until it is reported or void.
-  void restore(topology::DeviceIndex device, device::AgentEpoch epoch, device::GrantId id,
-               Watts cap, Instant void_after);
+  void restore(const Request& request);
 
   /// What the agent says is so. Unsettled reports change nothing; old ones cannot do harm.
   void report(topology::DeviceIndex device, const device::LeaseReport& report);
@@ -74,14 +89,13 @@ class ChargeLedger {
   void advance(Instant now);
 
   /// A new limit of a node as a whole. False, and nothing changes, when the fail-safe charges pass
-  /// it. Charges above it stay until they wear off: is_over() says so, and nothing is admitted that
-  /// adds to them.
+  /// it. Charges above it stay until they wear off: is_over() says so.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
 
   /// The most that the device may draw, at its own terminals.
   [[nodiscard]] Watts charge(topology::DeviceIndex device) const;
 
-  /// By rising id; the first may stand for several.
+  /// By rising id, without those that a newer one stands for.
   [[nodiscard]] std::span<const Grant> grants(topology::DeviceIndex device) const {
     const auto& state = devices_[device.value];
     return std::span{state.grants}.first(state.count);
@@ -96,12 +110,13 @@ class ChargeLedger {
   /// Adds everything up anew and compares: nothing when all is as it should be, else what is not.
   [[nodiscard]] std::optional<const char*> fault() const;
 
-  static constexpr std::size_t kGrants = 4;  // of a device; older ones are charged as one
+  static constexpr std::size_t kGrants = 6;  // of a device
 
  private:
   struct DeviceState {
     Microwatts fail_safe = 0;
     Microwatts charge = 0;
+    Microwatts newest = 0;  // of fail-safe and the newest grant
     std::array<Grant, kGrants> grants;
     std::uint32_t count = 0;
   };
@@ -129,19 +144,28 @@ class ChargeLedger {
   [[nodiscard]] Microwatts charge_of(std::size_t device, Watts cap) const;
   [[nodiscard]] static Microwatts part_of(Microwatts charge, double ratio);
   [[nodiscard]] std::span<const CrossShare> cross_of(std::size_t device) const;
-  void change_charge(std::size_t device, Microwatts charge);
-  [[nodiscard]] bool has_room(std::size_t device, Microwatts charge) const;
-  void enter(std::size_t device, const Grant& grant);
+
+  /// What is charged below each limit.
+  struct Sums {
+    std::vector<Microwatts> nested;
+    std::vector<Microwatts> cross;
+  };
+
+  void change(std::size_t device, Microwatts from, Microwatts to, Sums& sums) const;
+  [[nodiscard]] bool has_room(std::size_t device, Microwatts from, Microwatts to,
+                              const Sums& sums) const;
+  [[nodiscard]] static bool stands_for(const Grant& newer, const Grant& older);
+  [[nodiscard]] std::size_t place_for(std::size_t device, const Grant& grant) const;
+  [[nodiscard]] bool enter(std::size_t device, const Grant& grant);
   void settle(std::size_t device);
   template <class IsDead>
   void drop(std::size_t device, const IsDead& is_dead);
 
   std::shared_ptr<const Layout> layout_;
   std::vector<allocate::SiteLimit> limits_;
-  std::vector<Microwatts> nested_limit_;  // by sum, as is nested_
-  std::vector<Microwatts> cross_limit_;
-  std::vector<Microwatts> nested_;
-  std::vector<Microwatts> cross_;
+  Sums limit_;
+  Sums charged_;
+  Sums newest_;  // with every device at DeviceState::newest
   std::vector<DeviceState> devices_;
 };
 
