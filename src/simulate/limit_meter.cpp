@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/topology/loads.hpp"
@@ -48,52 +49,55 @@ double LimitMeter::window_samples(const topology::PowerTree& tree, std::int64_t 
 LimitMeter::LimitMeter(const topology::PowerTree& tree, std::int64_t interval_ns,
                        Seconds breaker_recovery)
     : tree_{tree}, interval_{interval_of(interval_ns)}, breaker_recovery_{breaker_recovery} {
-  std::size_t samples = 0;
   for (std::uint32_t n = 0; n < tree.nodes().size(); ++n) {
     limit_begin_.push_back(static_cast<std::uint32_t>(limits_.size()));
-    const auto& limits = tree.nodes()[n].limits;
-    for (std::uint32_t i = 0; i < limits.size(); ++i) {
-      Judged judged{};
-      judged.node = n;
-      judged.limit = i;
-      judged.phase = limits[i].phase ? static_cast<int>(*limits[i].phase) : -1;
-      judged.has_curve = limits[i].curve.has_value();
-      judged.limit_watts = in_watts(limits[i].power);
-      if (limits[i].window > Seconds{}) {
-        judged.window_steps =
-            static_cast<std::uint32_t>(whole_intervals(limits[i].window, interval_ns));
-        judged.window_begin = samples;
-        samples += judged.window_steps;
-      }
-      limits_.push_back(judged);
+    const std::size_t count = tree.nodes()[n].limits.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      add_limit(n, static_cast<std::uint16_t>(i), interval_ns);
     }
   }
   limit_begin_.push_back(static_cast<std::uint32_t>(limits_.size()));
   violations_.resize(limits_.size());
-  windows_.resize(samples);
   tripped_.reserve(limits_.size());
 }
 
-double LimitMeter::mean_with(Judged& judged, double watts) {
-  const auto window = windows_.begin() + static_cast<std::ptrdiff_t>(judged.window_begin);
-  const bool full = judged.filled == judged.window_steps;
-  judged.window_sum_watts += watts - (full ? window[judged.next] : 0);
-  window[judged.next] = watts;
-  judged.filled += full ? 0 : 1;
-  if (++judged.next == judged.window_steps) {
-    // Summed afresh once a window: rounding cannot gather over the days.
-    judged.next = 0;
-    judged.window_sum_watts = 0;
-    for (std::uint32_t i = 0; i < judged.window_steps; ++i) {
-      judged.window_sum_watts += window[i];
-    }
+void LimitMeter::add_limit(std::uint32_t node, std::uint16_t limit, std::int64_t interval_ns) {
+  const auto& spec = tree_.nodes()[node].limits[limit];
+  Judged judged{};
+  judged.limit_watts = in_watts(spec.power);
+  judged.node = node;
+  judged.limit = limit;
+  judged.phase = static_cast<std::int8_t>(spec.phase ? static_cast<int>(*spec.phase) : -1);
+  judged.has_window = spec.window > Seconds{};
+  judged.has_curve = spec.curve.has_value();
+  limits_.push_back(judged);
+  if (judged.has_window) {
+    const auto steps = static_cast<std::uint32_t>(whole_intervals(spec.window, interval_ns));
+    windows_.push_back({window_watts_.size(), steps});
+    window_watts_.resize(window_watts_.size() + steps);
   }
-  return judged.window_sum_watts / judged.filled;
+}
+
+double LimitMeter::mean_with(Window& window, double watts) {
+  double* const values_watts = window_watts_.data() + window.begin;
+  const bool full = window.filled == window.steps;
+  window.sum_watts += watts - (full ? values_watts[window.next] : 0);
+  values_watts[window.next] = watts;
+  window.filled += full ? 0 : 1;
+  if (++window.next == window.steps) {
+    // Summed afresh once a window: rounding cannot gather over the days.
+    window.next = 0;
+    window.sum_watts = std::accumulate(values_watts, values_watts + window.steps, 0.0);
+  }
+  return window.sum_watts / window.filled;
 }
 
 void LimitMeter::add_over(Judged& judged, Violations& violations, double watts) const {
-  judged.worst_watts = std::max(judged.worst_watts, watts);
-  const bool over = topology::passes(perwatt::watts(watts), perwatt::watts(judged.limit_watts));
+  if (watts > judged.worst_watts) {
+    judged.worst_watts = watts;
+  }
+  const bool over = watts > judged.limit_watts &&
+                    topology::passes(perwatt::watts(watts), perwatt::watts(judged.limit_watts));
   if (over) {
     violations.count += judged.over ? 0 : 1;
     violations.time_over += interval_;
@@ -104,8 +108,10 @@ void LimitMeter::add_over(Judged& judged, Violations& violations, double watts) 
 
 void LimitMeter::run_curve(Judged& judged, Violations& violations, double watts) {
   const auto limit = perwatt::watts(judged.limit_watts);
-  if (!topology::passes(perwatt::watts(watts), limit)) {
-    judged.curve_part = std::max(0.0, judged.curve_part - interval_ / breaker_recovery_);
+  if (watts <= judged.limit_watts || !topology::passes(perwatt::watts(watts), limit)) {
+    if (judged.curve_part > 0) {
+      judged.curve_part = std::max(0.0, judged.curve_part - interval_ / breaker_recovery_);
+    }
     return;
   }
   const auto& curve = *tree_.nodes()[judged.node].limits[judged.limit].curve;
@@ -124,11 +130,12 @@ void LimitMeter::run_curve(Judged& judged, Violations& violations, double watts)
 
 void LimitMeter::judge(const NodeSums& sums) {
   tripped_.clear();
+  auto window = windows_.begin();
   for (std::size_t i = 0; i < limits_.size(); ++i) {
     auto& judged = limits_[i];
     const double now_watts = sums.bounded_watts(judged.node, judged.phase);
-    add_over(judged, violations_[i],
-             judged.window_steps > 0 ? mean_with(judged, now_watts) : now_watts);
+    const double bounded_watts = judged.has_window ? mean_with(*window++, now_watts) : now_watts;
+    add_over(judged, violations_[i], bounded_watts);
     if (judged.has_curve) {
       run_curve(judged, violations_[i], now_watts);
     }

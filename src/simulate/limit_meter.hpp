@@ -34,23 +34,29 @@ class LimitMeter {
   [[nodiscard]] Violations total() const;
 
  private:
-  struct Judged {
-    std::uint32_t node;
-    std::uint32_t limit;  // index into Node::limits
-    int phase;            // -1: all
-    bool over = false;
-    bool has_curve;
-    double limit_watts;
-    double curve_part = 0;  // of the way to tripping, 0..1
-    double worst_watts = 0;
-    std::uint32_t window_steps = 0;  // 0: no window
-    std::uint32_t next = 0;          // place in the window of the next value
+  struct Window {
+    std::size_t begin;    // in windows_
+    std::uint32_t steps;  // metering intervals it holds
+    std::uint32_t next = 0;
     std::uint32_t filled = 0;
-    std::size_t window_begin = 0;
-    double window_sum_watts = 0;
+    double sum_watts = 0;
   };
 
-  double mean_with(Judged& judged, double watts);
+  /// What every interval reads, kept small: at a large site it is most of what metering moves.
+  struct Judged {
+    double limit_watts;
+    double worst_watts = 0;
+    double curve_part = 0;  // of the way to tripping, 0..1
+    std::uint32_t node;
+    std::uint16_t limit;  // index into Node::limits
+    std::int8_t phase;    // -1: all
+    bool has_window;
+    bool has_curve;
+    bool over = false;
+  };
+
+  void add_limit(std::uint32_t node, std::uint16_t limit, std::int64_t interval_ns);
+  double mean_with(Window& window, double watts);
   void add_over(Judged& judged, Violations& violations, double watts) const;
   void run_curve(Judged& judged, Violations& violations, double watts);
 
@@ -60,7 +66,8 @@ class LimitMeter {
   std::vector<Judged> limits_;  // in the order of nodes
   std::vector<Violations> violations_;
   std::vector<std::uint32_t> limit_begin_;  // by node
-  std::vector<double> windows_;             // all, end to end
+  std::vector<Window> windows_;             // of the limits that have one, in their order
+  std::vector<double> window_watts_;        // their values, end to end
   std::vector<std::uint32_t> tripped_;
 };
 

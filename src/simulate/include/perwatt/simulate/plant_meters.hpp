@@ -61,7 +61,7 @@ struct DeviceFaults {
   bool refuses_caps = false;          // write_cap says so; the cap stays
   bool ignores_caps = false;          // reports its cap and draws what it wants
   std::int64_t extra_latency_ns = 0;  // >= 0, at most a day: added to writes made meanwhile
-  std::optional<Watts> other_cap;     // another writer holds the cap in force at or below it; >= 0
+  std::optional<Watts> other_cap{};   // another writer holds the cap in force at or below it; >= 0
 };
 
 enum class CapWrite {

@@ -30,8 +30,8 @@ struct DeviceKind {
 struct SensorSpec {
   std::int32_t sample_steps = 1;  // >= 1: a sample every so many steps, of that instant
   std::int32_t delay_steps = 0;   // >= 0: it can be read so many steps later
-  Watts quantum;                  // >= 0: readings are whole multiples of it; 0: not rounded
-  Watts noise;                    // >= 0: standard deviation, mean zero, new in each sample
+  Watts quantum{};                // >= 0: readings are whole multiples of it; 0: not rounded
+  Watts noise{};                  // >= 0: standard deviation, mean zero, new in each sample
   double most_bias_ratio = 0;     // in [0, 1): each sensor is off by a constant factor within it
 };
 
