@@ -60,14 +60,14 @@ struct Site {
 Site make_site(int devices, bool with_hosts) {
   Site site;
   const double draw_watts = with_hosts ? 620 : 560;  // of a device and its part of the host
-  site.nodes.push_back(node("site", "", devices * draw_watts * 1.1, seconds(60), false));
+  site.nodes.push_back(node("site", "", devices * draw_watts * 1.15, seconds(60), false));
   for (int d = 0; d < devices; d += kDevicesOfNode) {
     const int server = d / kDevicesOfNode;
     const int rack = server / kNodesOfRack;
     const int row = rack / kRacksOfRow;
     const auto row_id = "row-" + std::to_string(row);
     const auto rack_id = "rack-" + std::to_string(rack);
-    const double rack_watts = kDevicesOfNode * kNodesOfRack * draw_watts * 1.05;
+    const double rack_watts = kDevicesOfNode * kNodesOfRack * draw_watts * 1.2;
     if (server % (kNodesOfRack * kRacksOfRow) == 0) {
       site.nodes.push_back(node(row_id, "site", rack_watts * kRacksOfRow, seconds(3), false));
     }

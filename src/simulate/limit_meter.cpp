@@ -51,9 +51,9 @@ LimitMeter::LimitMeter(const topology::PowerTree& tree, std::int64_t interval_ns
     : tree_{tree}, interval_{interval_of(interval_ns)}, breaker_recovery_{breaker_recovery} {
   for (std::uint32_t n = 0; n < tree.nodes().size(); ++n) {
     limit_begin_.push_back(static_cast<std::uint32_t>(limits_.size()));
-    const std::size_t count = tree.nodes()[n].limits.size();
-    for (std::size_t i = 0; i < count; ++i) {
-      add_limit(n, static_cast<std::uint16_t>(i), interval_ns);
+    const auto count = static_cast<std::uint32_t>(tree.nodes()[n].limits.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      add_limit(n, i, interval_ns);
     }
   }
   limit_begin_.push_back(static_cast<std::uint32_t>(limits_.size()));
@@ -61,7 +61,7 @@ LimitMeter::LimitMeter(const topology::PowerTree& tree, std::int64_t interval_ns
   tripped_.reserve(limits_.size());
 }
 
-void LimitMeter::add_limit(std::uint32_t node, std::uint16_t limit, std::int64_t interval_ns) {
+void LimitMeter::add_limit(std::uint32_t node, std::uint32_t limit, std::int64_t interval_ns) {
   const auto& spec = tree_.nodes()[node].limits[limit];
   Judged judged{};
   judged.limit_watts = in_watts(spec.power);

@@ -48,14 +48,14 @@ class LimitMeter {
     double worst_watts = 0;
     double curve_part = 0;  // of the way to tripping, 0..1
     std::uint32_t node;
-    std::uint16_t limit;  // index into Node::limits
+    std::uint32_t limit;  // index into Node::limits
     std::int8_t phase;    // -1: all
     bool has_window;
     bool has_curve;
     bool over = false;
   };
 
-  void add_limit(std::uint32_t node, std::uint16_t limit, std::int64_t interval_ns);
+  void add_limit(std::uint32_t node, std::uint32_t limit, std::int64_t interval_ns);
   double mean_with(Window& window, double watts);
   void add_over(Judged& judged, Violations& violations, double watts) const;
   void run_curve(Judged& judged, Violations& violations, double watts);

@@ -247,10 +247,10 @@ std::vector<float> eventful_draws(std::uint64_t shuffle_seed) {
     devices[d] = d;
   }
   std::vector<float> draws;
-  for (int s = 0; s < 100; ++s) {
+  for (std::uint32_t s = 0; s < 100; ++s) {
     shuffle<std::uint32_t>(devices, order);
     for (const std::uint32_t d : devices) {
-      if ((s + static_cast<int>(d)) % 3 == 0) {
+      if ((s + d) % 3 == 0) {
         plant.write_cap({d}, watts(200 + (s * 37 + d * 11) % 500));
       }
       plant.set_demand({d}, watts((s * 53 + d * 17) % 800));

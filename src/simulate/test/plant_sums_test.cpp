@@ -1,6 +1,7 @@
 // Supplies, energies and open breakers.
+#include <algorithm>
 #include <cmath>
-#include <random>
+#include <string>
 #include <vector>
 
 #include "plants.hpp"
@@ -65,7 +66,7 @@ std::vector<Watts> draws_of(const Plant& plant) {
   return draws;
 }
 
-void set_some_demands(Plant& plant, int turn) {
+void set_some_demands(Plant& plant, std::uint32_t turn) {
   for (std::uint32_t d = 0; d < plant.draw_watts().size(); ++d) {
     plant.set_demand({d}, watts((turn * 131 + d * 71) % 700));
   }
@@ -74,7 +75,7 @@ void set_some_demands(Plant& plant, int turn) {
 RC_GTEST_PROP(PlantSums, SuppliesAreThoseOfLoadsAt, ()) {
   Plant plant{fed_tree(), lagging_spec()};
   for (int s = 0; s < 20; ++s) {
-    set_some_demands(plant, *rc::gen::inRange(0, 1000));
+    set_some_demands(plant, *rc::gen::inRange<std::uint32_t>(0, 1000));
     plant.step();
     const auto loads = topology::loads_at(plant.tree(), draws_of(plant));
     for (std::size_t n = 0; n < loads.supply.size(); ++n) {
@@ -107,7 +108,7 @@ TEST(PlantSums, EnergyIsTheIntegralOfTheSuppliesAndOfTheDraws) {
   Plant plant{tree, spec};
   double root_joules = 0;
   std::vector<double> kind_joules(2, 0);
-  for (int s = 1; s <= 400; ++s) {
+  for (std::uint32_t s = 1; s <= 400; ++s) {
     set_some_demands(plant, s);
     plant.step();
     if (s % 4 == 0) {
@@ -124,7 +125,7 @@ TEST(PlantSums, EnergyIsTheIntegralOfTheSuppliesAndOfTheDraws) {
 
 TEST(PlantSums, WhatTheRootTakesIsDrawnOrLost) {
   Plant plant{fed_tree(), lagging_spec()};
-  for (int s = 0; s < 100; ++s) {
+  for (std::uint32_t s = 0; s < 100; ++s) {
     set_some_demands(plant, s);
     plant.step();
   }
