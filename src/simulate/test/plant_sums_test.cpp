@@ -1,6 +1,7 @@
 // Supplies, energies and open breakers.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -184,6 +185,46 @@ TEST(PlantSums, ADeviceThatWasSwitchedOffStaysOffWhenPowerReturns) {
   plant.set_breaker_open(kRoot, false);
   plant.step();
   EXPECT_THAT(plant.draw_watts(), testing::ElementsAre(100.0F, 0.0F));
+}
+
+/// Everything at once: noise, faults, trips, writes, failures; all that can be asked, as bytes.
+std::vector<double> told_of_a_busy_run() {
+  auto spec = lagging_spec();
+  spec.kinds[0].regulation = seconds(0.2);
+  spec.kinds[0].overshoot_ratio = 1.08;
+  spec.kinds[0].most_latency_ns = 60 * kMillisecond;
+  spec.device_sensors = SensorSpec{2, 3, watts(1), watts(4), 0.02};
+  spec.node_sensors = SensorSpec{5, 5, watts(10), watts(8), 0.02};
+  spec.trips_open = true;
+  Plant plant{fed_tree(), spec};
+  std::vector<double> told;
+  const auto devices = static_cast<std::uint32_t>(plant.draw_watts().size());
+  for (std::uint32_t s = 0; s < 300; ++s) {
+    set_some_demands(plant, s / 20);
+    plant.write_cap({s % devices}, watts(200 + s % 500));
+    plant.set_faults({s * 7 % devices}, DeviceFaults{s % 2 == 0, s % 3 == 0, 0, std::nullopt});
+    plant.set_sensor_fault(topology::DeviceIndex{s * 5 % devices},
+                           {static_cast<SensorFaultKind>(s % 6), 0.9});
+    plant.set_on({s * 3 % devices}, s % 4 != 0);
+    plant.set_breaker_open({1 + s / 100 % 2}, s % 100 < 50);
+    plant.step();
+    for (std::uint32_t d = 0; d < devices; ++d) {
+      told.push_back(draw_of(plant, d));
+      told.push_back(in_watts(plant.read_device({d}).power.value_or(watts(-1))));
+    }
+    told.insert(told.end(), plant.supply_watts().begin(), plant.supply_watts().end());
+  }
+  const auto seen = plant.violations();
+  told.insert(told.end(), {in_seconds(seen.time_over), seen.energy_over.in_base(), seen.worst_ratio,
+                           plant.energy_of_node(kRoot).in_base()});
+  return told;
+}
+
+TEST(PlantSums, ABusyRunRepeatsToTheByte) {
+  const auto first = told_of_a_busy_run();
+  const auto again = told_of_a_busy_run();
+  ASSERT_EQ(first.size(), again.size());
+  EXPECT_EQ(std::memcmp(first.data(), again.data(), first.size() * sizeof(double)), 0);
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ class Plant {
   /// A failed or switched off device keeps its caps, and its demand is set as ever.
   void set_on(topology::DeviceIndex device, bool on);
 
+  /// What is not accepted has no effect, but counts as a write where latencies are drawn.
   CapWrite write_cap(topology::DeviceIndex device, Watts cap);
 
   /// A breaker in the supply of `node`, by hand. Closing ends a trip too; the breaker begins cold.
@@ -79,7 +80,8 @@ class Plant {
   /// Replaces the faults the device had. Throws Error(bad_input) for a value outside its range.
   void set_faults(topology::DeviceIndex device, const DeviceFaults& faults);
 
-  /// Replaces the fault of the sensor. What is repeated is what it told last.
+  /// Replaces the fault of the sensor; no effect where there is none. What a frozen or stale one
+  /// repeats is what it told when the fault began.
   /// Throws Error(bad_input) for a factor outside its range.
   void set_sensor_fault(topology::DeviceIndex device, const SensorFault& fault);
   void set_sensor_fault(topology::NodeIndex node, const SensorFault& fault);
