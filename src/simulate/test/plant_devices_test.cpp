@@ -74,6 +74,53 @@ TEST(PlantDevices, OvershootsACapOnTheWayUpAndIsPulledInToIt) {
   EXPECT_NEAR(draw_of(plant, 0), 400, 1e-3);
 }
 
+/// The formulas of plant.hpp in double, for one device with prompt caps.
+struct ReferenceDevice {
+  double cap_watts = 700;
+  double ceiling_watts;
+  double draw_watts = 100;
+
+  void step(const DeviceKind& kind, double demand_watts) {
+    const double top = kind.overshoot_ratio * cap_watts;
+    const auto kept = [](Seconds lag) {
+      return lag == Seconds{} ? 0 : std::exp(-0.01 / in_seconds(lag));
+    };
+    if (demand_watts > cap_watts) {
+      ceiling_watts = cap_watts + (ceiling_watts - cap_watts) * kept(kind.regulation);
+      ceiling_watts = std::clamp(ceiling_watts, cap_watts, top);
+    } else {
+      ceiling_watts = top;
+    }
+    const double aim = std::min(std::max(100.0, demand_watts), ceiling_watts);
+    draw_watts = aim + (draw_watts - aim) * kept(kind.response);
+  }
+};
+
+RC_GTEST_PROP(PlantDevices, DrawFollowsTheFormulas, ()) {
+  auto kind = prompt_kind();
+  kind.response = seconds(*rc::gen::inRange(0, 20) * 0.01);
+  kind.regulation = seconds(*rc::gen::inRange(0, 100) * 0.01);
+  kind.overshoot_ratio = 1 + *rc::gen::inRange(0, 50) * 0.01;
+  Plant plant{flat_tree(1), plant_spec(kind)};
+  ReferenceDevice reference{};
+  reference.ceiling_watts = kind.overshoot_ratio * 700;
+  double demand_watts = 0;
+  for (int change = 0; change < 40; ++change) {
+    if (*rc::gen::inRange(0, 2) == 0) {
+      demand_watts = *rc::gen::inRange(0, 1200);
+      plant.set_demand({0}, watts(demand_watts));
+    } else {
+      reference.cap_watts = *rc::gen::inRange(200, 701);
+      plant.write_cap({0}, watts(reference.cap_watts));
+    }
+    for (int s = *rc::gen::inRange(1, 8); s > 0; --s) {
+      plant.step();
+      reference.step(kind, demand_watts);
+      RC_ASSERT(std::abs(draw_of(plant, 0) - reference.draw_watts) < 2e-3);
+    }
+  }
+}
+
 TEST(PlantDevices, WithoutOvershootTheCapIsTheMost) {
   auto kind = prompt_kind();
   kind.response = seconds(0.02);

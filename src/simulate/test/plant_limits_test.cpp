@@ -148,6 +148,19 @@ TEST(PlantLimits, ABreakerRecoversEvenlyWithinItsRating) {
   EXPECT_NEAR(more * 0.01, stands * 0.75, 0.03);
 }
 
+TEST(PlantLimits, ABreakerThatWasOpenedBeginsCold) {
+  const double stands = in_seconds(*topology::TripCurve{}.time_to_trip(2));
+  auto plant = plant_with({limit_of(250, 0, true)});
+  plant.set_demand({0}, watts(500));
+  run_steps(plant, static_cast<int>(stands / 0.01 * 0.9));
+  plant.set_breaker_open(kRoot, true);
+  plant.set_breaker_open(kRoot, false);
+  run_steps(plant, static_cast<int>(stands / 0.01 * 0.9));
+  EXPECT_EQ(plant.violations().trips, 0);
+  run_steps(plant, static_cast<int>(stands / 0.01 * 0.2));
+  EXPECT_EQ(plant.violations().trips, 1);
+}
+
 TEST(PlantLimits, BeyondTheCurveABreakerTripsAtOnce) {
   auto limit = limit_of(250);
   limit.curve = topology::TripCurve{{{1.5, seconds(10)}, {2, seconds(1)}}};

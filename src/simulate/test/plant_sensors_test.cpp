@@ -104,6 +104,17 @@ TEST(PlantSensors, FrozenWithItsTimeAndStale) {
   EXPECT_EQ(plant.read_device({1}), (Reading{watts(100), at_step(3), ReadingQuality::good}));
 }
 
+TEST(PlantSensors, FrozenBeforeItsFirstReadingStaysMissing) {
+  for (const auto kind : {SensorFaultKind::frozen_new_time, SensorFaultKind::frozen_old_time,
+                          SensorFaultKind::stale}) {
+    auto plant = sensed_plant({.delay_steps = 3});
+    plant.set_sensor_fault(topology::DeviceIndex{0}, {kind});
+    run_steps(plant, 5);
+    EXPECT_EQ(plant.read_device({0}).power, std::nullopt);
+    EXPECT_EQ(plant.read_device({0}).quality, ReadingQuality::missing);
+  }
+}
+
 TEST(PlantSensors, MissingAndScaled) {
   auto plant = sensed_plant({.quantum = watts(1)});
   step_ramp(plant);
