@@ -110,7 +110,8 @@ class Plant {
   /// Of the side its meter sits on; no_sensor without a meter in the tree.
   [[nodiscard]] Reading read_node(topology::NodeIndex node) const;
 
-  /// The cap that the device reports as enforced, now; also a device that ignores it.
+  /// The cap that the device reports as enforced, now, to the precision of a float; also a device
+  /// that ignores it.
   [[nodiscard]] Watts read_cap(topology::DeviceIndex device) const;
 
  private:
