@@ -1,0 +1,213 @@
+#include "perwatt/simulate/fluid_service.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "perwatt/base/error.hpp"
+
+namespace perwatt::simulate {
+
+namespace {
+
+constexpr double kMostUtilisation = 0.98;  // of the steady-state wait
+
+}  // namespace
+
+/// What goes through the stages of one step.
+struct FluidService::Flow {
+  double prefilled = 0;
+  double prefill_seconds = 0;  // of a request
+  double prefill_ratio = 0;    // of the time of the instances that also decode
+  double hold_seconds = 0;     // for which an arrival keeps an instance from others
+  double ended = 0;            // requests
+  double wait_instances = 1;
+};
+
+FluidService::FluidService(const ServiceSetup& setup, const TokenLaws& laws,
+                           double arrival_squared_variation)
+    : setup_{setup},
+      mean_input_{in_tokens(laws.input.mean())},
+      mean_steps_{in_tokens(laws.output.mean()) - 1},
+      input_variation_{laws.input.squared_variation()},
+      arrival_variation_{arrival_squared_variation} {
+  setup_.check();
+  laws.check();
+  if (!(arrival_variation_ >= 0 && std::isfinite(arrival_variation_))) {
+    throw_bad_input("a squared variation of gaps that is no number of 0 or more", "",
+                    "give 1 for Poisson arrivals, 0 for constant ones");
+  }
+  for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
+    if (setup_.has(pool)) {
+      state(pool).instances = setup_.pool(pool).instances;
+      state(pool).demand = mean_demand(pool, 0, 0);
+    }
+  }
+}
+
+FluidService::PoolState& FluidService::state(Pool pool) {
+  return pools_[static_cast<std::size_t>(pool)];
+}
+
+int FluidService::instances(Pool pool) const {
+  return pools_[static_cast<std::size_t>(pool)].instances;
+}
+
+Watts FluidService::demand(Pool pool) const {
+  return pools_[static_cast<std::size_t>(pool)].demand;
+}
+
+void FluidService::set_speed(Pool pool, PhaseSpeed speed) {
+  const auto fits = [](double ratio) { return ratio > 0 && ratio <= 1; };
+  if (!fits(speed.prefill_ratio) || !fits(speed.decode_ratio)) {
+    throw_defect("a relative speed outside (0, 1]");
+  }
+  state(pool).speed = speed;
+}
+
+void FluidService::set_instances(Pool pool, int instances) {
+  if (instances < 0 || !setup_.has(pool)) {
+    throw_defect("a number of instances that no pool can have");
+  }
+  state(pool).instances = instances;
+}
+
+double FluidService::steps_seconds(Pool pool, double sequences) const {
+  const InstanceModel& model = setup_.pool(pool).model;
+  const PoolState& now = pools_[static_cast<std::size_t>(pool)];
+  const double batch = std::max(1.0, now.instances > 0 ? sequences / now.instances : 0.0);
+  return in_seconds(model.step_base + model.step_per_sequence * batch) / now.speed.decode_ratio;
+}
+
+Watts FluidService::mean_demand(Pool pool, double prefill_ratio, double decoding) const {
+  const InstanceModel& model = setup_.pool(pool).model;
+  const double instances = this->instances(pool);
+  if (instances == 0) {
+    return Watts{};
+  }
+  const double batch = decoding / instances;
+  const double busy = std::min(1.0, batch);
+  const double rest = 1 - prefill_ratio;
+  const Watts gpu = model.power.prefill * prefill_ratio +
+                    model.power.decode(std::max(1.0, batch)) * (rest * busy) +
+                    model.power.idle * (rest * (1 - busy));
+  return gpu * (instances * model.gpus);
+}
+
+/// What is prefilled of the queue and the arrivals; the rest waits.
+FluidService::Flow FluidService::prefill(Pool pool, double length_seconds, double arrived) {
+  Flow flow;
+  const InstanceModel& model = setup_.pool(pool).model;
+  const double instances = this->instances(pool);
+  const double rate = in_tokens_per_second(model.prefill_rate) * state(pool).speed.prefill_ratio;
+  flow.prefill_seconds = mean_input_ / rate;
+  flow.hold_seconds = flow.prefill_seconds;
+  flow.wait_instances = std::max(1.0, instances);
+  const double time = instances * length_seconds;
+  queued_ += arrived;
+  flow.prefilled = std::min(queued_, time / flow.prefill_seconds);
+  if (pool == Pool::aggregated && time > 0) {
+    const double step = steps_seconds(pool, decoding_);
+    if (mean_steps_ > 0) {
+      // Sequences that would end without prefills; each prefill takes its part of the time.
+      const double ends = decoding_ * -std::expm1(-length_seconds / (step * mean_steps_));
+      const double room = instances * model.most_sequences - decoding_ + ends;
+      const double most = room / (1 + ends * flow.prefill_seconds / time);
+      flow.prefilled = std::clamp(most, 0.0, flow.prefilled);
+    }
+    flow.prefill_ratio = std::min(1.0, flow.prefilled * flow.prefill_seconds / time);
+    flow.hold_seconds += step / 2 * std::min(1.0, decoding_ / instances);
+  }
+  queued_ = std::max(0.0, queued_ - flow.prefilled);
+  return flow;
+}
+
+/// What decodes, joins and ends.
+void FluidService::decode(Pool pool, double length_seconds, Flow& flow) {
+  const double instances = this->instances(pool);
+  if (mean_steps_ <= 0) {
+    flow.ended = flow.prefilled;
+    return;
+  }
+  const double step = steps_seconds(pool, decoding_);
+  const double end_rate = instances > 0 ? (1 - flow.prefill_ratio) / (step * mean_steps_) : 0;
+  const double kept = std::exp(-end_rate * length_seconds);
+  double joined = flow.prefilled;
+  if (pool == Pool::decode) {
+    const double room = instances * setup_.pool(pool).model.most_sequences - decoding_ * kept;
+    handed_over_ += flow.prefilled;
+    joined = std::clamp(room, 0.0, handed_over_);
+    handed_over_ -= joined;
+  }
+  const double passed = end_rate * length_seconds;
+  const double joined_kept = passed > 0 ? -std::expm1(-passed) / passed : 1;
+  const double before = decoding_;
+  decoding_ = decoding_ * kept + joined * joined_kept;
+  flow.ended = before + joined - decoding_;
+}
+
+double FluidService::random_wait_seconds(const Flow& flow, double instances,
+                                         double length_seconds) const {
+  const double hold = flow.hold_seconds;
+  const double utilisation =
+      std::min(kMostUtilisation, flow.prefilled * hold / (instances * length_seconds));
+  const double share = flow.prefill_seconds / hold;
+  const double variation = (arrival_variation_ + input_variation_ * share * share) / 2;
+  return variation * hold * std::pow(utilisation, std::sqrt(2 * (instances + 1)) - 1) /
+         (instances * (1 - utilisation));
+}
+
+void FluidService::tell_times(Pool decoding, double length_seconds, const Flow& flow,
+                              FluidStep& out) const {
+  if (flow.prefilled <= 0) {
+    return;
+  }
+  const double ttft = queued_ * length_seconds / flow.prefilled + flow.hold_seconds +
+                      random_wait_seconds(flow, flow.wait_instances, length_seconds);
+  out.ttft = seconds(ttft);
+  if (mean_steps_ <= 0) {
+    out.request = out.ttft;
+    return;
+  }
+  if (this->instances(decoding) == 0 || flow.prefill_ratio >= 1) {
+    return;
+  }
+  const double step = steps_seconds(decoding, decoding_);
+  double decode = mean_steps_ * step / (1 - flow.prefill_ratio);
+  if (decoding == Pool::decode) {
+    decode += step / 2 * std::min(1.0, decoding_ / this->instances(decoding));
+    decode += handed_over_ * length_seconds / flow.prefilled;
+  }
+  out.tpot = seconds(decode / mean_steps_);
+  out.request = seconds(ttft + decode);
+}
+
+FluidStep FluidService::step(Seconds length, double rate_per_second) {
+  FluidStep out;
+  const double length_seconds = in_seconds(length);
+  const bool has_pools = !setup_.has(Pool::aggregated);
+  const Pool first = has_pools ? Pool::prefill : Pool::aggregated;
+  const Pool second = has_pools ? Pool::decode : Pool::aggregated;
+  out.arrived_requests = rate_per_second * length_seconds;
+  Flow flow = prefill(first, length_seconds, out.arrived_requests);
+  decode(second, length_seconds, flow);
+  if (has_pools && instances(first) > 0) {
+    const double busy = flow.prefilled * flow.prefill_seconds / (instances(first) * length_seconds);
+    state(first).demand = mean_demand(first, std::min(1.0, busy), 0);
+  } else if (has_pools) {
+    state(first).demand = Watts{};
+  }
+  state(second).demand = mean_demand(second, flow.prefill_ratio, decoding_);
+  out.energy = state(second).demand * length;
+  if (has_pools) {
+    out.energy += state(first).demand * length;
+  }
+  out.completed_requests = flow.ended;
+  out.queued_requests = queued_ + handed_over_;
+  out.decoding_requests = decoding_;
+  out.input_tokens = tokens(flow.prefilled * mean_input_);
+  out.output_tokens = tokens(flow.prefilled + flow.ended * std::max(0.0, mean_steps_));
+  tell_times(second, length_seconds, flow, out);
+  return out;
+}
+
+}  // namespace perwatt::simulate
