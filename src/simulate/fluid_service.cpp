@@ -71,24 +71,42 @@ void FluidService::set_instances(Pool pool, int instances) {
   state(pool).instances = instances;
 }
 
-double FluidService::steps_seconds(Pool pool, double sequences) const {
-  const InstanceModel& model = setup_.pool(pool).model;
-  const PoolState& now = pools_[static_cast<std::size_t>(pool)];
-  const double batch = std::max(1.0, now.instances > 0 ? sequences / now.instances : 0.0);
-  return in_seconds(model.step_base + model.step_per_sequence * batch) / now.speed.decode_ratio;
+double FluidService::batch(Pool pool, double prefill_ratio) const {
+  const double instances = this->instances(pool);
+  if (instances == 0) {
+    return 0;
+  }
+  const double mean = decoding_ / instances;
+  return std::min(mean + prefill_ratio * (1 - 1 / instances),
+                  prefill_ratio < 1 ? mean / (1 - prefill_ratio) : mean);
 }
 
-Watts FluidService::mean_demand(Pool pool, double prefill_ratio, double decoding) const {
+double FluidService::step_seconds(Pool pool, double sequences) const {
+  const InstanceModel& model = setup_.pool(pool).model;
+  const double ratio = pools_[static_cast<std::size_t>(pool)].speed.decode_ratio;
+  return in_seconds(model.step_base + model.step_per_sequence * std::max(1.0, sequences)) / ratio;
+}
+
+double FluidService::end_rate_per_second(Pool pool, double prefill_ratio) const {
+  const double instances = this->instances(pool);
+  if (instances == 0) {
+    return 0;
+  }
+  const double running = batch(pool, prefill_ratio);
+  const double more = decoding_ > 0 ? running * instances / decoding_ : 1;
+  return (1 - prefill_ratio) * more / (step_seconds(pool, running) * mean_steps_);
+}
+
+Watts FluidService::mean_demand(Pool pool, double prefill_ratio, double sequences) const {
   const InstanceModel& model = setup_.pool(pool).model;
   const double instances = this->instances(pool);
   if (instances == 0) {
     return Watts{};
   }
-  const double batch = decoding / instances;
-  const double busy = std::min(1.0, batch);
+  const double busy = std::min(1.0, sequences);
   const double rest = 1 - prefill_ratio;
   const Watts gpu = model.power.prefill * prefill_ratio +
-                    model.power.decode(std::max(1.0, batch)) * (rest * busy) +
+                    model.power.decode(std::max(1.0, sequences)) * (rest * busy) +
                     model.power.idle * (rest * (1 - busy));
   return gpu * (instances * model.gpus);
 }
@@ -106,10 +124,10 @@ FluidService::Flow FluidService::prefill(Pool pool, double length_seconds, doubl
   queued_ += arrived;
   flow.prefilled = std::min(queued_, time / flow.prefill_seconds);
   if (pool == Pool::aggregated && time > 0) {
-    const double step = steps_seconds(pool, decoding_);
+    const double step = step_seconds(pool, decoding_ / instances);
     if (mean_steps_ > 0) {
       // Sequences that would end without prefills; each prefill takes its part of the time.
-      const double ends = decoding_ * -std::expm1(-length_seconds / (step * mean_steps_));
+      const double ends = decoding_ * -std::expm1(-length_seconds * end_rate_per_second(pool, 0));
       const double room = instances * model.most_sequences - decoding_ + ends;
       const double most = room / (1 + ends * flow.prefill_seconds / time);
       flow.prefilled = std::clamp(most, 0.0, flow.prefilled);
@@ -128,9 +146,8 @@ void FluidService::decode(Pool pool, double length_seconds, Flow& flow) {
     flow.ended = flow.prefilled;
     return;
   }
-  const double step = steps_seconds(pool, decoding_);
-  const double end_rate = instances > 0 ? (1 - flow.prefill_ratio) / (step * mean_steps_) : 0;
-  const double kept = std::exp(-end_rate * length_seconds);
+  const double passed = end_rate_per_second(pool, flow.prefill_ratio) * length_seconds;
+  const double kept = std::exp(-passed);
   double joined = flow.prefilled;
   if (pool == Pool::decode) {
     const double room = instances * setup_.pool(pool).model.most_sequences - decoding_ * kept;
@@ -138,7 +155,6 @@ void FluidService::decode(Pool pool, double length_seconds, Flow& flow) {
     joined = std::clamp(room, 0.0, handed_over_);
     handed_over_ -= joined;
   }
-  const double passed = end_rate * length_seconds;
   const double joined_kept = passed > 0 ? -std::expm1(-passed) / passed : 1;
   const double before = decoding_;
   decoding_ = decoding_ * kept + joined * joined_kept;
@@ -171,10 +187,10 @@ void FluidService::tell_times(Pool decoding, double length_seconds, const Flow& 
   if (this->instances(decoding) == 0 || flow.prefill_ratio >= 1) {
     return;
   }
-  const double step = steps_seconds(decoding, decoding_);
-  double decode = mean_steps_ * step / (1 - flow.prefill_ratio);
+  double decode = 1 / end_rate_per_second(decoding, flow.prefill_ratio);
   if (decoding == Pool::decode) {
-    decode += step / 2 * std::min(1.0, decoding_ / this->instances(decoding));
+    const double sequences = decoding_ / this->instances(decoding);
+    decode += step_seconds(decoding, sequences) / 2 * std::min(1.0, sequences);
     decode += handed_over_ * length_seconds / flow.prefilled;
   }
   out.tpot = seconds(decode / mean_steps_);
@@ -196,7 +212,7 @@ FluidStep FluidService::step(Seconds length, double rate_per_second) {
   } else if (has_pools) {
     state(first).demand = Watts{};
   }
-  state(second).demand = mean_demand(second, flow.prefill_ratio, decoding_);
+  state(second).demand = mean_demand(second, flow.prefill_ratio, batch(second, flow.prefill_ratio));
   out.energy = state(second).demand * length;
   if (has_pools) {
     out.energy += state(first).demand * length;

@@ -3,14 +3,17 @@
 // State: requests that wait for a prefill (Q), that wait for a decode instance (Qd, pools only),
 // that decode (n). In a step of length T with N instances, at the present speeds,
 //   s = mean input / prefill_rate              seconds of a prefill
-//   d(b) = step_base + b step_per_sequence     seconds of a decode step, b = n / N
+//   d(b) = step_base + b step_per_sequence     seconds of a decode step
 //   X = min(Q + arrivals, N T / s, room)       requests prefilled; p = X s / (N T), share of time
-//   mu = (1 - p) / (d(b) (mean output - 1))    rate at which a sequence ends; p = 0 in pools
+//   b = n / N + p (1 - 1 / N)                  sequences of an instance while it decodes
+//   mu = (1 - p) b N / n / (d(b) (mean output - 1))   rate at which a sequence ends; p = 0 in pools
 //   n' = n exp(-mu T) + X (1 - exp(-mu T)) / (mu T)
 // room is what keeps n' at N most_sequences. A steady state is that of the mean field: X leaves
-// as it comes, by Little's law n = rate mu^-1.
-// Mean times add what randomness does: an arrival waits half a step for the one under way, and for
-// a free instance by Sakasegawa's approximation of G/G/N (Ann. Inst. Statist. Math. 29, 1977)
+// as it comes, by Little's law n = rate mu^-1. b is above the mean since a prompt goes to an
+// instance with one sequence less than the mean (the shortest queue of many, where a departure
+// makes the place for the next arrival): its pauses hit fewer sequences. Mean times add what
+// randomness does: an arrival waits half a step for the one under way, and for a free instance by
+// Sakasegawa's approximation of G/G/N (Ann. Inst. Statist. Math. 29, 1977)
 //   W = (ca^2 + cs^2) / 2 * h rho^(sqrt(2 (N + 1)) - 1) / (N (1 - rho))
 // with h the time an arrival holds an instance and rho = X h / (N T), at most 0.98; waiting mass Q
 // comes on top.
@@ -81,8 +84,10 @@ class FluidService {
   void decode(Pool pool, double length_seconds, Flow& flow);
   [[nodiscard]] double random_wait_seconds(const Flow& flow, double instances,
                                            double length_seconds) const;
-  [[nodiscard]] double steps_seconds(Pool pool, double sequences) const;
-  [[nodiscard]] Watts mean_demand(Pool pool, double prefill_ratio, double decoding) const;
+  [[nodiscard]] double batch(Pool pool, double prefill_ratio) const;
+  [[nodiscard]] double step_seconds(Pool pool, double sequences) const;
+  [[nodiscard]] double end_rate_per_second(Pool pool, double prefill_ratio) const;
+  [[nodiscard]] Watts mean_demand(Pool pool, double prefill_ratio, double sequences) const;
   void tell_times(Pool decoding, double length_seconds, const Flow& flow, FluidStep& out) const;
 
   ServiceSetup setup_;
