@@ -1,4 +1,5 @@
 // The fluid against the request level: several seeds, means with their confidence limits.
+#include <algorithm>
 #include <tuple>
 
 #include "service_support.hpp"
@@ -131,6 +132,204 @@ TEST_P(FluidAgreement, MeansAreThoseOfTheRequestLevel) {
 INSTANTIATE_TEST_SUITE_P(Loads, FluidAgreement,
                          testing::Combine(testing::Bool(),
                                           testing::Values(0.3, 0.5, 0.7, 0.8, 0.9)));
+
+class FluidShape : public testing::TestWithParam<bool> {
+ protected:
+  static ServiceSetup setup() { return large_service(GetParam(), 16); }
+};
+
+TEST_P(FluidShape, MassIsConserved) {
+  FluidService service{setup(), lengths()};
+  double arrived = 0;
+  double completed = 0;
+  double input = 0;
+  double output = 0;
+  FluidStep step;
+  for (int i = 0; i < 900; ++i) {
+    if (i % 50 == 0) {
+      service.set_speed(GetParam() ? Pool::decode : Pool::aggregated,
+                        {1, std::min(1.0, 0.3 + 0.001 * i)});
+    }
+    step = service.step(seconds(0.5), i < 400 ? (GetParam() ? 260.0 : 110.0) : 0.0);
+    arrived += step.arrived_requests;
+    completed += step.completed_requests;
+    input += in_tokens(step.input_tokens);
+    output += in_tokens(step.output_tokens);
+    EXPECT_NEAR(arrived, completed + step.queued_requests + step.decoding_requests, 1e-6);
+  }
+  EXPECT_NEAR(completed, arrived, 1e-3 * arrived);
+  EXPECT_NEAR(input, completed * 1000, 2e-3 * input);
+  EXPECT_NEAR(output, completed * in_tokens(lengths().output.mean()), 2e-3 * output);
+}
+
+// More comes than the service takes: throughput is the capacity, and the rest queues.
+TEST_P(FluidShape, OverloadQueuesWhatTheRequestLevelQueues) {
+  const double rate = 16 * 1.5 * capacity_per_second(GetParam());
+  FluidService fluid{setup(), lengths()};
+  InferenceService service{setup()};
+  ServiceFeed feed{RequestStream::of_arrivals(poisson_arrivals(rate, 10'000'000, 3), lengths())};
+  FluidStep step;
+  double output = 0;
+  for (int i = 1; i <= 120; ++i) {
+    step = fluid.step(seconds(1), rate);
+    output += in_tokens(step.output_tokens);
+    feed.advance(service, at_seconds(i));
+    EXPECT_LT(step.decoding_requests, 16 * 64 * (GetParam() ? 2 : 1) * 1.02);
+  }
+  const LatencyRecord record = service.take_record();
+  EXPECT_NEAR(output, static_cast<double>(record.output_tokens), 0.03 * output);
+  const RequestCounts counts = service.counts();
+  std::int64_t held = 0;
+  for (std::size_t i = 0; i < service.instances(); ++i) {
+    held += static_cast<std::int64_t>(service.sequences(i));
+  }
+  const auto waiting = static_cast<double>(counts.queued + counts.in_flight - held);
+  EXPECT_NEAR(step.queued_requests, waiting, 0.05 * waiting);
+}
+
+// A cap that takes a third of the speed away for a minute, at a load that then queues.
+TEST_P(FluidShape, ASlowMinuteCostsTheTokensOfTheRequestLevel) {
+  const double rate = 16 * 0.85 * capacity_per_second(GetParam());
+  FluidService fluid{setup(), lengths()};
+  std::vector<double> fluid_tokens;
+  std::vector<std::vector<double>> samples(4);
+  const auto speed_at = [](int second) {
+    return second > 60 && second <= 120 ? PhaseSpeed{0.65, 0.65} : PhaseSpeed{};
+  };
+  const std::vector<Pool> pools =
+      GetParam() ? std::vector{Pool::prefill, Pool::decode} : std::vector{Pool::aggregated};
+  for (std::uint64_t seed = 0; seed <= 6; ++seed) {
+    InferenceService service{setup()};
+    ServiceFeed feed{
+        RequestStream::of_arrivals(poisson_arrivals(rate, 10'000'000, seed), lengths())};
+    double output = 0;
+    for (int i = 1; i <= 240; ++i) {
+      for (const Pool pool : pools) {
+        service.set_speed(pool, speed_at(i));
+        fluid.set_speed(pool, speed_at(i));
+      }
+      if (seed == 0) {
+        output += in_tokens(fluid.step(seconds(1), rate).output_tokens);
+      } else {
+        feed.advance(service, at_seconds(i));
+        output = static_cast<double>(service.record().output_tokens);
+      }
+      if (i % 60 == 0 && seed == 0) {
+        fluid_tokens.push_back(output);
+      } else if (i % 60 == 0) {
+        samples[static_cast<std::size_t>(i / 60 - 1)].push_back(output);
+      }
+    }
+  }
+  for (std::size_t minute = 1; minute < 4; ++minute) {
+    EXPECT_NEAR(fluid_tokens[minute], estimate(samples[minute]).mean, 0.03 * fluid_tokens[minute])
+        << minute;
+  }
+}
+
+TEST_P(FluidShape, WithoutInstancesEverythingWaits) {
+  FluidService service{setup(), lengths()};
+  for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
+    if (setup().has(pool)) {
+      service.set_instances(pool, 0);
+    }
+  }
+  FluidStep step;
+  for (int i = 0; i < 10; ++i) {
+    step = service.step(seconds(1), 100);
+  }
+  EXPECT_DOUBLE_EQ(step.queued_requests, 1000);
+  EXPECT_EQ(in_tokens(step.output_tokens), 0);
+  EXPECT_EQ(step.energy, Joules{});
+  EXPECT_FALSE(step.ttft);
+}
+
+TEST_P(FluidShape, IdleItDrawsIdleWatts) {
+  FluidService service{setup(), lengths()};
+  const FluidStep step = service.step(seconds(2), 0);
+  EXPECT_DOUBLE_EQ(step.energy.in_base(), 2.0 * 16 * (GetParam() ? 3 : 1) * 4 * 120);
+  EXPECT_FALSE(step.request);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, FluidShape, testing::Bool());
+
+TEST(ServiceFluid, RequestsOfOneTokenAreAQueueOfPrefills) {
+  ServiceSetup setup = aggregated_service(8, small_model());
+  FluidService service{setup, {constant_tokens(1000), constant_tokens(1)}};
+  FluidStep step;
+  for (int i = 0; i < 20; ++i) {
+    step = service.step(seconds(1), 4);
+  }
+  EXPECT_DOUBLE_EQ(step.completed_requests, 4);
+  EXPECT_FALSE(step.tpot);
+  // M/D/8 at half load: hardly any wait above the second of the prefill.
+  EXPECT_NEAR(in_seconds(*step.ttft), 1.0, 0.02);
+  EXPECT_EQ(step.ttft, step.request);
+}
+
+TEST(ServiceTwin, TheSampleCarriesTheLoadOfAnInstance) {
+  const ServiceSetup setup = large_service(true, 40);
+  const double rate = 40 * 0.6 * capacity_per_second(true);
+  ServiceTwin twin{setup, lengths(), 0.05, 7};
+  EXPECT_EQ(twin.sample().instances(), 2U + 4U);
+  FluidStep step;
+  for (int i = 0; i < 60; ++i) {
+    step = twin.step(seconds(1), rate);
+  }
+  static_cast<void>(twin.take_sample_record());
+  double output = 0;
+  for (int i = 0; i < 900; ++i) {
+    step = twin.step(seconds(1), rate);
+    output += in_tokens(step.output_tokens);
+  }
+  const LatencyRecord record = twin.take_sample_record();
+  const auto sampled = static_cast<double>(record.output_tokens);
+  EXPECT_NEAR(sampled, 0.05 * output, 0.03 * sampled);
+  EXPECT_NEAR(in_seconds(*record.tpot.mean()), in_seconds(*step.tpot),
+              0.05 * in_seconds(*step.tpot));
+  EXPECT_LT(*record.ttft.quantile(0.5), *record.ttft.quantile(0.75));
+  EXPECT_LT(*record.ttft.quantile(0.75), *record.ttft.quantile(0.99));
+}
+
+TEST(ServiceTwin, SpeedsAndInstancesReachTheSample) {
+  ServiceTwin twin{large_service(false, 16), lengths(), 0.125, 1};
+  const double rate = 16 * 0.5 * capacity_per_second(false);
+  const auto tpot = [&] {
+    for (int i = 0; i < 100; ++i) {
+      static_cast<void>(twin.step(seconds(1), rate));
+    }
+    return in_seconds(*twin.take_sample_record().tpot.mean());
+  };
+  const double at_first = tpot();
+  twin.set_speed(Pool::aggregated, {0.8, 0.8});
+  const double slow = tpot();
+  EXPECT_GT(slow, 1.2 * at_first);
+  twin.set_speed(Pool::aggregated, {});
+  twin.set_instances(Pool::aggregated, 10);
+  EXPECT_GT(tpot(), 1.2 * at_first);
+}
+
+TEST(ServiceTwin, ASampleOfPartsOfInstancesIsRefused) {
+  EXPECT_THROW(ServiceTwin(large_service(false, 10), lengths(), 0.25, 1), Error);
+  EXPECT_THROW(ServiceTwin(large_service(false, 10), lengths(), 0.0, 1), Error);
+  EXPECT_THROW(ServiceTwin(large_service(false, 10), lengths(), 2.0, 1), Error);
+  EXPECT_THROW(FluidService(large_service(false, 10), {constant_tokens(0), constant_tokens(1)}),
+               Error);
+  EXPECT_THROW(FluidService(large_service(false, 10), lengths(), -1), Error);
+}
+
+TEST(ServiceTwin, IsDeterministic) {
+  LatencyRecord records[2];
+  for (LatencyRecord& record : records) {
+    ServiceTwin twin{large_service(false, 16), lengths(), 0.125, 9};
+    for (int i = 0; i < 60; ++i) {
+      static_cast<void>(twin.step(seconds(1), 40 + i % 7));
+    }
+    record = twin.take_sample_record();
+  }
+  EXPECT_EQ(records[0], records[1]);
+  EXPECT_GT(records[0].completed_requests, 100);
+}
 
 }  // namespace
 }  // namespace perwatt::simulate
