@@ -2,14 +2,37 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/normal_law.hpp"
 
 namespace perwatt::simulate {
 
 namespace {
 
 constexpr double kMostUtilisation = 0.98;  // of the steady-state wait
+constexpr double kSureDeviations = 6.0;
+
+/// Share of instances that decode, of `instances` with `sequences` each on average.
+double busy_share(double instances, double sequences) {
+  const double count = instances * sequences;
+  const double deviation = std::sqrt(count);
+  const double free_deviations = (instances - count) / std::max(deviation, 1e-9);
+  if (std::abs(free_deviations) > kSureDeviations) {
+    return std::min(1.0, sequences);
+  }
+  const double density =
+      std::exp(-free_deviations * free_deviations / 2) / std::sqrt(2 * std::numbers::pi);
+  const double beyond = deviation * (density - free_deviations * normal_cdf(-free_deviations));
+  return std::clamp((count - beyond) / instances, 0.0, 1.0);
+}
+
+/// Of an instance that decodes.
+double busy_batch(double instances, double sequences) {
+  const double busy = busy_share(instances, sequences);
+  return busy > 0 ? std::max(1.0, sequences / busy) : 1.0;
+}
 
 }  // namespace
 
@@ -77,14 +100,16 @@ double FluidService::batch(Pool pool, double prefill_ratio) const {
     return 0;
   }
   const double mean = decoding_ / instances;
-  return std::min(mean + prefill_ratio * (1 - 1 / instances),
-                  prefill_ratio < 1 ? mean / (1 - prefill_ratio) : mean);
+  const double most = setup_.pool(pool).model.most_sequences;
+  return std::min({mean + prefill_ratio * (1 - 1 / instances),
+                   prefill_ratio < 1 ? mean / (1 - prefill_ratio) : mean, most});
 }
 
 double FluidService::step_seconds(Pool pool, double sequences) const {
   const InstanceModel& model = setup_.pool(pool).model;
   const double ratio = pools_[static_cast<std::size_t>(pool)].speed.decode_ratio;
-  return in_seconds(model.step_base + model.step_per_sequence * std::max(1.0, sequences)) / ratio;
+  const double running = busy_batch(instances(pool), sequences);
+  return in_seconds(model.step_base + model.step_per_sequence * running) / ratio;
 }
 
 double FluidService::end_rate_per_second(Pool pool, double prefill_ratio) const {
@@ -103,10 +128,10 @@ Watts FluidService::mean_demand(Pool pool, double prefill_ratio, double sequence
   if (instances == 0) {
     return Watts{};
   }
-  const double busy = std::min(1.0, sequences);
+  const double busy = busy_share(instances, sequences);
   const double rest = 1 - prefill_ratio;
   const Watts gpu = model.power.prefill * prefill_ratio +
-                    model.power.decode(std::max(1.0, sequences)) * (rest * busy) +
+                    model.power.decode(busy_batch(instances, sequences)) * (rest * busy) +
                     model.power.idle * (rest * (1 - busy));
   return gpu * (instances * model.gpus);
 }
@@ -133,7 +158,7 @@ FluidService::Flow FluidService::prefill(Pool pool, double length_seconds, doubl
       flow.prefilled = std::clamp(most, 0.0, flow.prefilled);
     }
     flow.prefill_ratio = std::min(1.0, flow.prefilled * flow.prefill_seconds / time);
-    flow.hold_seconds += step / 2 * std::min(1.0, decoding_ / instances);
+    flow.hold_seconds += step / 2 * busy_share(instances, decoding_ / instances);
   }
   queued_ = std::max(0.0, queued_ - flow.prefilled);
   return flow;
@@ -189,8 +214,9 @@ void FluidService::tell_times(Pool decoding, double length_seconds, const Flow& 
   }
   double decode = 1 / end_rate_per_second(decoding, flow.prefill_ratio);
   if (decoding == Pool::decode) {
-    const double sequences = decoding_ / this->instances(decoding);
-    decode += step_seconds(decoding, sequences) / 2 * std::min(1.0, sequences);
+    const double instances = this->instances(decoding);
+    const double sequences = decoding_ / instances;
+    decode += step_seconds(decoding, sequences) / 2 * busy_share(instances, sequences);
     decode += handed_over_ * length_seconds / flow.prefilled;
   }
   out.tpot = seconds(decode / mean_steps_);

@@ -133,6 +133,19 @@ INSTANTIATE_TEST_SUITE_P(Loads, FluidAgreement,
                          testing::Combine(testing::Bool(),
                                           testing::Values(0.3, 0.5, 0.7, 0.8, 0.9)));
 
+// Instances that mostly idle: the share that decodes counts.
+TEST(ServiceFluid, WattsHoldWhereFewSequencesRun) {
+  for (const double load : {0.02, 0.05, 0.1}) {
+    const ServiceSetup setup = large_service(false, 8);
+    const double rate = 8 * load * capacity_per_second(false);
+    const Means request = by_request(setup, rate, {}, 5);
+    const Means fluid = by_fluid(setup, rate, {});
+    EXPECT_NEAR(fluid.watts, request.watts, 0.035 * request.watts) << load;
+    EXPECT_NEAR(fluid.request_seconds, request.request_seconds, 0.02 * request.request_seconds)
+        << load;
+  }
+}
+
 class FluidShape : public testing::TestWithParam<bool> {
  protected:
   static ServiceSetup setup() { return large_service(GetParam(), 16); }
