@@ -14,6 +14,11 @@ namespace {
 constexpr double kMostUtilisation = 0.98;  // of the steady-state wait
 constexpr double kSureDeviations = 6.0;
 
+/// Share of the sequences that join evenly over a step in which `passed` lives pass.
+double kept_of_joined(double passed) {
+  return passed > 0 ? -std::expm1(-passed) / passed : 1;
+}
+
 /// Share of instances that decode, of `instances` with `sequences` each on average.
 double busy_share(double instances, double sequences) {
   const double count = instances * sequences;
@@ -42,6 +47,7 @@ struct FluidService::Flow {
   double prefill_seconds = 0;  // of a request
   double prefill_ratio = 0;    // of the time of the instances that also decode
   double hold_seconds = 0;     // for which an arrival keeps an instance from others
+  double joined = 0;           // start to decode
   double ended = 0;            // requests
   double wait_instances = 1;
 };
@@ -152,9 +158,10 @@ FluidService::Flow FluidService::prefill(Pool pool, double length_seconds, doubl
     const double step = step_seconds(pool, decoding_ / instances);
     if (mean_steps_ > 0) {
       // Sequences that would end without prefills; each prefill takes its part of the time.
-      const double ends = decoding_ * -std::expm1(-length_seconds * end_rate_per_second(pool, 0));
+      const double passed = end_rate_per_second(pool, 0) * length_seconds;
+      const double ends = decoding_ * -std::expm1(-passed);
       const double room = instances * model.most_sequences - decoding_ + ends;
-      const double most = room / (1 + ends * flow.prefill_seconds / time);
+      const double most = room / (kept_of_joined(passed) + ends * flow.prefill_seconds / time);
       flow.prefilled = std::clamp(most, 0.0, flow.prefilled);
     }
     flow.prefill_ratio = std::min(1.0, flow.prefilled * flow.prefill_seconds / time);
@@ -173,17 +180,16 @@ void FluidService::decode(Pool pool, double length_seconds, Flow& flow) {
   }
   const double passed = end_rate_per_second(pool, flow.prefill_ratio) * length_seconds;
   const double kept = std::exp(-passed);
-  double joined = flow.prefilled;
+  flow.joined = flow.prefilled;
   if (pool == Pool::decode) {
     const double room = instances * setup_.pool(pool).model.most_sequences - decoding_ * kept;
     handed_over_ += flow.prefilled;
-    joined = std::clamp(room, 0.0, handed_over_);
-    handed_over_ -= joined;
+    flow.joined = std::clamp(room / kept_of_joined(passed), 0.0, handed_over_);
+    handed_over_ -= flow.joined;
   }
-  const double joined_kept = passed > 0 ? -std::expm1(-passed) / passed : 1;
   const double before = decoding_;
-  decoding_ = decoding_ * kept + joined * joined_kept;
-  flow.ended = before + joined - decoding_;
+  decoding_ = decoding_ * kept + flow.joined * kept_of_joined(passed);
+  flow.ended = before + flow.joined - decoding_;
 }
 
 double FluidService::random_wait_seconds(const Flow& flow, double instances,
@@ -217,7 +223,7 @@ void FluidService::tell_times(Pool decoding, double length_seconds, const Flow& 
     const double instances = this->instances(decoding);
     const double sequences = decoding_ / instances;
     decode += step_seconds(decoding, sequences) / 2 * busy_share(instances, sequences);
-    decode += handed_over_ * length_seconds / flow.prefilled;
+    decode += flow.joined > 0 ? handed_over_ * length_seconds / flow.joined : 0;
   }
   out.tpot = seconds(decode / mean_steps_);
   out.request = seconds(ttft + decode);

@@ -303,7 +303,6 @@ void InferenceService::Engine::continue_work(std::size_t index) {
   } else if (!instance.running.empty()) {
     start_block(index);
   } else if (instance.state == InstanceState::draining) {
-    count_use(instance);
     instance.state = InstanceState::off;
   }
 }
@@ -397,7 +396,7 @@ void InferenceService::Engine::complete(Slot slot) {
   free_slots_.push_back(slot);
 }
 
-// ---- speeds and states ------------------------------------------------------------------------
+// ---- speeds and states: between events, where steps and use are counted up to now -------------
 
 void InferenceService::Engine::set_speed(Pool pool, PhaseSpeed speed) {
   if (!is_speed(speed.prefill_ratio) || !is_speed(speed.decode_ratio)) {
@@ -433,7 +432,6 @@ void InferenceService::Engine::drain(std::size_t index) {
   if (instance.state != InstanceState::active) {
     return;
   }
-  count_use(instance);
   instance.state = instance.load() == 0 ? InstanceState::off : InstanceState::draining;
 }
 
@@ -442,7 +440,6 @@ void InferenceService::Engine::pause(std::size_t index) {
   if (instance.state != InstanceState::active && instance.state != InstanceState::draining) {
     return;
   }
-  count_use(instance);
   rebase(instance);
   instance.state = InstanceState::paused;
   ++instance.version;
@@ -450,7 +447,6 @@ void InferenceService::Engine::pause(std::size_t index) {
 
 void InferenceService::Engine::resume(std::size_t index) {
   Instance& instance = known(index);
-  count_use(instance);
   rebase(instance);
   instance.state = InstanceState::active;
   schedule_end(index);
@@ -488,8 +484,6 @@ void InferenceService::Engine::fail(std::size_t index) {
   if (instance.state == InstanceState::off) {
     return;
   }
-  count_steps(instance);
-  count_use(instance);
   const std::vector<Slot> dropped = drop_all(instance);
   instance.counted_steps = 0;
   instance.activity = Activity::none;

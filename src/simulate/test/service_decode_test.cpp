@@ -65,6 +65,40 @@ TEST(ServiceDecode, PoolsJoinSequencesAtTheEndOfAStep) {
   EXPECT_NEAR(in_seconds(*record.request.mean()), (first + second) / 2, 1e-12);
 }
 
+// Two sequences end together; the two that wait for a decode instance join together.
+TEST(ServiceDecode, ADecodeQueueFillsEveryPlaceThatIsFree) {
+  InferenceService service{pooled_service(4, 1, small_model(2))};
+  for (int i = 0; i < 4; ++i) {
+    service.offer(request_at(0, 100, 11));
+  }
+  service.advance_to(at_seconds(0.101));
+  EXPECT_EQ(service.sequences(4), 2U);
+  EXPECT_EQ(service.counts().in_flight, 4);
+  service.advance_to(at_seconds(0.1 + 0.011 + 10 * 0.012 + 10 * 0.012 + 0.011));
+  EXPECT_EQ(service.counts().completed, 4);
+}
+
+TEST(ServiceDecode, WhatEndsWhenARequestComesEndsFirst) {
+  InferenceService service{aggregated_service(2)};
+  service.offer(request_at(0, 50, 1000));
+  service.offer(request_at(0, 100, 1));
+  service.offer(request_at(0.1, 100, 1));
+  service.advance_to(at_seconds(0.15));
+  EXPECT_EQ(service.sequences(0), 1U);
+  EXPECT_EQ(service.sequences(1), 1U);
+  EXPECT_EQ(in_seconds(*service.record().wait.max()), 0);
+}
+
+TEST(ServiceDecode, EndsAreRoundedUpToANanosecond) {
+  InferenceService service{aggregated_service(1)};
+  service.set_speed(Pool::aggregated, {0.7, 1});
+  service.offer(request_at(0, 100, 1));  // 100 ms / 0.7 = 142,857,142.86 ns
+  service.advance_to(Instant::from_nanoseconds(142'857'142));
+  EXPECT_EQ(service.counts().completed, 0);
+  service.advance_to(Instant::from_nanoseconds(142'857'143));
+  EXPECT_EQ(service.counts().completed, 1);
+}
+
 TEST(ServiceDecode, ABatchTakesNoMoreThanItsLimit) {
   InferenceService service{aggregated_service(1, small_model(2))};
   for (int i = 0; i < 3; ++i) {

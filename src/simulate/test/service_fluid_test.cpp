@@ -200,6 +200,21 @@ TEST_P(FluidShape, OverloadQueuesWhatTheRequestLevelQueues) {
   EXPECT_NEAR(step.queued_requests, waiting, 0.05 * waiting);
 }
 
+// Prefills pass, and the decode pool takes half of what they hand over: who comes now waits for all
+// that were handed over before.
+TEST(ServiceFluid, ADecodePoolThatIsFullMakesRequestsWait) {
+  ServiceSetup setup = pooled_service(16, 4, large_model());
+  const double decode_per_second = 4 * 64 / (0.0144 * (in_tokens(lengths().output.mean()) - 1));
+  FluidService service{setup, lengths()};
+  FluidStep step;
+  for (int i = 0; i < 300; ++i) {
+    step = service.step(seconds(1), 2 * decode_per_second);
+  }
+  EXPECT_NEAR(step.queued_requests, 300 * decode_per_second, 0.05 * step.queued_requests);
+  EXPECT_NEAR(in_seconds(*step.request - *step.ttft), step.queued_requests / decode_per_second, 10);
+  EXPECT_LT(in_seconds(*step.ttft), 1);
+}
+
 // A cap that takes a third of the speed away for a minute, at a load that then queues.
 TEST_P(FluidShape, ASlowMinuteCostsTheTokensOfTheRequestLevel) {
   const double rate = 16 * 0.85 * capacity_per_second(GetParam());

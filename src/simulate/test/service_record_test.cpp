@@ -34,7 +34,8 @@ TEST(DurationHistogram, QuantilesAreWithinTheirStatedError) {
 
 TEST(DurationHistogram, EveryBucketHoldsItsError) {
   for (std::int64_t base = 1; base < (std::int64_t{1} << 44); base *= 2) {
-    for (const std::int64_t value : {base, base + base / 128, base + base / 3, 2 * base - 1}) {
+    for (const std::int64_t value : {base, base + base / 128, std::max(base, base + base / 128 - 1),
+                                     base + base / 3, 2 * base - 1}) {
       DurationHistogram histogram;
       histogram.add_nanoseconds(value);
       const auto exact = static_cast<double>(value);

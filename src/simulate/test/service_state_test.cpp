@@ -196,16 +196,62 @@ TEST(ServiceState, AFailedInstanceSendsItsRequestsBackToTheStart) {
   EXPECT_EQ(record.output_tokens - record.lost_output_tokens, 22);
 }
 
+TEST(ServiceState, DroppedRequestsGoBeforeThoseThatCameLater) {
+  InferenceService service{aggregated_service(2, small_model(2))};
+  for (int i = 0; i < 6; ++i) {
+    service.offer(request_at(0.001 * i, 100, 1000));
+  }
+  service.advance_to(at_seconds(1));
+  ASSERT_EQ(service.counts().queued, 2);
+  service.fail(0);
+  service.fail(1);
+  EXPECT_EQ(service.counts().queued, 6);
+  static_cast<void>(service.take_record());
+  service.resume(0);
+  service.advance_to(at_seconds(1.25));
+  // The first two, not the two that were queued: they waited from 0 and 1 ms on.
+  EXPECT_EQ(service.sequences(0), 2U);
+  EXPECT_NEAR(in_seconds(*service.record().wait.mean()), (1.0 + 1.099) / 2, 1e-9);
+}
+
+// The prompt at 150 ms stops the block that was looked at; the instance fails in its prefill.
+TEST(ServiceState, AFailureInAPrefillLosesTheStepsDoneBefore) {
+  InferenceService service{aggregated_service(1)};
+  service.offer(request_at(0, 100, 101));
+  service.offer(request_at(0.15, 100, 5));
+  service.advance_to(at_seconds(0.14));
+  EXPECT_EQ(service.record().output_tokens, 1 + 3);
+  service.advance_to(at_seconds(0.2));
+  service.fail(0);
+  EXPECT_EQ(service.record().output_tokens, 1 + 5);
+  EXPECT_EQ(service.record().lost_output_tokens, 1 + 5);
+  EXPECT_EQ(service.record().lost_input_tokens, 100);
+  EXPECT_EQ(service.record().dropped_requests, 2);
+}
+
+// At 115 ms the second sequence, handed over at 112 ms, waits for the end of a step.
+TEST(ServiceState, AFailedDecodeInstanceLosesWhatWasHandedOver) {
+  InferenceService service{pooled_service(1, 1)};
+  service.offer(request_at(0, 100, 11));
+  service.offer(request_at(0, 12, 11));
+  service.advance_to(at_seconds(0.115));
+  ASSERT_EQ(service.sequences(1), 2U);
+  service.fail(1);
+  EXPECT_EQ(service.record().lost_output_tokens, 2 + 1);
+  EXPECT_EQ(service.record().lost_input_tokens, 112);
+  EXPECT_EQ(service.record().output_tokens, 3);
+}
+
 TEST(ServiceState, TokensAreGoodInsideBothLimits) {
   ServiceSetup setup = aggregated_service(1);
   setup.limits = {seconds(0.15), seconds(0.0115)};
   InferenceService service{setup};
   service.offer(request_at(0, 100, 11));   // 100 ms, 11 ms: good
-  service.offer(request_at(5, 160, 11));   // TTFT of 160 ms
-  service.offer(request_at(10, 100, 11));  // two at once: TPOT of 12 ms and more
-  service.offer(request_at(10, 10, 11));
+  service.offer(request_at(5, 160, 21));   // TTFT of 160 ms
+  service.offer(request_at(10, 100, 31));  // two at once: TPOT of 12 ms and more
+  service.offer(request_at(10, 10, 31));
   service.advance_to(at_seconds(20));
-  EXPECT_EQ(service.record().completed_tokens, 44);
+  EXPECT_EQ(service.record().completed_tokens, 94);
   EXPECT_EQ(service.record().good_tokens, 11);
 }
 
