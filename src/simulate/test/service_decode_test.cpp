@@ -65,16 +65,20 @@ TEST(ServiceDecode, PoolsJoinSequencesAtTheEndOfAStep) {
   EXPECT_NEAR(in_seconds(*record.request.mean()), (first + second) / 2, 1e-12);
 }
 
-// Two sequences end together; the two that wait for a decode instance join together.
+// The second sequence joins a step after the first one, and ends with it; the two that wait for a
+// decode instance then join together.
 TEST(ServiceDecode, ADecodeQueueFillsEveryPlaceThatIsFree) {
   InferenceService service{pooled_service(4, 1, small_model(2))};
   for (int i = 0; i < 4; ++i) {
-    service.offer(request_at(0, 100, 11));
+    service.offer(request_at(0, 100, i == 0 ? 12 : 11));
   }
   service.advance_to(at_seconds(0.101));
   EXPECT_EQ(service.sequences(4), 2U);
   EXPECT_EQ(service.counts().in_flight, 4);
-  service.advance_to(at_seconds(0.1 + 0.011 + 10 * 0.012 + 10 * 0.012 + 0.011));
+  service.advance_to(at_seconds(0.1 + 0.011 + 10 * 0.012));
+  EXPECT_EQ(service.counts().completed, 2);
+  EXPECT_EQ(service.sequences(4), 2U);
+  service.advance_to(at_seconds(0.1 + 0.011 + 20 * 0.012));
   EXPECT_EQ(service.counts().completed, 4);
 }
 
