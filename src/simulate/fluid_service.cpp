@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/instant.hpp"
 #include "perwatt/base/normal_law.hpp"
 
 namespace perwatt::simulate {
@@ -68,7 +69,7 @@ FluidService::FluidService(const ServiceSetup& setup, const TokenLaws& laws,
   for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
     if (setup_.has(pool)) {
       state(pool).instances = setup_.pool(pool).instances;
-      state(pool).demand = mean_demand(pool, 0, 0);
+      state(pool).demand = use(pool, 1, 0, 0).energy(setup_.pool(pool).model, {}) / seconds(1);
     }
   }
 }
@@ -128,18 +129,23 @@ double FluidService::end_rate_per_second(Pool pool, double prefill_ratio) const 
   return (1 - prefill_ratio) * more / (step_seconds(pool, running) * mean_steps_);
 }
 
-Watts FluidService::mean_demand(Pool pool, double prefill_ratio, double sequences) const {
-  const InstanceModel& model = setup_.pool(pool).model;
+PoolUse FluidService::use(Pool pool, double length_seconds, double prefill_ratio,
+                          double sequences) const {
+  PoolUse use;
   const double instances = this->instances(pool);
   if (instances == 0) {
-    return Watts{};
+    return use;
   }
-  const double busy = busy_share(instances, sequences);
-  const double rest = 1 - prefill_ratio;
-  const Watts gpu = model.power.prefill * prefill_ratio +
-                    model.power.decode(busy_batch(instances, sequences)) * (rest * busy) +
-                    model.power.idle * (rest * (1 - busy));
-  return gpu * (instances * model.gpus);
+  const double all = instances * length_seconds * static_cast<double>(kNanosecondsPerSecond);
+  const double rest = all * (1 - prefill_ratio);
+  const double busy = rest * busy_share(instances, sequences);
+  const double rising = static_cast<double>(setup_.pool(pool).model.power.rising_sequences);
+  use.prefill_nanoseconds = std::llround(all * prefill_ratio);
+  use.decode_nanoseconds = std::llround(busy);
+  use.sequence_nanoseconds =
+      std::llround(busy * std::min(busy_batch(instances, sequences), rising));
+  use.idle_nanoseconds = std::llround(rest - busy);
+  return use;
 }
 
 /// What is prefilled of the queue and the arrivals; the rest waits.
@@ -229,6 +235,27 @@ void FluidService::tell_times(Pool decoding, double length_seconds, const Flow& 
   out.request = seconds(ttft + decode);
 }
 
+void FluidService::tell_uses(double length_seconds, const Flow& flow, FluidStep& out) {
+  for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
+    if (!setup_.has(pool)) {
+      continue;
+    }
+    const double instances = this->instances(pool);
+    const double sequences = pool == Pool::prefill ? 0 : batch(pool, flow.prefill_ratio);
+    double prefill_ratio = flow.prefill_ratio;
+    if (pool == Pool::prefill) {
+      const double busy_seconds = flow.prefilled * flow.prefill_seconds;
+      prefill_ratio =
+          instances > 0 ? std::min(1.0, busy_seconds / (instances * length_seconds)) : 0;
+    }
+    PoolUse& of_pool = out.uses[static_cast<std::size_t>(pool)];
+    of_pool = use(pool, length_seconds, prefill_ratio, sequences);
+    const Joules energy = of_pool.energy(setup_.pool(pool).model, std::nullopt);
+    out.energy += energy;
+    state(pool).demand = energy / seconds(length_seconds);
+  }
+}
+
 FluidStep FluidService::step(Seconds length, double rate_per_second) {
   FluidStep out;
   const double length_seconds = in_seconds(length);
@@ -238,17 +265,7 @@ FluidStep FluidService::step(Seconds length, double rate_per_second) {
   out.arrived_requests = rate_per_second * length_seconds;
   Flow flow = prefill(first, length_seconds, out.arrived_requests);
   decode(second, length_seconds, flow);
-  if (has_pools && instances(first) > 0) {
-    const double busy = flow.prefilled * flow.prefill_seconds / (instances(first) * length_seconds);
-    state(first).demand = mean_demand(first, std::min(1.0, busy), 0);
-  } else if (has_pools) {
-    state(first).demand = Watts{};
-  }
-  state(second).demand = mean_demand(second, flow.prefill_ratio, batch(second, flow.prefill_ratio));
-  out.energy = state(second).demand * length;
-  if (has_pools) {
-    out.energy += state(first).demand * length;
-  }
+  tell_uses(length_seconds, flow, out);
   out.completed_requests = flow.ended;
   out.queued_requests = queued_ + handed_over_;
   out.decoding_requests = decoding_;

@@ -279,6 +279,46 @@ TEST_P(FluidShape, IdleItDrawsIdleWatts) {
   EXPECT_FALSE(step.request);
 }
 
+TEST_P(FluidShape, ASteadyStateDoesNotDependOnTheStep) {
+  const double rate = 16 * 0.7 * capacity_per_second(GetParam());
+  std::vector<double> request_seconds;
+  for (const double length : {0.1, 1.0, 10.0}) {
+    FluidService service{setup(), lengths()};
+    FluidStep step;
+    for (int i = 0; i < 600 / std::min(1.0, length); ++i) {
+      step = service.step(seconds(length), rate);
+    }
+    request_seconds.push_back(in_seconds(*step.request));
+    EXPECT_NEAR(step.completed_requests, rate * length, 1e-6 * rate * length);
+  }
+  EXPECT_NEAR(request_seconds[1], request_seconds[0], 1e-6 * request_seconds[0]);
+  EXPECT_NEAR(request_seconds[2], request_seconds[0], 1e-6 * request_seconds[0]);
+}
+
+TEST_P(FluidShape, UsesGiveTheDemandAndTheWattsUnderACap) {
+  FluidService service{setup(), lengths()};
+  FluidStep step;
+  for (int i = 0; i < 100; ++i) {
+    step = service.step(seconds(2), 100);
+  }
+  Joules all;
+  for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
+    if (!setup().has(pool)) {
+      continue;
+    }
+    const PoolUse& use = step.uses[static_cast<std::size_t>(pool)];
+    EXPECT_NEAR(static_cast<double>(use.idle_nanoseconds + use.prefill_nanoseconds +
+                                    use.decode_nanoseconds),
+                2e9 * service.instances(pool), 3);
+    const Joules energy = use.energy(setup().pool(pool).model, std::nullopt);
+    EXPECT_DOUBLE_EQ(in_watts(energy / seconds(2)), in_watts(service.demand(pool)));
+    EXPECT_LE(use.energy(setup().pool(pool).model, watts(300)),
+              watts(300) * seconds(2) * (4.0 * service.instances(pool)));
+    all += energy;
+  }
+  EXPECT_DOUBLE_EQ(all.in_base(), step.energy.in_base());
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, FluidShape, testing::Bool());
 
 TEST(ServiceFluid, RequestsOfOneTokenAreAQueueOfPrefills) {

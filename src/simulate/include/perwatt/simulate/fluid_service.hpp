@@ -36,19 +36,20 @@
 
 namespace perwatt::simulate {
 
-/// Counts of requests are masses: they need not be whole.
+/// Counts of requests are masses: they need not be whole. Mean times are those of arrivals at the
+/// step's end.
 struct FluidStep {
   double arrived_requests = 0.0;
   double completed_requests = 0.0;
-  double queued_requests = 0.0;    // at the end, for a prefill or a decode instance
-  double decoding_requests = 0.0;  // at the end
-  Tokens input_tokens;             // prefilled
-  Tokens output_tokens;            // produced
-  std::optional<Seconds> ttft;     // mean, of arrivals at the step's end; absent when nothing moves
-  std::optional<Seconds>
-      tpot;  // likewise, mean over tokens; absent where no request has two tokens
-  std::optional<Seconds> request;  // likewise, from arrival to the last token
-  Joules energy;                   // GPUs without caps
+  double queued_requests = 0.0;      // at the end, for a prefill or a decode instance
+  double decoding_requests = 0.0;    // at the end
+  Tokens input_tokens;               // prefilled
+  Tokens output_tokens;              // produced
+  std::optional<Seconds> ttft;       // absent when nothing moves
+  std::optional<Seconds> tpot;       // over tokens; absent too where no request has two of them
+  std::optional<Seconds> request;    // from arrival to the last token
+  std::array<PoolUse, kPools> uses;  // by Pool; watts under a cap: PoolUse::energy
+  Joules energy;                     // of all GPUs, without caps
 };
 
 class FluidService {
@@ -91,7 +92,9 @@ class FluidService {
   [[nodiscard]] double batch(Pool pool, double prefill_ratio) const;
   [[nodiscard]] double step_seconds(Pool pool, double sequences) const;
   [[nodiscard]] double end_rate_per_second(Pool pool, double prefill_ratio) const;
-  [[nodiscard]] Watts mean_demand(Pool pool, double prefill_ratio, double sequences) const;
+  [[nodiscard]] PoolUse use(Pool pool, double length_seconds, double prefill_ratio,
+                            double sequences) const;
+  void tell_uses(double length_seconds, const Flow& flow, FluidStep& out);
   void tell_times(Pool decoding, double length_seconds, const Flow& flow, FluidStep& out) const;
 
   ServiceSetup setup_;
