@@ -12,7 +12,7 @@ namespace perwatt::simulate {
 
 namespace {
 
-constexpr std::int64_t kNoEvent = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kNoServiceEvent = std::numeric_limits<std::int64_t>::max();
 
 std::int64_t whole_nanoseconds(Seconds time) {
   return std::llround(in_seconds(time) * static_cast<double>(kNanosecondsPerSecond));
@@ -63,9 +63,9 @@ void InferenceService::Engine::advance_to(std::int64_t time) {
     while (!ends_.empty() && ends_.top().version != instances_[ends_.top().instance].version) {
       ends_.pop();
     }
-    const std::int64_t end = ends_.empty() ? kNoEvent : ends_.top().at;
+    const std::int64_t end = ends_.empty() ? kNoServiceEvent : ends_.top().at;
     const std::int64_t arrival =
-        offered_.empty() ? kNoEvent : offered_.front().arrival.nanoseconds();
+        offered_.empty() ? kNoServiceEvent : offered_.front().arrival.nanoseconds();
     if (std::min(end, arrival) > time) {
       break;
     }

@@ -14,7 +14,7 @@ namespace perwatt::simulate {
 
 namespace {
 
-bool is_positive(double value) {
+bool is_positive_finite(double value) {
   return value > 0 && std::isfinite(value);
 }
 
@@ -41,14 +41,14 @@ void check_pool(const PoolSetup& setup, const std::string& pool) {
     throw_bad_input("an instance of " + std::to_string(model.gpus) + " GPUs", pool,
                     "give 1 or more");
   }
-  if (!is_positive(in_tokens_per_second(model.prefill_rate))) {
+  if (!is_positive_finite(in_tokens_per_second(model.prefill_rate))) {
     throw_bad_input(
         "a prefill rate of " + shortest(in_tokens_per_second(model.prefill_rate)) + " tok/s", pool,
         "give a rate above 0");
   }
   const double base = in_seconds(model.step_base);
   const double rise = in_seconds(model.step_per_sequence);
-  if (!(base >= 0 && rise >= 0 && is_positive(base + rise))) {
+  if (!(base >= 0 && rise >= 0 && is_positive_finite(base + rise))) {
     throw_bad_input(
         "a decode step of " + shortest(base) + " s and " + shortest(rise) + " s per sequence", pool,
         "give times that are not negative, one of them above 0");
@@ -61,7 +61,7 @@ void check_pool(const PoolSetup& setup, const std::string& pool) {
 }
 
 void check_latency_limit(const std::optional<Seconds>& limit, const char* name) {
-  if (limit && !is_positive(in_seconds(*limit))) {
+  if (limit && !is_positive_finite(in_seconds(*limit))) {
     throw_bad_input("a limit of " + shortest(in_seconds(*limit)) + " s", name,
                     "give one above 0, or none");
   }
@@ -120,7 +120,7 @@ SpeedTable::SpeedTable(std::vector<Point> points) : points_{std::move(points)} {
   }
   for (std::size_t i = 0; i < points_.size(); ++i) {
     const Point& point = points_[i];
-    if (!is_positive(point.speed_ratio)) {
+    if (!is_positive_finite(point.speed_ratio)) {
       throw_bad_input("a speed of " + shortest(point.speed_ratio), "", "give speeds above 0");
     }
     if (i > 0 && !(points_[i - 1].cap < point.cap)) {
