@@ -1,0 +1,361 @@
+#include "perwatt/control/controller.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "perwatt/allocate/allocator.hpp"
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/text.hpp"
+
+namespace perwatt::control {
+
+namespace {
+
+/// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
+constexpr double kHeadroomWorth = 1e-6;
+
+}  // namespace
+
+struct Controller::Parts {
+  struct DeviceLoop {
+    Demand demand;
+    std::optional<device::LeaseAsk> ask;  // the last, not answered yet
+    Instant asked_at;
+    device::GrantId last_id = 0;
+    Watts cap;         // of the newest grant; fail-safe before
+    Instant runs_out;  // the newest grant, at the latest
+  };
+
+  Parts(const topology::PowerTree& tree, std::vector<ControlledDevice> given,
+        const ControlRules& with)
+      : rules{with},
+        devices{std::move(given)},
+        limits{allocate::site_limits(tree)},
+        ledger{tree, terms_of(devices)},
+        loops(devices.size()) {
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      check_curve(tree, d, devices[d].curve);
+      loops[d].cap = devices[d].terms.fail_safe;
+      targets.push_back(devices[d].terms.fail_safe);
+    }
+    set_headroom();
+    lay_out(tree);
+    wanted_before.resize(devices.size());
+    changed_curve.assign(devices.size(), 0);
+  }
+
+  static std::vector<ChargeTerms> terms_of(const std::vector<ControlledDevice>& devices) {
+    std::vector<ChargeTerms> terms;
+    for (const auto& device : devices) {
+      terms.push_back(device.terms);
+    }
+    return terms;
+  }
+
+  static void check_curve(const topology::PowerTree& tree, std::size_t d,
+                          std::span<const allocate::CurvePoint> curve) {
+    if (const auto fault = allocate::curve_fault(curve)) {
+      const topology::DeviceIndex index{static_cast<std::uint32_t>(d)};
+      throw_bad_input("the curve of device '" + printable(tree.device(index).id) + "': " + *fault,
+                      "curve", "give the upper hull of its points, least watts first");
+    }
+  }
+
+  /// The split in charges at the root: what the ledger counts.
+  void lay_out(const topology::PowerTree& tree) {
+    allocate::Problem problem{allocate::Policy::value};
+    for (std::size_t s = 0; s < limits.nested.size(); ++s) {
+      const auto parent = limits.nested[s].parent;
+      problem.add_node(
+          parent == allocate::kNoSum ? std::nullopt : std::optional{allocate::NodeIndex{parent}},
+          watts(std::numeric_limits<double>::infinity()));
+    }
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const auto node = tree.devices()[d].parent.value;
+      problem.add_device(allocate::NodeIndex{limits.sum_of[node]}, curve_of(d));
+    }
+    for (const auto& cross : limits.cross) {
+      std::vector<allocate::WattShare> shares;
+      for (const auto& [node, ratio] : cross.shares) {
+        const auto range = tree.devices_of(node);
+        for (auto d = range.first.value; d < range.end.value; ++d) {
+          shares.push_back({allocate::DeviceIndex{d}, ratio});
+        }
+      }
+      problem.add_cross_limit(watts(std::numeric_limits<double>::infinity()), std::move(shares));
+    }
+    laid_out.emplace(std::move(problem));
+    limits_changed();
+  }
+
+  void limits_changed() {
+    const Watts none = watts(std::numeric_limits<double>::infinity());
+    std::vector<Watts> nested(limits.nested.size(), none);
+    std::vector<Watts> cross(limits.cross.size(), none);
+    for (const auto& limit : limits.limits) {
+      auto& least = limit.is_cross ? cross[limit.sum] : nested[limit.sum];
+      least = std::min(least, limit.limit_on_sum() * (1 - rules.guard_ratio));
+    }
+    for (std::uint32_t s = 0; s < nested.size(); ++s) {
+      laid_out->set_limit(allocate::NodeIndex{s}, nested[s]);
+    }
+    for (std::uint32_t k = 0; k < cross.size(); ++k) {
+      laid_out->set_cross_limit(allocate::CrossLimitIndex{k}, cross[k]);
+    }
+    for (std::uint32_t d = 0; d < devices.size(); ++d) {
+      laid_out->set_curve(allocate::DeviceIndex{d}, curve_of(d));
+    }
+    allocator.emplace(*laid_out);
+  }
+
+  [[nodiscard]] Watts charge_at_root(std::size_t d, Watts cap) const {
+    const auto& terms = devices[d].terms;
+    return (cap * (1 + terms.overshoot_ratio) + terms.beside) * limits.units.device_factor[d];
+  }
+
+  [[nodiscard]] Watts cap_for(std::size_t d, Watts at_root) const {
+    const auto& terms = devices[d].terms;
+    const Watts draw = at_root * (1 / limits.units.device_factor[d]) - terms.beside;
+    return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, devices[d].most);
+  }
+
+  /// The device's curve up to what it wants, then headroom to its highest cap. Fail-safe is charged
+  /// in any case, so it comes first.
+  [[nodiscard]] std::vector<allocate::CurvePoint> curve_of(std::size_t d) const {
+    const auto& device = devices[d];
+    const auto& curve = device.curve;
+    const Watts fail_safe = std::clamp(device.terms.fail_safe, device.least, device.most);
+    const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, device.most);
+    std::vector<allocate::CurvePoint> points;
+    const auto add = [&](Watts cap, double value) {
+      const Watts power = charge_at_root(d, cap);
+      if (points.empty() || power > points.back().power) {
+        points.push_back({power, value});
+      }
+    };
+    add(fail_safe, allocate::value_at(curve, fail_safe));
+    for (const auto& point : curve) {
+      if (point.power > fail_safe && point.power < wanted) {
+        add(point.power, point.value);
+      }
+    }
+    add(wanted, allocate::value_at(curve, wanted));
+    if (device.most > wanted) {
+      const double slope_room =
+          points.size() > 1
+              ? std::max(0.0, (points.back().value - points[points.size() - 2].value) /
+                                  in_watts(points.back().power - points[points.size() - 2].power))
+              : headroom;
+      const Watts more = charge_at_root(d, device.most) - points.back().power;
+      add(device.most, points.back().value + std::min(headroom, slope_room) * in_watts(more));
+    }
+    return points;
+  }
+
+  /// So little that no watt anybody wants is given up for it.
+  void set_headroom() {
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const auto& curve = devices[d].curve;
+      for (std::size_t i = 1; i < curve.size(); ++i) {
+        const double slope =
+            (curve[i].value - curve[i - 1].value) /
+            in_watts(charge_at_root(d, curve[i].power) - charge_at_root(d, curve[i - 1].power));
+        least = slope > 0 ? std::min(least, slope) : least;
+      }
+    }
+    headroom = std::isfinite(least) ? least * kHeadroomWorth : kHeadroomWorth;
+  }
+
+  void split() {
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const Watts wanted = loops[d].demand.estimate();
+      if (changed_curve[d] || wanted != wanted_before[d]) {
+        allocator->set_curve(allocate::DeviceIndex{static_cast<std::uint32_t>(d)}, curve_of(d));
+        wanted_before[d] = wanted;
+        changed_curve[d] = 0;
+      }
+    }
+    const auto& answer = allocator->resolve();
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      targets[d] = answer.status == allocate::Status::optimal ? cap_for(d, answer.device_watts[d])
+                                                              : devices[d].terms.fail_safe;
+    }
+  }
+
+  // ---- grants -----------------------------------------------------------------------------------
+
+  [[nodiscard]] ChargeLedger::Request request(std::size_t d, Watts cap) const {
+    const auto& loop = loops[d];
+    return {{static_cast<std::uint32_t>(d)},
+            loop.ask->epoch,
+            loop.last_id + 1,
+            cap,
+            loop.asked_at + rules.lease + rules.wearing_in};
+  }
+
+  /// The request is in the ledger.
+  void issue(const ChargeLedger::Request& request) {
+    auto& loop = loops[request.device.value];
+    grants.push_back(
+        {request.device, {request.id, *loop.ask, request.cap, rules.lease}, request.void_after});
+    loop.last_id = request.id;
+    loop.cap = request.cap;
+    loop.runs_out = loop.asked_at + rules.lease;
+    loop.ask.reset();
+  }
+
+  bool try_grant(std::size_t d, Watts cap) {
+    const auto wanted = request(d, cap);
+    if (!ledger.admit(wanted)) {
+      return false;
+    }
+    issue(wanted);
+    return true;
+  }
+
+  /// Devices that are to get less. Where a limit is over all go at once, or none.
+  void lower() {
+    std::vector<ChargeLedger::Request> lowers;
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      if (loops[d].ask && targets[d] < loops[d].cap - rules.dead_band) {
+        lowers.push_back(request(d, targets[d]));
+      }
+    }
+    if (ledger.is_over()) {
+      if (ledger.admit_lowers(lowers)) {
+        std::for_each(lowers.begin(), lowers.end(), [&](const auto& one) { issue(one); });
+      }
+      return;
+    }
+    for (const auto& one : lowers) {
+      static_cast<void>(try_grant(one.device.value, one.cap));
+    }
+  }
+
+  void raise() {
+    std::vector<std::pair<double, std::size_t>> raises;  // worth per watt
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const Watts more = targets[d] - loops[d].cap;
+      if (loops[d].ask && more > rules.dead_band) {
+        const double gain = allocate::value_at(devices[d].curve, targets[d]) -
+                            allocate::value_at(devices[d].curve, loops[d].cap);
+        raises.emplace_back(-gain / in_watts(more), d);
+      }
+    }
+    std::sort(raises.begin(), raises.end());
+    for (const auto& [worth, d] : raises) {
+      if (!try_grant(d, targets[d])) {
+        const Watts part =
+            std::min(targets[d], ledger.highest_cap({static_cast<std::uint32_t>(d)}));
+        if (part > loops[d].cap + rules.dead_band) {
+          static_cast<void>(try_grant(d, part));
+        }
+      }
+    }
+  }
+
+  /// Leases above fail-safe that would run out.
+  void renew(Instant now) {
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const auto& loop = loops[d];
+      if (loop.ask && loop.cap > devices[d].terms.fail_safe &&
+          loop.runs_out < now + rules.renew_before) {
+        static_cast<void>(try_grant(d, loop.cap));
+      }
+    }
+  }
+
+  void tick(Instant now) {
+    grants.clear();
+    ledger.advance(now);
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      if (loops[d].runs_out <= now) {
+        loops[d].cap = devices[d].terms.fail_safe;
+      }
+    }
+    split();
+    lower();
+    raise();
+    renew(now);
+  }
+
+  ControlRules rules;
+  std::vector<ControlledDevice> devices;
+  allocate::SiteLimits limits;
+  ChargeLedger ledger;
+  std::vector<DeviceLoop> loops;
+  std::optional<allocate::Problem> laid_out;
+  std::optional<allocate::Allocator> allocator;
+  std::vector<Watts> targets;
+  std::vector<Watts> wanted_before;
+  std::vector<char> changed_curve;
+  double headroom = kHeadroomWorth;  // per root watt, the same for all
+  std::vector<Controller::Grant> grants;
+};
+
+Controller::Controller(const topology::PowerTree& tree, std::vector<ControlledDevice> devices,
+                       const ControlRules& rules)
+    : parts_{std::make_unique<Parts>(tree, std::move(devices), rules)} {}
+
+Controller::~Controller() = default;
+Controller::Controller(Controller&&) noexcept = default;
+Controller& Controller::operator=(Controller&&) noexcept = default;
+
+void Controller::restore(const Grant& grant) {
+  const auto& [id, answers, cap, duration] = grant.grant;
+  parts_->ledger.restore({grant.device, answers.epoch, id, cap, grant.void_after});
+  auto& loop = parts_->loops[grant.device.value];
+  loop.last_id = id;
+  loop.cap = cap;
+  loop.runs_out = grant.void_after - parts_->rules.wearing_in;
+}
+
+void Controller::ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now) {
+  auto& loop = parts_->loops[device.value];
+  loop.ask = ask;
+  loop.asked_at = now;
+}
+
+void Controller::report(topology::DeviceIndex device, const device::LeaseReport& report) {
+  parts_->ledger.report(device, report);
+}
+
+void Controller::read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap) {
+  parts_->loops[device.value].demand.read(parts_->rules.demand, at, draw, cap);
+}
+
+void Controller::set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve) {
+  parts_->devices[device.value].curve = std::move(curve);
+  parts_->changed_curve[device.value] = 1;
+}
+
+bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
+  if (!parts_->ledger.set_limit(node, limit)) {
+    return false;
+  }
+  for (auto& one : parts_->limits.limits) {
+    if (one.node == node && !one.phase) {
+      one.power = std::max(Watts{}, limit - parts_->limits.units.fixed_supply[node.value]);
+    }
+  }
+  parts_->limits_changed();
+  return true;
+}
+
+std::span<const Controller::Grant> Controller::tick(Instant now) {
+  parts_->tick(now);
+  return parts_->grants;
+}
+
+std::span<const Watts> Controller::targets() const {
+  return parts_->targets;
+}
+
+const ChargeLedger& Controller::ledger() const {
+  return parts_->ledger;
+}
+
+}  // namespace perwatt::control

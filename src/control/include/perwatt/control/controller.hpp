@@ -1,0 +1,91 @@
+// The loop: who gets which watts now, within what the ledger admits.
+//
+// Each tick: what devices want (Demand), the best split of it over the tree (allocate), then
+// grants: those that lower first, then renewals, then raises, dearest first. What the ledger does
+// not admit waits for the next tick: nothing here can pass a limit. Watts that nobody wants are
+// shared evenly as headroom for bursts.
+//
+// No clock, no device, no wire: the caller brings asks, reports and readings, journals the grants
+// of a tick and then sends them. Equal calls give equal grants. docs/model/control.md#loop
+//
+// Thread rule: one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "perwatt/allocate/problem.hpp"
+#include "perwatt/base/instant.hpp"
+#include "perwatt/base/units.hpp"
+#include "perwatt/control/charge_ledger.hpp"
+#include "perwatt/control/demand.hpp"
+#include "perwatt/device/lease_terms.hpp"
+#include "perwatt/topology/power_tree.hpp"
+
+namespace perwatt::control {
+
+struct ControlRules {
+  Seconds lease = seconds(10);      // of a grant, since its ask
+  Seconds wearing_in = seconds(3);  // settling, and the longest time between two looks of an agent
+  Seconds renew_before = seconds(6);  // a lease that would run out sooner is renewed
+  Watts dead_band = watts(10);        // a cap that would change by less stays
+  double guard_ratio = 0.0;           // of every limit, kept free; below 1
+  DemandRules demand;
+};
+
+/// What is controlled: a device's watts, and what it makes of them.
+struct ControlledDevice {
+  ChargeTerms terms;
+  Watts least;  // caps the device takes
+  Watts most;
+  std::vector<allocate::CurvePoint> curve;  // value over its own watts: concave, within least..most
+};
+
+class Controller {
+ public:
+  struct Grant {
+    topology::DeviceIndex device;
+    device::LeaseGrant grant;
+    Instant void_after;  // for the journal
+  };
+
+  /// Throws Error(bad_input) as ChargeLedger, and for a curve that is not concave.
+  Controller(const topology::PowerTree& tree, std::vector<ControlledDevice> devices,
+             const ControlRules& rules);
+  ~Controller();
+  Controller(Controller&&) noexcept;
+  Controller& operator=(Controller&&) noexcept;
+
+  /// A grant of the journal, in the order they were made, before the first tick after a restart.
+  void restore(const Grant& grant);
+
+  void ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now);
+  void report(topology::DeviceIndex device, const device::LeaseReport& report);
+
+  /// A reading to be trusted, under the cap in force then.
+  void read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap);
+
+  /// What the device makes of its watts from now on.
+  void set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve);
+
+  /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
+  [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
+
+  /// The grants to journal and send, entered in the ledger. They hold until the next tick.
+  [[nodiscard]] std::span<const Grant> tick(Instant now);
+
+  /// What the last tick would give each device if everything were admitted.
+  [[nodiscard]] std::span<const Watts> targets() const;
+
+  [[nodiscard]] const ChargeLedger& ledger() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace perwatt::control
