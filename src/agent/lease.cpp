@@ -37,7 +37,8 @@ Answer Lease::take(const device::LeaseGrant& grant, Instant now) {
   if (grant.id <= accepted_) {
     return Answer::old;
   }
-  if (grant.cap < limits_.least || grant.cap > limits_.most || grant.duration <= Seconds{}) {
+  const bool is_within = grant.cap >= limits_.least && grant.cap <= limits_.most;
+  if (!is_within || !(grant.duration > Seconds{})) {
     return Answer::out_of_bounds;
   }
   const Instant expires = asked.at + grant.duration;

@@ -16,7 +16,31 @@ namespace {
 using topology::PowerTree;
 
 constexpr double kMicrowattsPerWatt = 1e6;
+constexpr Watts kMostWatts = watts(1e6);
+constexpr double kMostOvershoot = 10;
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 4;
+
+bool is_within(Watts power) {
+  return power >= Watts{} && power <= kMostWatts;
+}
+
+void check_terms(const PowerTree& tree, std::span<const ChargeTerms> terms) {
+  if (terms.size() != tree.devices().size()) {
+    throw_bad_input("there are terms of " + std::to_string(terms.size()) + " devices for " +
+                        std::to_string(tree.devices().size()),
+                    "terms", "give one for each device of the tree");
+  }
+  for (std::size_t d = 0; d < terms.size(); ++d) {
+    const auto& one = terms[d];
+    const bool is_fine = is_within(one.fail_safe) && is_within(one.beside) &&
+                         one.overshoot_ratio >= 0 && one.overshoot_ratio <= kMostOvershoot;
+    if (!is_fine) {
+      throw_bad_input(
+          "the terms of device '" + printable(tree.devices()[d].id) + "' are out of range", "terms",
+          "give watts from 0 to 1 MW and an overshoot from 0 to 10");
+    }
+  }
+}
 
 std::int64_t limit_in_microwatts(Watts limit) {
   const double microwatts = in_watts(limit) * kMicrowattsPerWatt;
@@ -55,10 +79,14 @@ std::shared_ptr<const ChargeLedger::Layout> ChargeLedger::layout_of(
   layout->device_factor = limits.units.device_factor;
   layout->fixed_supply = limits.units.fixed_supply;
   layout->terms.assign(terms.begin(), terms.end());
+  for (const auto& limit : limits.limits) {
+    layout->tree_power.push_back(limit.power);
+  }
   return layout;
 }
 
 ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> terms) {
+  check_terms(tree, terms);
   const auto limits = allocate::site_limits(tree);
   layout_ = layout_of(tree, limits, terms);
   limits_ = limits.limits;
@@ -73,10 +101,11 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
   devices_.resize(tree.devices().size());
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     auto& state = devices_[d];
-    state.fail_safe = state.charge = state.newest = charge_of(d, terms[d].fail_safe);
+    state.fail_safe = state.charge = state.ceiling = charge_of(d, terms[d].fail_safe);
     change(d, 0, state.charge, charged_);
   }
-  newest_ = charged_;
+  ceilings_ = charged_;
+  fail_safe_ = charged_;
   if (const auto node = is_over()) {
     throw_bad_input("the fail-safe caps of the devices below '" + printable(tree.node(*node).id) +
                         "' pass its limit",
@@ -124,48 +153,59 @@ bool ChargeLedger::has_room(std::size_t device, Microwatts from, Microwatts to,
   });
 }
 
+bool ChargeLedger::is_grantable(const Request& request) const {
+  return is_within(request.cap) && request.id > devices_[request.device.value].last_id;
+}
+
 bool ChargeLedger::admit(const Request& request) {
+  if (!is_grantable(request)) {
+    return false;
+  }
   const auto d = request.device.value;
   const auto& state = devices_[d];
   const Microwatts asked = charge_of(d, request.cap);
-  const Microwatts newest = std::max(state.fail_safe, asked);
+  const Microwatts ceiling = std::max(state.fail_safe, asked);
   const bool is_over = !has_room(d, 0, 0, charged_);
-  if (is_over ? newest > state.newest || !has_room(d, state.newest, newest, newest_)
-              : asked > state.charge && !has_room(d, state.charge, asked, charged_)) {
-    return false;
-  }
-  return enter(d, {request.id, request.epoch, asked, request.void_after});
+  const bool fits = is_over
+                        ? ceiling <= state.ceiling && has_room(d, state.ceiling, ceiling, ceilings_)
+                        : asked <= state.charge || has_room(d, state.charge, asked, charged_);
+  return fits && enter(d, {request.id, request.epoch, asked, request.void_after}, ceiling);
 }
 
 bool ChargeLedger::admit_lowers(std::span<const Request> requests) {
-  Sums after = newest_;
-  for (const auto& request : requests) {
-    const auto d = request.device.value;
-    const auto& state = devices_[d];
-    const Microwatts newest = std::max(state.fail_safe, charge_of(d, request.cap));
-    if (newest > state.newest) {
-      return false;
-    }
-    change(d, state.newest, newest, after);
-  }
+  Sums after = ceilings_;
   std::vector<Grant> grants;
   for (const auto& request : requests) {
+    if (!is_grantable(request)) {
+      return false;
+    }
     const auto d = request.device.value;
+    const auto& state = devices_[d];
     grants.push_back({request.id, request.epoch, charge_of(d, request.cap), request.void_after});
-    if (!has_room(d, 0, 0, after) || place_for(d, grants.back()) == kGrants) {
+    const Microwatts ceiling = std::max(state.fail_safe, grants.back().charge);
+    if (ceiling > state.ceiling || place_for(d, grants.back()) == kGrants) {
+      return false;
+    }
+    change(d, state.ceiling, ceiling, after);
+  }
+  for (const auto& request : requests) {
+    if (!has_room(request.device.value, 0, 0, after)) {
       return false;
     }
   }
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    static_cast<void>(enter(requests[i].device.value, grants[i]));
+    const auto d = requests[i].device.value;
+    static_cast<void>(enter(d, grants[i], std::max(devices_[d].fail_safe, grants[i].charge)));
   }
   return true;
 }
 
 void ChargeLedger::restore(const Request& request) {
   const auto d = request.device.value;
-  const Grant grant{request.id, request.epoch, charge_of(d, request.cap), request.void_after};
-  if (enter(d, grant)) {
+  const Watts cap = is_within(request.cap) ? request.cap : kMostWatts;
+  const Grant grant{request.id, request.epoch, charge_of(d, cap), request.void_after};
+  // The ceiling stays: what was sent before the start is no ground to renew it.
+  if (enter(d, grant, devices_[d].ceiling)) {
     return;
   }
   auto& first = devices_[d].grants[0];  // the two oldest become one, as long and as high as either
@@ -175,7 +215,7 @@ void ChargeLedger::restore(const Request& request) {
   auto& grants = devices_[d].grants;
   std::move(grants.begin() + 2, grants.end(), grants.begin() + 1);
   --devices_[d].count;
-  static_cast<void>(enter(d, grant));
+  static_cast<void>(enter(d, grant, devices_[d].ceiling));
 }
 
 /// How many grants stay beside a new one: those it does not stand for. What is no higher, void no
@@ -192,7 +232,7 @@ bool ChargeLedger::stands_for(const Grant& newer, const Grant& older) {
          older.epoch <= newer.epoch;
 }
 
-bool ChargeLedger::enter(std::size_t device, const Grant& grant) {
+bool ChargeLedger::enter(std::size_t device, const Grant& grant, Microwatts ceiling) {
   auto& state = devices_[device];
   if (place_for(device, grant) == kGrants) {
     return false;
@@ -202,7 +242,8 @@ bool ChargeLedger::enter(std::size_t device, const Grant& grant) {
                                    [&](const Grant& older) { return stands_for(grant, older); });
   *kept = grant;
   state.count = static_cast<std::uint32_t>(kept - state.grants.begin()) + 1;
-  settle(device);
+  state.last_id = std::max(state.last_id, grant.id);
+  settle(device, ceiling);
   return true;
 }
 
@@ -215,23 +256,21 @@ void ChargeLedger::drop(std::size_t device, const IsDead& is_dead) {
     return;
   }
   state.count = static_cast<std::uint32_t>(kept - state.grants.begin());
-  settle(device);
+  settle(device, state.ceiling);
 }
 
-/// The charge of the grants that are left.
-void ChargeLedger::settle(std::size_t device) {
+/// The charge of the grants that are left; the ceiling is no higher.
+void ChargeLedger::settle(std::size_t device, Microwatts ceiling) {
   auto& state = devices_[device];
   Microwatts charge = state.fail_safe;
   for (std::size_t g = 0; g < state.count; ++g) {
     charge = std::max(charge, state.grants[g].charge);
   }
-  const Microwatts newest = state.count > 0
-                                ? std::max(state.fail_safe, state.grants[state.count - 1].charge)
-                                : state.fail_safe;
+  const Microwatts lower = std::min(ceiling, charge);
   change(device, state.charge, charge, charged_);
-  change(device, state.newest, newest, newest_);
+  change(device, state.ceiling, lower, ceilings_);
   state.charge = charge;
-  state.newest = newest;
+  state.ceiling = lower;
 }
 
 void ChargeLedger::report(topology::DeviceIndex device, const device::LeaseReport& report) {
@@ -260,26 +299,16 @@ bool ChargeLedger::set_limit(topology::NodeIndex node, Watts limit) {
     return false;
   }
   const Watts idle = layout_->fixed_supply[node.value];
-  const Watts before = std::exchange(found->power, std::max(Watts{}, limit - idle));
+  const Watts most = layout_->tree_power[static_cast<std::size_t>(found - limits_.begin())];
+  const Watts before = std::exchange(found->power, std::min(most, std::max(Watts{}, limit - idle)));
   Microwatts least = kUnlimited;
   for (const auto& one : limits_) {
     if (one.sum == found->sum && one.is_cross == found->is_cross) {
       least = std::min(least, limit_in_microwatts(one.limit_on_sum()));
     }
   }
-  Microwatts at_fail_safe = 0;
-  for (std::size_t d = 0; d < devices_.size(); ++d) {
-    if (found->is_cross) {
-      for (const auto& [sum, ratio] : cross_of(d)) {
-        at_fail_safe += sum == found->sum ? part_of(devices_[d].fail_safe, ratio) : 0;
-      }
-      continue;
-    }
-    for (auto s = layout_->sum_of[d]; s != allocate::kNoSum; s = layout_->parent[s]) {
-      at_fail_safe += s == found->sum ? devices_[d].fail_safe : 0;
-    }
-  }
-  if (at_fail_safe > least) {
+  const auto& at_fail_safe = found->is_cross ? fail_safe_.cross : fail_safe_.nested;
+  if (at_fail_safe[found->sum] > least) {
     found->power = before;
     return false;
   }
@@ -296,6 +325,9 @@ Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
   const auto d = device.value;
   const Microwatts charge = devices_[d].charge;
   double highest = static_cast<double>(kUnlimited);
+  if (!has_room(d, 0, 0, charged_)) {
+    return cap_of(d, static_cast<double>(devices_[d].ceiling));
+  }
   for (auto s = layout_->sum_of[d]; s != allocate::kNoSum; s = layout_->parent[s]) {
     highest =
         std::min(highest, static_cast<double>(limit_.nested[s] - charged_.nested[s] + charge));
@@ -304,9 +336,16 @@ Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
     const Microwatts part = limit_.cross[sum] - charged_.cross[sum] + part_of(charge, ratio);
     highest = std::min(highest, static_cast<double>(part) / ratio);
   }
-  const double draw = std::max(0.0, highest - 1) / kMicrowattsPerWatt / layout_->device_factor[d];
-  return std::max(Watts{}, (watts(draw) - layout_->terms[d].beside) *
-                               (1 / (1 + layout_->terms[d].overshoot_ratio)));
+  return cap_of(d, highest - 1);
+}
+
+/// The cap of a charge at the root.
+Watts ChargeLedger::cap_of(std::size_t device, double microwatts) const {
+  const auto& terms = layout_->terms[device];
+  const double draw =
+      std::max(0.0, microwatts) / kMicrowattsPerWatt / layout_->device_factor[device];
+  return std::clamp((watts(draw) - terms.beside) * (1 / (1 + terms.overshoot_ratio)), Watts{},
+                    kMostWatts);
 }
 
 std::optional<topology::NodeIndex> ChargeLedger::is_over() const {
@@ -323,21 +362,21 @@ std::optional<topology::NodeIndex> ChargeLedger::is_over() const {
 std::optional<const char*> ChargeLedger::fault() const {
   Sums charged{std::vector<Microwatts>(charged_.nested.size(), 0),
                std::vector<Microwatts>(charged_.cross.size(), 0)};
-  Sums newest = charged;
+  Sums ceilings = charged;
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     const auto& state = devices_[d];
     Microwatts charge = state.fail_safe;
     for (std::size_t g = 0; g < state.count; ++g) {
       charge = std::max(charge, state.grants[g].charge);
     }
-    if (charge != state.charge || state.newest > charge) {
+    if (charge != state.charge || state.ceiling > charge || state.ceiling < state.fail_safe) {
       return "a device is not charged with its highest grant";
     }
     change(d, 0, charge, charged);
-    change(d, 0, state.newest, newest);
+    change(d, 0, state.ceiling, ceilings);
   }
   if (charged.nested != charged_.nested || charged.cross != charged_.cross ||
-      newest.nested != newest_.nested || newest.cross != newest_.cross) {
+      ceilings.nested != ceilings_.nested || ceilings.cross != ceilings_.cross) {
     return "a sum is not that of its devices";
   }
   return std::nullopt;

@@ -40,6 +40,9 @@ struct Controller::Parts {
       loops[d].cap = devices[d].terms.fail_safe;
       targets.push_back(devices[d].terms.fail_safe);
     }
+    for (const auto& limit : limits.limits) {
+      tree_power.push_back(limit.power);
+    }
     set_headroom();
     lay_out(tree);
     wanted_before.resize(devices.size());
@@ -289,6 +292,7 @@ struct Controller::Parts {
   std::vector<DeviceLoop> loops;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
+  std::vector<Watts> tree_power;  // by limit: what the tree itself leaves to devices
   std::vector<Watts> targets;
   std::vector<Watts> wanted_before;
   std::vector<char> changed_curve;
@@ -336,9 +340,12 @@ bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
   if (!parts_->ledger.set_limit(node, limit)) {
     return false;
   }
-  for (auto& one : parts_->limits.limits) {
+  auto& limits = parts_->limits;
+  for (std::size_t i = 0; i < limits.limits.size(); ++i) {
+    auto& one = limits.limits[i];
     if (one.node == node && !one.phase) {
-      one.power = std::max(Watts{}, limit - parts_->limits.units.fixed_supply[node.value]);
+      one.power = std::min(parts_->tree_power[i],
+                           std::max(Watts{}, limit - limits.units.fixed_supply[node.value]));
     }
   }
   parts_->limits_changed();

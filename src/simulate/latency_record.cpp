@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "perwatt/base/instant.hpp"
+
 namespace perwatt::simulate {
 
 namespace {
@@ -44,7 +46,7 @@ void DurationHistogram::add_nanoseconds(std::int64_t duration) {
   }
   ++buckets_[bucket];
   ++count_;
-  sum_nanoseconds_ += duration;
+  add_to_sum(duration / kNanosecondsPerSecond, duration % kNanosecondsPerSecond);
   max_nanoseconds_ = std::max(max_nanoseconds_, duration);
 }
 
@@ -54,7 +56,7 @@ void DurationHistogram::merge(const DurationHistogram& other) {
     buckets_[i] += other.buckets_[i];
   }
   count_ += other.count_;
-  sum_nanoseconds_ += other.sum_nanoseconds_;
+  add_to_sum(other.sum_whole_seconds_, other.sum_rest_nanoseconds_);
   max_nanoseconds_ = std::max(max_nanoseconds_, other.max_nanoseconds_);
 }
 
@@ -62,8 +64,15 @@ std::optional<Seconds> DurationHistogram::mean() const {
   if (count_ == 0) {
     return std::nullopt;
   }
-  return seconds_of_nanoseconds(static_cast<double>(sum_nanoseconds_) /
-                                static_cast<double>(count_));
+  const double sum = static_cast<double>(sum_whole_seconds_) +
+                     static_cast<double>(sum_rest_nanoseconds_) / kNanosecondsPerSecond;
+  return seconds(sum / static_cast<double>(count_));
+}
+
+void DurationHistogram::add_to_sum(std::int64_t whole_seconds, std::int64_t rest_nanoseconds) {
+  const std::int64_t rest = sum_rest_nanoseconds_ + rest_nanoseconds;
+  sum_whole_seconds_ += whole_seconds + rest / kNanosecondsPerSecond;
+  sum_rest_nanoseconds_ = rest % kNanosecondsPerSecond;
 }
 
 std::optional<Seconds> DurationHistogram::max() const {

@@ -15,7 +15,7 @@ namespace perwatt::simulate {
 
 namespace {
 
-constexpr double kMostTokens = 1e12;  // of one request; keeps sums whole
+constexpr double kMostTokens = 1e7;  // of one request; keeps its time in nanoseconds
 
 void check_token_law(const TokenLaw& law, const char* which) {
   const double nominal = in_tokens(law.nominal);

@@ -11,7 +11,7 @@ namespace perwatt::simulate {
 
 namespace {
 
-constexpr std::int64_t kMostTraceTokens = 1'000'000'000'000;
+constexpr std::int64_t kMostTraceTokens = 10'000'000;
 
 /// Days since 1970-01-01 (H. Hinnant, chrono-compatible low-level date algorithms).
 std::int64_t days_of_date(std::int64_t year, std::int64_t month, std::int64_t day) {
@@ -92,7 +92,7 @@ std::int64_t trace_tokens(const CsvTable& table, const CsvRow& row, std::size_t 
   const auto count = parse_integer(trimmed(row.fields[column]));
   if (!count || *count < 0 || *count > kMostTraceTokens) {
     throw_bad_input("'" + printable(row.fields[column]) + "' is no count of tokens",
-                    table.where(row, column), "give a whole number of 0 or more");
+                    table.where(row, column), "give a whole number from 0 to 10,000,000");
   }
   return std::max<std::int64_t>(1, *count);
 }

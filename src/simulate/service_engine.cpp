@@ -22,8 +22,10 @@ std::size_t pool_number(Pool pool) {
   return static_cast<std::size_t>(pool);
 }
 
+constexpr double kLeastSpeed = 1e-3;  // slower, the time of a long request overflows
+
 bool is_speed(double ratio) {
-  return ratio > 0 && ratio <= 1;
+  return ratio >= kLeastSpeed && ratio <= 1;
 }
 
 }  // namespace
@@ -400,7 +402,7 @@ void InferenceService::Engine::complete(Slot slot) {
 
 void InferenceService::Engine::set_speed(Pool pool, PhaseSpeed speed) {
   if (!is_speed(speed.prefill_ratio) || !is_speed(speed.decode_ratio)) {
-    throw_defect("a relative speed outside (0, 1]");
+    throw_defect("a relative speed outside [0.001, 1]");
   }
   if (speed == speeds_[pool_number(pool)]) {
     return;
@@ -447,6 +449,9 @@ void InferenceService::Engine::pause(std::size_t index) {
 
 void InferenceService::Engine::resume(std::size_t index) {
   Instance& instance = known(index);
+  if (instance.state == InstanceState::active) {
+    return;
+  }
   rebase(instance);
   instance.state = InstanceState::active;
   schedule_end(index);

@@ -485,6 +485,7 @@ const Case kCases[] = {
     {"messages", {false, false, 2}},
     {"controller dies", {true, false, 1}},
     {"agent dies", {false, true, 1}},
+    {"both die", {true, true, 1}},
 };
 
 TEST(LeaseProtocol, NoOrderOfEventsLetsADeviceDrawMoreThanItsCharge) {

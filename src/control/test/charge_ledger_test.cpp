@@ -1,6 +1,8 @@
 #include "perwatt/control/charge_ledger.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -166,6 +168,67 @@ TEST(ChargeLedger, ALimitThatIsOverIsKeptByLoweringManyAtOnce) {
   ledger.advance(at(10));
   EXPECT_FALSE(ledger.is_over());
   EXPECT_EQ(ledger.fault(), std::nullopt);
+}
+
+TEST(ChargeLedger, WhatIsRestoredIsNoGroundToRenewIt) {
+  // d0 got 700 W, restarted and fell back; its watts went to d1. The controller restarts.
+  ChargeLedger ledger{pair_of(1000), kTerms};
+  ledger.restore({{0}, 1, 1, watts(700), at(9)});
+  ledger.restore({{1}, 1, 1, watts(700), at(12)});
+  ASSERT_TRUE(ledger.is_over());
+  EXPECT_FALSE(ledger.admit({{1}, 1, 2, watts(300), at(13)}));
+  EXPECT_FALSE(ledger.admit({{0}, 2, 2, watts(700), at(13)}));
+  const std::vector<ChargeLedger::Request> both{{{0}, 2, 2, watts(700), at(13)},
+                                                {{1}, 1, 2, watts(300), at(13)}};
+  EXPECT_FALSE(ledger.admit_lowers(both));
+  ledger.report({0}, settled(0, true, 2));
+  EXPECT_FALSE(ledger.is_over());
+  EXPECT_TRUE(ledger.admit({{1}, 1, 2, watts(700), at(13)}));  // goes on without a jolt
+}
+
+TEST(ChargeLedger, CeilingsOnlyFallWhileALimitIsOver) {
+  ChargeLedger ledger{pair_of(1400), kTerms};
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(30)}));
+  ASSERT_TRUE(ledger.admit({{1}, 1, 1, watts(700), at(10)}));
+  ASSERT_TRUE(ledger.set_limit({0}, watts(900)));
+  const std::vector<ChargeLedger::Request> lowers{{{0}, 1, 2, watts(300), at(12)},
+                                                  {{1}, 1, 2, watts(500), at(40)}};
+  ASSERT_TRUE(ledger.admit_lowers(lowers));
+  ledger.advance(at(12));  // the lower of d0 is void before the grant that it lowered
+  EXPECT_EQ(ledger.charge({0}), watts(700));
+  const std::vector<ChargeLedger::Request> back{{{0}, 1, 3, watts(700), at(42)},
+                                                {{1}, 1, 3, watts(200), at(42)}};
+  EXPECT_FALSE(ledger.admit_lowers(back));
+  EXPECT_EQ(in_watts(ledger.highest_cap({0})), 300);
+  ledger.advance(at(30));
+  EXPECT_FALSE(ledger.is_over());
+}
+
+TEST(ChargeLedger, ALimitThatRisesAgainIsNoMoreThanTheTrees) {
+  ChargeLedger ledger{pair_of(1000), kTerms};
+  ASSERT_TRUE(ledger.set_limit({0}, watts(500)));
+  ASSERT_TRUE(ledger.set_limit({0}, watts(5000)));
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(700), at(10)}));
+  EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(301), at(10)}));
+}
+
+TEST(ChargeLedger, RefusesWhatIsNoGrant) {
+  ChargeLedger ledger{pair_of(1000), kTerms};
+  for (const double cap : {-1.0, 1e7, std::numeric_limits<double>::infinity(), std::nan("")}) {
+    EXPECT_FALSE(ledger.admit({{0}, 1, 1, watts(cap), at(10)}));
+  }
+  ASSERT_TRUE(ledger.admit({{0}, 1, 5, watts(600), at(10)}));
+  EXPECT_FALSE(ledger.admit({{0}, 1, 5, watts(600), at(11)}));
+  EXPECT_FALSE(ledger.admit({{0}, 1, 3, watts(600), at(11)}));
+  EXPECT_THAT(error_of([] {
+                static_cast<void>(ChargeLedger{pair_of(1000), std::vector<ChargeTerms>(1)});
+              }),
+              HasSubstr("terms of 1 devices for 2"));
+  EXPECT_THAT(error_of([] {
+                static_cast<void>(ChargeLedger{
+                    pair_of(1000), std::vector<ChargeTerms>(2, {watts(std::nan("")), 0, {}})});
+              }),
+              HasSubstr("'d0' are out of range"));
 }
 
 TEST(ChargeLedger, RefusesASiteWithoutASafeState) {

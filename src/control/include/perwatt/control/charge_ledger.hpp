@@ -11,10 +11,11 @@
 // time has passed after which it is void. So a lower counts when it is read back and settled, and a
 // raise waits for the lowers that make room for it, in whatever order messages come.
 //
-// A limit may fall below what is charged. Until charges have worn off it is over. Then a grant
-// below it must not be above the newest one of its device, and what the newest grants alone come to
-// must be within the limit: so it is kept again no later than the leases of before run out,
-// whatever is lost.
+// A limit may fall below what is charged, and a restart may charge again what had worn off. Until
+// charges have come down a limit is over. Then a grant below it must not be above the device's
+// ceiling, the last grant admitted since the start, which only falls meanwhile; and the ceilings
+// together must be within the limit. So the limit is kept again no later than the grants of before
+// are void, whatever is lost.
 //
 // Whole microwatts at the root: sums are exact, charges rounded up, limits down.
 // docs/model/control.md#charges
@@ -38,11 +39,11 @@
 
 namespace perwatt::control {
 
-/// What the ledger must know of a device beside its place in the tree.
+/// What the ledger must know of a device beside its place in the tree. Watts from 0 to 1 MW.
 struct ChargeTerms {
   Watts fail_safe;
-  double overshoot_ratio = 0;  // of the cap, that draw may be above it; >= 0
-  Watts beside;                // what the cap does not bound: host, fans, network; >= 0
+  double overshoot_ratio = 0;  // of the cap, that draw may be above it; 0 to 10
+  Watts beside;                // what the cap does not bound: host, fans, network
 };
 
 class ChargeLedger {
@@ -57,25 +58,28 @@ class ChargeLedger {
     Instant void_after;
   };
 
-  /// `terms` by device index. All devices at fail-safe. Throws Error(bad_input) naming the node
-  /// where their sum passes a limit: there is no safe state then.
+  /// `terms` by device index. All devices at fail-safe. Throws Error(bad_input) for terms out of
+  /// range or not one for each device, and naming the node where fail-safe passes a limit: there is
+  /// no safe state then.
   ChargeLedger(const topology::PowerTree& tree, std::span<const ChargeTerms> terms);
 
   struct Request {
     topology::DeviceIndex device;
     device::AgentEpoch epoch = 0;
-    device::GrantId id = 0;  // above all of the device's
-    Watts cap;               // >= 0
-    Instant void_after;      // when nothing of it can be left, by the ledger's clock, settled too
+    device::GrantId id = 0;
+    Watts cap;
+    Instant void_after;  // when nothing of it can be left, by the ledger's clock, settled too
   };
 
-  /// Enters a grant. False, and nothing changes, when a limit would be passed, or when kGrants of
-  /// the device are under way already, each lower than the one before.
+  /// Enters a grant. False, and nothing changes, when a limit would be passed, when kGrants of the
+  /// device are under way already, each lower than the one before, for an id that is not above all
+  /// of the device's, and for a cap that is not from 0 to 1 MW.
   [[nodiscard]] bool admit(const Request& request);
 
-  /// Enters grants that are not above the newest of their devices, all or none: how a limit that is
-  /// over is kept by lowering many devices at once. False where one is, or where the newest grants
-  /// would still pass a limit. REQUIRES: one request at most for a device.
+  /// Enters grants that are not above the ceilings of their devices, all or none: how a limit that
+  /// is over is kept by lowering many devices at once. False where one is, where the ceilings would
+  /// still pass a limit, and for what admit() refuses by itself. REQUIRES: one request at most for
+  /// a device.
   [[nodiscard]] bool admit_lowers(std::span<const Request> requests);
 
   /// Enters a grant that was sent before a restart, whether the limits hold with it or not: what
@@ -88,8 +92,9 @@ class ChargeLedger {
   /// Drops grants that are void at `now`. Linear in devices.
   void advance(Instant now);
 
-  /// A new limit of a node as a whole. False, and nothing changes, when the fail-safe charges pass
-  /// it. Charges above it stay until they wear off: is_over() says so.
+  /// A new limit of a node as a whole; the tree's own still holds. False, and nothing changes, when
+  /// the fail-safe charges pass it, and for a node without a limit in the tree. Charges above it
+  /// stay until they wear off: is_over() says so.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
 
   /// The most that the device may draw, at its own terminals.
@@ -104,7 +109,7 @@ class ChargeLedger {
   /// The highest cap that admit() would take now.
   [[nodiscard]] Watts highest_cap(topology::DeviceIndex device) const;
 
-  /// Some limit is passed: only ever by set_limit(). The first such node.
+  /// Some limit is passed by the charges, after set_limit() or restore(). The first such node.
   [[nodiscard]] std::optional<topology::NodeIndex> is_over() const;
 
   /// Adds everything up anew and compares: nothing when all is as it should be, else what is not.
@@ -116,7 +121,8 @@ class ChargeLedger {
   struct DeviceState {
     Microwatts fail_safe = 0;
     Microwatts charge = 0;
-    Microwatts newest = 0;  // of fail-safe and the newest grant
+    Microwatts ceiling = 0;  // fail-safe <= ceiling <= charge
+    device::GrantId last_id = 0;
     std::array<Grant, kGrants> grants;
     std::uint32_t count = 0;
   };
@@ -136,6 +142,7 @@ class ChargeLedger {
     std::vector<double> device_factor;
     std::vector<Watts> fixed_supply;  // by node
     std::vector<ChargeTerms> terms;
+    std::vector<Watts> tree_power;  // by limit: what the tree leaves to devices
   };
 
   [[nodiscard]] static std::shared_ptr<const Layout> layout_of(const topology::PowerTree& tree,
@@ -156,8 +163,10 @@ class ChargeLedger {
                               const Sums& sums) const;
   [[nodiscard]] static bool stands_for(const Grant& newer, const Grant& older);
   [[nodiscard]] std::size_t place_for(std::size_t device, const Grant& grant) const;
-  [[nodiscard]] bool enter(std::size_t device, const Grant& grant);
-  void settle(std::size_t device);
+  [[nodiscard]] bool enter(std::size_t device, const Grant& grant, Microwatts ceiling);
+  [[nodiscard]] bool is_grantable(const Request& request) const;
+  [[nodiscard]] Watts cap_of(std::size_t device, double microwatts) const;
+  void settle(std::size_t device, Microwatts ceiling);
   template <class IsDead>
   void drop(std::size_t device, const IsDead& is_dead);
 
@@ -165,7 +174,8 @@ class ChargeLedger {
   std::vector<allocate::SiteLimit> limits_;
   Sums limit_;
   Sums charged_;
-  Sums newest_;  // with every device at DeviceState::newest
+  Sums ceilings_;   // with every device at its ceiling
+  Sums fail_safe_;  // with every device at fail-safe
   std::vector<DeviceState> devices_;
 };
 

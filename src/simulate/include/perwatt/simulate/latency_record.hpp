@@ -41,9 +41,12 @@ class DurationHistogram {
   bool operator==(const DurationHistogram&) const = default;
 
  private:
+  void add_to_sum(std::int64_t whole_seconds, std::int64_t rest_nanoseconds);
+
   std::vector<std::int64_t> buckets_;
   std::int64_t count_ = 0;
-  std::int64_t sum_nanoseconds_ = 0;
+  std::int64_t sum_whole_seconds_ = 0;  // and a rest: years of a busy site fit
+  std::int64_t sum_rest_nanoseconds_ = 0;
   std::int64_t max_nanoseconds_ = 0;
 };
 
