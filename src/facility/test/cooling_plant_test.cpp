@@ -217,8 +217,11 @@ RC_GTEST_PROP(PhysicalPlantProperty, ChillerFreeIsWhatTheApproachSays, ()) {
   const bool is_free =
       physics.rejection != catalog::Rejection::chiller && head >= physics.approach_kelvin;
   RC_ASSERT(plant.is_chiller_free(air) == is_free);
-  if (is_free) {  // and then no shipped plant runs its chiller
-    RC_ASSERT(plant.parts_at(kDesign, kDesign, air).chiller == Watts{});
+  if (is_free) {
+    // No shipped plant needs its chiller then; next to the approach, where the fans run at full
+    // speed, a thousandth of the heat may be cheaper with it.
+    const Watts chiller = plant.parts_at(kDesign, kDesign, air).chiller;
+    RC_ASSERT(chiller <= kDesign.value * (head < physics.approach_kelvin * 1.05 ? 1e-3 : 0.0));
     RC_ASSERT(!plant.it_limit(kDesign, air));
   }
 }
