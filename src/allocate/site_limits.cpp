@@ -327,6 +327,16 @@ class Builder {
 
 }  // namespace
 
+SumLimits SiteLimits::least() const {
+  const Watts none = watts(std::numeric_limits<double>::infinity());
+  SumLimits least{std::vector<Watts>(nested.size(), none), std::vector<Watts>(cross.size(), none)};
+  for (const auto& limit : limits) {
+    auto& of_sum = limit.is_cross ? least.cross[limit.sum] : least.nested[limit.sum];
+    of_sum = std::min(of_sum, limit.limit_on_sum());
+  }
+  return least;
+}
+
 SiteLimits site_limits(const PowerTree& tree, std::size_t most_shares) {
   return Builder{tree, most_shares}.build();
 }

@@ -66,16 +66,11 @@ class Split {
 
   /// The least limit of each sum.
   void add_sums() {
-    least_.assign(limits_.nested.size(), kNoLimit);
-    least_cross_.assign(limits_.cross.size(), kNoLimit);
-    for (const auto& limit : limits_.limits) {
-      auto& least = limit.is_cross ? least_cross_[limit.sum] : least_[limit.sum];
-      least = std::min(least, limit.limit_on_sum());
-    }
+    least_ = limits_.least();
     for (std::size_t s = 0; s < limits_.nested.size(); ++s) {
       const auto parent = limits_.nested[s].parent;
       problem_.add_node(parent == kNoSum ? std::nullopt : std::optional{NodeIndex{parent}},
-                        least_[s]);
+                        least_.nested[s]);
     }
   }
 
@@ -131,7 +126,7 @@ class Split {
         entries += devices.end.value - devices.first.value;
       }
       cross_unit_.push_back(most);
-      if (highest < least_cross_[k]) {  // never met: no row of the program
+      if (highest < least_.cross[k]) {  // never met: no row of the program
         problem_.add_cross_limit(kNoLimit, {});
         continue;
       }
@@ -140,7 +135,7 @@ class Split {
                             std::to_string(kMostCrossEntries) + " devices in all",
                         "topology", "leave out limits that hardly ever bind");
       }
-      Watts limit = least_cross_[k] * (1 / most);
+      Watts limit = least_.cross[k] * (1 / most);
       std::vector<WattShare> shares;
       for (const auto& [node, own_ratio] : limits_.cross[k].shares) {
         const double ratio = own_ratio / most;
@@ -175,7 +170,7 @@ class Split {
   }
 
   [[nodiscard]] bool is_least(const SiteLimit& limit) const {
-    const Watts least = limit.is_cross ? least_cross_[limit.sum] : least_[limit.sum];
+    const Watts least = limit.is_cross ? least_.cross[limit.sum] : least_.nested[limit.sum];
     return limit.limit_on_sum() <= least * (1 + kAtOnce);
   }
 
@@ -211,8 +206,8 @@ class Split {
 
   void round(const Allocation& answer) {
     Room room;
-    for (std::size_t s = 0; s < least_.size(); ++s) {
-      room.nested.push_back(in_watts(least_[s] - answer.nodes[s].power));
+    for (std::size_t s = 0; s < least_.nested.size(); ++s) {
+      room.nested.push_back(in_watts(least_.nested[s] - answer.nodes[s].power));
     }
     for (std::size_t k = 0; k < answer.cross_limits.size(); ++k) {
       room.cross.push_back(
@@ -250,8 +245,7 @@ class Split {
   const SiteCurves& curves_;
   SiteLimits limits_;
   Problem problem_;
-  std::vector<Watts> least_;        // by nested sum
-  std::vector<Watts> least_cross_;  // by cross sum
+  SumLimits least_;
   std::vector<double> cross_unit_;  // what its sum is divided by in the problem
   std::map<std::tuple<std::size_t, double, double, double>, DeviceOptions> options_;
   std::vector<const DeviceOptions*> options_of_;  // by device; null: not steered

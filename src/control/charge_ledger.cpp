@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -90,12 +91,11 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
   const auto limits = allocate::site_limits(tree);
   layout_ = layout_of(tree, limits, terms);
   limits_ = limits.limits;
-  limit_.nested.assign(limits.nested.size(), kUnlimited);
-  limit_.cross.assign(limits.cross.size(), kUnlimited);
-  for (const auto& limit : limits_) {
-    auto& least = limit.is_cross ? limit_.cross[limit.sum] : limit_.nested[limit.sum];
-    least = std::min(least, limit_in_microwatts(limit.limit_on_sum()));
-  }
+  const auto least = limits.least();
+  std::transform(least.nested.begin(), least.nested.end(), std::back_inserter(limit_.nested),
+                 limit_in_microwatts);
+  std::transform(least.cross.begin(), least.cross.end(), std::back_inserter(limit_.cross),
+                 limit_in_microwatts);
   charged_.nested.assign(limit_.nested.size(), 0);
   charged_.cross.assign(limit_.cross.size(), 0);
   devices_.resize(tree.devices().size());

@@ -90,23 +90,23 @@ struct Controller::Parts {
       problem.add_cross_limit(watts(std::numeric_limits<double>::infinity()), std::move(shares));
     }
     laid_out.emplace(std::move(problem));
-    limits_changed();
+    apply_limits();
+    allocator.emplace(*laid_out);
+  }
+
+  void apply_limits() {
+    const auto least = limits.least();
+    const double used_ratio = 1 - rules.guard_ratio;
+    for (std::uint32_t s = 0; s < least.nested.size(); ++s) {
+      laid_out->set_limit(allocate::NodeIndex{s}, least.nested[s] * used_ratio);
+    }
+    for (std::uint32_t k = 0; k < least.cross.size(); ++k) {
+      laid_out->set_cross_limit(allocate::CrossLimitIndex{k}, least.cross[k] * used_ratio);
+    }
   }
 
   void limits_changed() {
-    const Watts none = watts(std::numeric_limits<double>::infinity());
-    std::vector<Watts> nested(limits.nested.size(), none);
-    std::vector<Watts> cross(limits.cross.size(), none);
-    for (const auto& limit : limits.limits) {
-      auto& least = limit.is_cross ? cross[limit.sum] : nested[limit.sum];
-      least = std::min(least, limit.limit_on_sum() * (1 - rules.guard_ratio));
-    }
-    for (std::uint32_t s = 0; s < nested.size(); ++s) {
-      laid_out->set_limit(allocate::NodeIndex{s}, nested[s]);
-    }
-    for (std::uint32_t k = 0; k < cross.size(); ++k) {
-      laid_out->set_cross_limit(allocate::CrossLimitIndex{k}, cross[k]);
-    }
+    apply_limits();
     for (std::uint32_t d = 0; d < devices.size(); ++d) {
       laid_out->set_curve(allocate::DeviceIndex{d}, curve_of(d));
     }

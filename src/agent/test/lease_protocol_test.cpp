@@ -69,7 +69,6 @@ struct Node {
   Lease lease;
   AgentEpoch epoch = 1;
   std::vector<std::pair<std::uint64_t, int>> asks;  // number, tick
-  std::uint64_t asked = 0;
   GrantId accepted = 0;
   int expires = -1;
   double cap = 1;
@@ -110,7 +109,7 @@ struct State {
 
   State() {
     for (std::uint32_t d = 0; d < kDevices; ++d) {
-      nodes.push_back({fresh_lease(1, 0), 1, {}, 0, 0, -1, 1, 0, 1});
+      nodes.push_back({fresh_lease(1, 0), 1, {}, 0, -1, 1, 0, 1});
     }
   }
 };
@@ -241,7 +240,6 @@ class Explorer {
   /// Every agent asks at every tick; asks may come in late, or never.
   static void ask(Node& node, int now) {
     const auto asked = node.lease.ask(tick(now));
-    node.asked = asked.number;
     node.asks.emplace_back(asked.number, now);
   }
 
@@ -260,7 +258,6 @@ class Explorer {
     node.cap = 1;
     node.lowered = state.now;  // the lease does not know what stood before: it waits in any case
     node.asks.clear();
-    node.asked = 0;
     node.accepted = 0;
     node.expires = -1;
   }
@@ -326,7 +323,6 @@ class Explorer {
         (mutation_ == Mutation::epoch_ignored && grant.answers.epoch != node.epoch);
     if (is_mended) {  // as if it had been asked for now
       grant.answers = node.lease.ask(tick(state.now));
-      node.asked = grant.answers.number;
       asked_at = state.now;
     }
     if (node.lease.take(grant, tick(state.now)) != Answer::accepted) {

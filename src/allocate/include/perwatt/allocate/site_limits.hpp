@@ -44,12 +44,21 @@ struct SiteLimit {
   [[nodiscard]] Watts limit_on_sum() const { return power * (1 / ratio); }
 };
 
+/// By sum; infinite where nothing bounds it.
+struct SumLimits {
+  std::vector<Watts> nested;
+  std::vector<Watts> cross;
+};
+
 struct SiteLimits {
   topology::RootUnits units;
   std::vector<NestedSum> nested;      // the first is the whole site
   std::vector<std::uint32_t> sum_of;  // by node: the least nested sum that has its own devices
   std::vector<CrossSum> cross;
   std::vector<SiteLimit> limits;  // by node, then L1 to L3; those with devices below
+
+  /// The least limit on each sum.
+  [[nodiscard]] SumLimits least() const;
 };
 
 /// Linear in nodes and devices of a tree without feeds and phases; each node beside whose devices
