@@ -7,6 +7,7 @@
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/device/platform.hpp"
 
 namespace perwatt::simulate {
 
@@ -26,21 +27,8 @@ struct Violations {
   bool operator==(const Violations&) const = default;
 };
 
-enum class ReadingQuality {
-  good,
-  stale,    // the source itself says that the value is old
-  missing,  // no answer, or none yet
-  no_sensor
-};
-
-/// What a sensor says. A lie looks like the truth: `good` is the sensor's word, no more.
-struct Reading {
-  std::optional<Watts> power;  // nothing: missing or no_sensor
-  Instant time;                // the instant it claims to be of
-  ReadingQuality quality = ReadingQuality::no_sensor;
-
-  bool operator==(const Reading&) const = default;
-};
+using device::Reading;
+using device::ReadingQuality;
 
 enum class SensorFaultKind {
   none,
