@@ -16,6 +16,9 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
+/// Of headroom up to what a device wanted not long ago, to other headroom.
+constexpr double kPeakWorth = 1e3;
+
 }  // namespace
 
 struct Controller::Parts {
@@ -124,8 +127,8 @@ struct Controller::Parts {
     return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, devices[d].most);
   }
 
-  /// The device's curve up to what it wants, then headroom to its highest cap. Fail-safe is charged
-  /// in any case, so it comes first.
+  /// The device's curve up to what it wants, then headroom: to its peak first, then to its highest
+  /// cap. Fail-safe is charged in any case, so it comes first.
   [[nodiscard]] std::vector<allocate::CurvePoint> curve_of(std::size_t d) const {
     const auto& device = devices[d];
     const auto& curve = device.curve;
@@ -145,15 +148,17 @@ struct Controller::Parts {
       }
     }
     add(wanted, allocate::value_at(curve, wanted));
-    if (device.most > wanted) {
-      const double slope_room =
-          points.size() > 1
-              ? std::max(0.0, (points.back().value - points[points.size() - 2].value) /
-                                  in_watts(points.back().power - points[points.size() - 2].power))
-              : headroom;
-      const Watts more = charge_at_root(d, device.most) - points.back().power;
-      add(device.most, points.back().value + std::min(headroom, slope_room) * in_watts(more));
-    }
+    const double last_slope =
+        points.size() > 1
+            ? std::max(0.0, (points.back().value - points[points.size() - 2].value) /
+                                in_watts(points.back().power - points[points.size() - 2].power))
+            : std::numeric_limits<double>::infinity();
+    const auto add_headroom = [&](Watts cap, double slope) {
+      const Watts more = charge_at_root(d, cap) - points.back().power;
+      add(cap, points.back().value + std::min(slope, last_slope) * in_watts(more));
+    };
+    add_headroom(std::clamp(loops[d].demand.peak(), wanted, device.most), headroom * kPeakWorth);
+    add_headroom(device.most, headroom);
     return points;
   }
 
@@ -174,7 +179,7 @@ struct Controller::Parts {
 
   void split() {
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      const Watts wanted = loops[d].demand.estimate();
+      const std::pair wanted{loops[d].demand.estimate(), loops[d].demand.peak()};
       if (changed_curve[d] || wanted != wanted_before[d]) {
         allocator->set_curve(allocate::DeviceIndex{static_cast<std::uint32_t>(d)}, curve_of(d));
         wanted_before[d] = wanted;
@@ -294,7 +299,7 @@ struct Controller::Parts {
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> tree_power;  // by limit: what the tree itself leaves to devices
   std::vector<Watts> targets;
-  std::vector<Watts> wanted_before;
+  std::vector<std::pair<Watts, Watts>> wanted_before;  // estimate and peak
   std::vector<char> changed_curve;
   double headroom = kHeadroomWorth;  // per root watt, the same for all
   std::vector<Controller::Grant> grants;

@@ -29,6 +29,10 @@ void InferenceService::set_speed(Pool pool, PhaseSpeed speed) {
   engine_->set_speed(pool, speed);
 }
 
+void InferenceService::set_speed(std::size_t instance, PhaseSpeed speed) {
+  engine_->set_speed(instance, speed);
+}
+
 std::size_t InferenceService::add_instance(Pool pool) {
   return engine_->add_instance(pool);
 }
@@ -87,6 +91,10 @@ LatencyRecord InferenceService::take_record() {
 
 PoolUse InferenceService::take_use(Pool pool) {
   return engine_->take_use(pool);
+}
+
+PoolUse InferenceService::take_use(std::size_t instance) {
+  return engine_->take_use(instance);
 }
 
 ServiceFeed::ServiceFeed(RequestStream stream)

@@ -97,8 +97,8 @@ double InferenceService::Engine::speed_ratio(const Instance& instance) const {
   if (instance.state == InstanceState::paused) {
     return 0;
   }
-  const PhaseSpeed& speed = speeds_[pool_number(instance.pool)];
-  return instance.activity == Activity::prefill ? speed.prefill_ratio : speed.decode_ratio;
+  return instance.activity == Activity::prefill ? instance.speed.prefill_ratio
+                                                : instance.speed.decode_ratio;
 }
 
 InferenceService::Engine::Instance& InferenceService::Engine::known(std::size_t index) {
@@ -170,10 +170,10 @@ void InferenceService::Engine::count_steps(Instance& instance) {
 void InferenceService::Engine::count_use(Instance& instance) {
   const std::int64_t time = now_ - instance.used_until;
   instance.used_until = now_;
-  PoolUse& use = uses_[pool_number(instance.pool)];
-  if (instance.state == InstanceState::off) {
+  if (instance.state == InstanceState::off || time == 0) {
     return;
   }
+  PoolUse use;
   if (instance.state == InstanceState::paused || instance.activity == Activity::none) {
     use.idle_nanoseconds += time;
   } else if (instance.activity == Activity::prefill) {
@@ -183,6 +183,8 @@ void InferenceService::Engine::count_use(Instance& instance) {
     use.sequence_nanoseconds += time * std::min(static_cast<std::int64_t>(instance.running.size()),
                                                 model(instance).power.rising_sequences);
   }
+  instance.use.add(use);
+  uses_[pool_number(instance.pool)].add(use);
 }
 
 // ---- routing ----------------------------------------------------------------------------------
@@ -401,22 +403,22 @@ void InferenceService::Engine::complete(Slot slot) {
 // ---- speeds and states: between events, where steps and use are counted up to now -------------
 
 void InferenceService::Engine::set_speed(Pool pool, PhaseSpeed speed) {
+  for (std::size_t i = 0; i < instances_.size(); ++i) {
+    if (instances_[i].pool == pool) {
+      set_speed(i, speed);
+    }
+  }
+}
+
+void InferenceService::Engine::set_speed(std::size_t index, PhaseSpeed speed) {
+  Instance& instance = known(index);
   if (!is_speed(speed.prefill_ratio) || !is_speed(speed.decode_ratio)) {
     throw_defect("a relative speed outside [0.001, 1]");
   }
-  if (speed == speeds_[pool_number(pool)]) {
-    return;
-  }
-  for (Instance& instance : instances_) {
-    if (instance.pool == pool) {
-      rebase(instance);
-    }
-  }
-  speeds_[pool_number(pool)] = speed;
-  for (std::size_t i = 0; i < instances_.size(); ++i) {
-    if (instances_[i].pool == pool) {
-      schedule_end(i);
-    }
+  if (speed != instance.speed) {
+    rebase(instance);
+    instance.speed = speed;
+    schedule_end(index);
   }
 }
 
@@ -545,6 +547,10 @@ LatencyRecord InferenceService::Engine::take_record() {
 
 PoolUse InferenceService::Engine::take_use(Pool pool) {
   return std::exchange(uses_[pool_number(pool)], PoolUse{});
+}
+
+PoolUse InferenceService::Engine::take_use(std::size_t index) {
+  return std::exchange(known(index).use, PoolUse{});
 }
 
 }  // namespace perwatt::simulate

@@ -27,6 +27,7 @@ class InferenceService::Engine {
   void offer(const Request& request);
   void advance_to(std::int64_t time);
   void set_speed(Pool pool, PhaseSpeed speed);
+  void set_speed(std::size_t index, PhaseSpeed speed);
   std::size_t add_instance(Pool pool);
   void drain(std::size_t index);
   void pause(std::size_t index);
@@ -53,6 +54,7 @@ class InferenceService::Engine {
 
   [[nodiscard]] LatencyRecord take_record();
   [[nodiscard]] PoolUse take_use(Pool pool);
+  [[nodiscard]] PoolUse take_use(std::size_t index);
 
  private:
   using Slot = std::size_t;
@@ -83,6 +85,7 @@ class InferenceService::Engine {
   struct Instance {
     Pool pool = Pool::aggregated;
     InstanceState state = InstanceState::active;
+    PhaseSpeed speed;
     std::optional<Slot> assigned;    // starts its prefill at the end of the step under way
     std::optional<Slot> prefilling;  // with activity prefill
     std::vector<Slot> joining;       // of a decode pool: at the end of the step under way
@@ -98,6 +101,7 @@ class InferenceService::Engine {
     std::int64_t counted_steps = 0;  // whose tokens are recorded
     std::uint64_t version = 0;       // ends of earlier ones are stale
     std::int64_t used_until = 0;
+    PoolUse use;
 
     [[nodiscard]] std::size_t load() const {
       return running.size() + joining.size() + (assigned ? 1 : 0) + (prefilling ? 1 : 0);
@@ -154,7 +158,6 @@ class InferenceService::Engine {
   ServiceSetup setup_;
   std::optional<std::int64_t> max_ttft_;  // nanoseconds
   std::optional<double> max_tpot_;        // nanoseconds
-  std::array<PhaseSpeed, kPools> speeds_;
   std::array<PoolUse, kPools> uses_;
   std::vector<Instance> instances_;
   std::deque<Request> offered_;

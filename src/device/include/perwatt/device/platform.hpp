@@ -24,12 +24,12 @@ enum class ReadingQuality {
 };
 
 /// What a sensor says. A lie looks like the truth: `good` is the sensor's word, no more.
-struct Reading {
+struct PowerReading {
   std::optional<Watts> power;  // nothing: missing or no_sensor
   Instant time;                // the instant it claims to be of
   ReadingQuality quality = ReadingQuality::no_sensor;
 
-  bool operator==(const Reading&) const = default;
+  bool operator==(const PowerReading&) const = default;
 };
 
 /// Caps that the device itself says it takes: they beat any table.
@@ -52,6 +52,7 @@ enum class CapAnswer {
 struct Capabilities {
   bool sets_caps = false;
   bool reads_caps = false;
+  bool locks_clocks = false;
   Seconds cap_delay;  // from a write until it acts, at most
 };
 
@@ -66,7 +67,7 @@ class Platform {
 
   /// The last reading of every device and meter. REQUIRES: spans of device_count() and
   /// meter_count().
-  virtual void read(std::span<Reading> devices, std::span<Reading> meters) noexcept = 0;
+  virtual void read(std::span<PowerReading> devices, std::span<PowerReading> meters) noexcept = 0;
 
   /// The cap in force, the lowest of all writers, read back; nothing where that is not known.
   [[nodiscard]] virtual std::optional<Watts> enforced_cap(std::uint32_t device) noexcept = 0;
@@ -74,6 +75,10 @@ class Platform {
   /// Starts all writes, in their order. REQUIRES: an answer for each command.
   virtual void write(std::span<const CapCommand> commands,
                      std::span<CapAnswer> answers) noexcept = 0;
+
+  /// Holds the device's clock at `ratio` of its highest, for efficiency; caps stay the bound.
+  /// REQUIRES: 0 < ratio <= 1. False where that cannot be done.
+  [[nodiscard]] virtual bool lock_clock(std::uint32_t device, double ratio) noexcept = 0;
 };
 
 }  // namespace perwatt::device

@@ -27,7 +27,7 @@ struct Violations {
   bool operator==(const Violations&) const = default;
 };
 
-using device::Reading;
+using Reading = device::PowerReading;
 using device::ReadingQuality;
 
 enum class SensorFaultKind {

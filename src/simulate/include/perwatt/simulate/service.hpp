@@ -60,14 +60,16 @@ class InferenceService {
 
   [[nodiscard]] Instant now() const;
 
-  /// From now on. Throws Error (internal) unless both speeds are in (0, 1].
+  /// From now on, of the instances that the pool has now, or of one. Throws Error (internal) unless
+  /// both speeds are in (0, 1].
   void set_speed(Pool pool, PhaseSpeed speed);
+  void set_speed(std::size_t instance, PhaseSpeed speed);
 
   // Instances are numbered through all pools: aggregated ones from 0, or prefill before decode,
   // then added ones. Calls that do not fit the state of an instance do nothing. Throw Error
   // (internal) for a number that is none.
 
-  /// An active instance more; its number. REQUIRES: the setup has the pool.
+  /// An active instance more, at full speed; its number. REQUIRES: the setup has the pool.
   std::size_t add_instance(Pool pool);
 
   void drain(std::size_t instance);
@@ -100,6 +102,9 @@ class InferenceService {
 
   /// Since the last take_use() of the pool.
   [[nodiscard]] PoolUse take_use(Pool pool);
+
+  /// Likewise of one instance; what is taken here is in the pool's use too.
+  [[nodiscard]] PoolUse take_use(std::size_t instance);
 
  private:
   class Engine;

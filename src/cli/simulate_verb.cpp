@@ -1,0 +1,105 @@
+// perwatt simulate: what happens to power, tokens and latency under a policy, with faults.
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "output_files.hpp"
+#include "progress.hpp"
+#include "simulation_json.hpp"
+#include "simulation_text.hpp"
+#include "verbs.hpp"
+#include <fmt/format.h>
+
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
+#include "perwatt/base/parse_quantity.hpp"
+#include "perwatt/base/text.hpp"
+#include "perwatt/simulate/compare_policies.hpp"
+#include "perwatt/simulate/scenario.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+struct SimulateOptions {
+  std::string scenario;
+  std::vector<std::string> policies;
+  std::string duration;
+  std::optional<std::uint64_t> seed;
+  int seeds = 1;
+  bool json = false;
+};
+
+/// Those of the scenario by name, else by kind; all of the scenario's without a name.
+std::vector<simulate::PolicyPlan> chosen_policies(const simulate::Scenario& scenario,
+                                                  const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return scenario.policies;
+  }
+  std::vector<simulate::PolicyPlan> chosen;
+  std::vector<std::string> known;
+  for (const auto& policy : scenario.policies) {
+    known.push_back(policy.name);
+  }
+  for (const auto& name : names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) {
+      throw Error{ErrorCode::usage, "'" + printable(name) + "' is no policy of the scenario",
+                  "--policy", suggestion(name, known)};
+    }
+    chosen.push_back(scenario.policies[static_cast<std::size_t>(found - known.begin())]);
+  }
+  return chosen;
+}
+
+void run_simulate(const SimulateOptions& options) {
+  auto scenario = simulate::read_scenario(read_file(options.scenario), options.scenario,
+                                          std::filesystem::path{options.scenario}.parent_path());
+  if (!options.duration.empty()) {
+    scenario.duration = parse_flag([&] { return parse_seconds(options.duration, "--duration"); });
+    const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
+    if (scenario.duration < step || scenario.duration > seconds(400 * 86400.0)) {
+      throw Error{ErrorCode::usage, "is not from one step of the plant to 400 days", "--duration",
+                  "write --duration 10min"};
+    }
+  }
+  scenario.seed = options.seed.value_or(scenario.seed);
+  const auto policies = chosen_policies(scenario, options.policies);
+  ProgressBar bar{"simulating"};
+  const auto runs = simulate::compare_policies(scenario, policies, options.seeds,
+                                               [&](double done) { bar.update(done); });
+  if (options.json) {
+    fmt::print("{}\n", simulation_json(scenario, runs).dump(2));
+    return;
+  }
+  fmt::print("{}", simulation_text(scenario, runs));
+}
+
+}  // namespace
+
+void add_simulate_verb(CLI::App& app) {
+  auto options = std::make_shared<SimulateOptions>();
+  auto* verb = app.add_subcommand(
+      "simulate", "What happens to power, tokens and latency, second by second, under a policy");
+  verb->add_option("SCENARIO", options->scenario, "Scenario file (docs/reference/scenario.md)")
+      ->required();
+  verb->add_option("--policy", options->policies, "Only these of the scenario's policies, by name")
+      ->type_name("NAME");
+  verb->add_option("--duration", options->duration, "Instead of the scenario's, e.g. 24h");
+  verb->add_option("--seed", options->seed, "Instead of the scenario's")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53));
+  verb->add_option("--seeds", options->seeds,
+                   "Run with so many seeds, from the first on, for confidence intervals")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  verb->add_flag("--json", options->json, "Print JSON");
+  verb->footer(
+      "Examples:\n"
+      "  perwatt simulate examples/scenario-nscale.toml\n"
+      "  perwatt simulate examples/scenario-nscale.toml --policy static --policy perwatt "
+      "--duration 10min --json\n"
+      "  perwatt simulate examples/scenario-maxlps.toml --seeds 3");
+  verb->callback([options] { run_simulate(*options); });
+}
+
+}  // namespace perwatt::cli

@@ -1,0 +1,182 @@
+#include "fault_runner.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "scenario_reader.hpp"
+
+#include "perwatt/base/random.hpp"
+#include "perwatt/control/feed_limits.hpp"
+
+namespace perwatt::simulate {
+
+namespace {
+
+bool is_of_sensor(FaultKind kind) {
+  return kind >= FaultKind::sensor_frozen && kind <= FaultKind::sensor_scaled;
+}
+
+SensorFault sensor_fault(const Fault& fault) {
+  switch (fault.kind) {
+    case FaultKind::sensor_frozen:
+    case FaultKind::meter_frozen:
+      return {SensorFaultKind::frozen_new_time, 1};
+    case FaultKind::sensor_stale:
+      return {SensorFaultKind::stale, 1};
+    case FaultKind::sensor_missing:
+    case FaultKind::meter_missing:
+      return {SensorFaultKind::missing, 1};
+    default:
+      return {SensorFaultKind::scaled, fault.factor};
+  }
+}
+
+bool is_of_devices(FaultKind kind) {
+  return kind == FaultKind::node_off || is_of_sensor(kind) ||
+         (kind >= FaultKind::cap_ignored && kind <= FaultKind::other_writer);
+}
+
+struct DeviceState {
+  bool is_off = false;
+  SensorFault sensor;
+  DeviceFaults actuation;
+};
+
+void add(const Fault& fault, DeviceState& state) {
+  switch (fault.kind) {
+    case FaultKind::node_off:
+      state.is_off = true;
+      return;
+    case FaultKind::cap_ignored:
+      state.actuation.ignores_caps = true;
+      return;
+    case FaultKind::cap_refused:
+      state.actuation.refuses_caps = true;
+      return;
+    case FaultKind::cap_late:
+      state.actuation.extra_latency_ns +=
+          static_cast<std::int64_t>(in_seconds(fault.delay) * kNanosecondsPerSecond);
+      return;
+    case FaultKind::other_writer: {
+      auto& held = state.actuation.other_cap;
+      held = held ? std::min(*held, fault.power) : fault.power;
+      return;
+    }
+    default:
+      state.sensor = sensor_fault(fault);
+  }
+}
+
+}  // namespace
+
+FaultRunner::FaultRunner(const Scenario& scenario, Instant origin, Seconds span, std::uint64_t seed)
+    : tree_{scenario.tree}, origin_{origin}, faults_{scenario.faults} {
+  if (scenario.failures) {
+    draw_failures(*scenario.failures, span, seed);
+  }
+  is_active_.resize(faults_.size());
+  for (std::size_t f = 0; f < faults_.size(); ++f) {
+    events_.push_back({origin_ + faults_[f].at, f, true});
+    events_.push_back({origin_ + faults_[f].at + faults_[f].lasts, f, false});
+  }
+  std::stable_sort(events_.begin(), events_.end(),
+                   [](const Event& a, const Event& b) { return a.at < b.at; });
+}
+
+void FaultRunner::draw_failures(const RandomFailures& failures, Seconds span, std::uint64_t seed) {
+  std::mt19937_64 random{seed};
+  for (std::uint32_t n = 0; n < tree_.nodes().size(); ++n) {
+    if (tree_.nodes()[n].kind != failures.level) {
+      continue;
+    }
+    Seconds at = failures.mean_time_between * unit_exponential(random);
+    while (at < span) {
+      Fault fault;
+      fault.at = at;
+      fault.lasts = failures.repair_takes;
+      fault.node = {n};
+      faults_.push_back(fault);
+      at += failures.repair_takes + failures.mean_time_between * unit_exponential(random);
+    }
+  }
+}
+
+void FaultRunner::step(Instant now, Plant& plant, GpuStates& gpus, Policy& policy) {
+  for (; next_ < events_.size() && events_[next_].at <= now; ++next_) {
+    change(events_[next_].fault, events_[next_].begins, now, plant, gpus, policy);
+  }
+}
+
+/// What all active faults make of the devices below that of `fault`.
+void FaultRunner::apply_to_devices(const Fault& fault, Plant& plant, GpuStates& gpus) const {
+  const auto devices = devices_below(tree_, fault.node);
+  std::vector<DeviceState> states(devices.size());
+  for (std::size_t f = 0; f < faults_.size(); ++f) {
+    if (!is_active_[f] || !is_of_devices(faults_[f].kind)) {
+      continue;
+    }
+    for (const auto device : devices_below(tree_, faults_[f].node)) {
+      const auto found = std::lower_bound(devices.begin(), devices.end(), device);
+      if (found != devices.end() && *found == device) {
+        add(faults_[f], states[static_cast<std::size_t>(found - devices.begin())]);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const auto device = devices[i];
+    if (is_of_sensor(fault.kind)) {
+      plant.set_sensor_fault(device, states[i].sensor);
+    } else if (fault.kind == FaultKind::node_off) {
+      plant.set_on(device, !states[i].is_off);
+      gpus.is_off[device.value] = states[i].is_off;
+    } else {
+      plant.set_faults(device, states[i].actuation);
+      gpus.ignores_its_cap[device.value] = states[i].actuation.ignores_caps;
+    }
+  }
+}
+
+void FaultRunner::tell_limits(Policy& policy) const {
+  std::vector<topology::NodeIndex> lost;
+  auto limits = control::steady_limits(tree_);
+  for (std::size_t f = 0; f < faults_.size(); ++f) {
+    const auto& fault = faults_[f];
+    if (is_active_[f] && fault.kind == FaultKind::feed_lost) {
+      lost.push_back(fault.node);
+    }
+    if (is_active_[f] && fault.kind == FaultKind::limit_lowered) {
+      limits[fault.node.value] = std::min(limits[fault.node.value], fault.power);
+    }
+  }
+  policy.set_limits(control::limits_without(tree_, lost, limits));
+}
+
+void FaultRunner::change(std::size_t f, bool begins, Instant now, Plant& plant, GpuStates& gpus,
+                         Policy& policy) {
+  const auto& fault = faults_[f];
+  is_active_[f] = begins;
+  switch (fault.kind) {
+    case FaultKind::feed_lost:
+      plant.set_breaker_open(fault.node, begins);
+      tell_limits(policy);
+      return;
+    case FaultKind::limit_lowered:
+      tell_limits(policy);
+      return;
+    case FaultKind::meter_frozen:
+    case FaultKind::meter_missing:
+    case FaultKind::meter_scaled:
+      plant.set_sensor_fault(fault.node, begins ? sensor_fault(fault) : SensorFault{});
+      return;
+    case FaultKind::messages_lost:
+      policy.set_message_loss(begins ? fault.factor : 0);
+      return;
+    case FaultKind::controller_killed:
+      begins ? policy.kill_controller(now) : policy.restart_controller(now);
+      return;
+    default:
+      apply_to_devices(fault, plant, gpus);
+  }
+}
+
+}  // namespace perwatt::simulate

@@ -1,0 +1,43 @@
+// Begins and ends the faults of a scenario.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "policy.hpp"
+#include "service_work.hpp"
+
+#include "perwatt/simulate/plant.hpp"
+
+namespace perwatt::simulate {
+
+class FaultRunner {
+ public:
+  /// All of it outlives the runner. Work begins at `origin`; random failures come for `span`.
+  FaultRunner(const Scenario& scenario, Instant origin, Seconds span, std::uint64_t seed);
+
+  void step(Instant now, Plant& plant, GpuStates& gpus, Policy& policy);
+
+ private:
+  void draw_failures(const RandomFailures& failures, Seconds span, std::uint64_t seed);
+  void change(std::size_t fault, bool begins, Instant now, Plant& plant, GpuStates& gpus,
+              Policy& policy);
+  void apply_to_devices(const Fault& fault, Plant& plant, GpuStates& gpus) const;
+  void tell_limits(Policy& policy) const;
+
+  struct Event {
+    Instant at;
+    std::size_t fault;
+    bool begins;
+  };
+
+  const topology::PowerTree& tree_;
+  Instant origin_;
+  std::vector<Fault> faults_;
+  std::vector<char> is_active_;
+  std::vector<Event> events_;  // by time
+  std::size_t next_ = 0;
+};
+
+}  // namespace perwatt::simulate

@@ -1,0 +1,219 @@
+// perwatt's own policy: the controller, and an agent with a lease for every device, with messages
+// between them that take time and get lost.
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "policy.hpp"
+
+#include "perwatt/agent/lease.hpp"
+#include "perwatt/base/random.hpp"
+#include "perwatt/control/controller.hpp"
+
+namespace perwatt::simulate {
+
+namespace {
+
+constexpr Seconds kLeastLease = seconds(10);
+constexpr double kCadencesOfLease = 2.5;
+constexpr Seconds kLongestSilence = seconds(10);  // agents speak at least so often
+
+class ManagedPolicy final : public Policy {
+ public:
+  explicit ManagedPolicy(const PolicySite& site)
+      : site_{site},
+        speaks_every_{std::min(site.plan.cadence, kLongestSilence)},
+        random_{site.seed},
+        readings_(site.values.size()),
+        meters_(site.scenario.tree.nodes().size()) {}
+
+  void start(Instant now) override {
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      const auto& device = this->device(d);
+      leases_.emplace_back(
+          agent::LeaseLimits{device.min, device.max, fail_safe(d), site_.scenario.settle}, 1, now);
+      written_.push_back(watts(-1));
+      if (site_.plan.locks_clocks && site_.values[d].clock_ratio < 1) {
+        static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
+      }
+    }
+    apply_leases(now);
+    restart_controller(now);
+    speaks_at_ = now;
+    ticks_at_ = now + site_.plan.cadence;
+  }
+
+  void step(Instant now) override {
+    deliver(now);
+    apply_leases(now);
+    if (now >= speaks_at_) {
+      speaks_at_ = speaks_at_ + speaks_every_;
+      speak(now);
+      deliver(now);
+    }
+    if (now >= ticks_at_) {
+      ticks_at_ = ticks_at_ + site_.plan.cadence;
+      tick(now);
+      deliver(now);
+    }
+  }
+
+  void set_limits(std::span<const Watts> limits) override {
+    limits_.assign(limits.begin(), limits.end());
+    tell_limits();
+  }
+
+  void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
+
+  void kill_controller(Instant /*now*/) override { controller_.reset(); }
+
+  void restart_controller(Instant now) override {
+    std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
+    std::vector<control::ControlledDevice> devices;
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      const auto& value = site_.values[d];
+      devices.push_back({{fail_safe(d), site_.scenario.overshoot_ratio, {}},
+                         device(d).min,
+                         device(d).max,
+                         value.curve});
+    }
+    controller_.emplace(site_.scenario.tree, std::move(devices), rules());
+    for (const auto& grant : journal_) {
+      controller_->restore(grant);
+    }
+    tell_limits();
+  }
+
+ private:
+  struct Speech {
+    Instant arrives;
+    std::uint32_t device = 0;
+    device::LeaseAsk ask;
+    device::LeaseReport report;
+    Reading reading;
+  };
+
+  struct Sent {
+    Instant arrives;
+    std::uint32_t device = 0;
+    device::LeaseGrant grant;
+  };
+
+  [[nodiscard]] const topology::Device& device(std::uint32_t d) const {
+    return site_.scenario.tree.devices()[d];
+  }
+
+  [[nodiscard]] Watts fail_safe(std::uint32_t d) const {
+    return device(d).fail_safe.value_or(device(d).min);
+  }
+
+  [[nodiscard]] control::ControlRules rules() const {
+    control::ControlRules rules;
+    const Seconds step = seconds(static_cast<double>(site_.scenario.plant.step_ns) / 1e9);
+    rules.lease = std::max(kLeastLease, site_.plan.cadence * kCadencesOfLease);
+    rules.renew_before = rules.lease - site_.plan.cadence * 0.5 - speaks_every_ * 0.5;
+    rules.wearing_in = site_.scenario.settle + step * 2;
+    rules.guard_ratio = site_.plan.guard_ratio;
+    rules.demand.memory = std::max(site_.plan.demand_memory, site_.plan.cadence * 2);
+    return rules;
+  }
+
+  bool is_lost() { return loss_ratio_ > 0 && uniform_unit(random_) < loss_ratio_; }
+
+  void apply_leases(Instant now) {
+    commands_.clear();
+    for (std::uint32_t d = 0; d < leases_.size(); ++d) {
+      const Watts cap = std::max(device(d).min, watts(std::floor(in_watts(leases_[d].cap(now)))));
+      if (cap != written_[d]) {
+        commands_.push_back({d, cap});
+      }
+    }
+    answers_.resize(commands_.size());
+    site_.platform.write(commands_, answers_);
+    for (std::size_t i = 0; i < commands_.size(); ++i) {
+      if (answers_[i] == device::CapAnswer::accepted) {  // else it is tried again
+        written_[commands_[i].device] = commands_[i].cap;
+      }
+    }
+  }
+
+  void speak(Instant now) {
+    site_.platform.read(readings_, meters_);
+    for (std::uint32_t d = 0; d < leases_.size(); ++d) {
+      const auto ask = leases_[d].ask(now);
+      const auto enforced = site_.platform.enforced_cap(d).value_or(device(d).max);
+      const auto report = leases_[d].report(now, enforced);
+      if (!is_lost()) {
+        speeches_.push_back({now + site_.scenario.message_delay, d, ask, report, readings_[d]});
+      }
+    }
+  }
+
+  void deliver(Instant now) {
+    for (; !speeches_.empty() && speeches_.front().arrives <= now; speeches_.pop_front()) {
+      const auto& speech = speeches_.front();
+      if (!controller_) {
+        continue;
+      }
+      const topology::DeviceIndex d{speech.device};
+      controller_->ask(d, speech.ask, speech.arrives);
+      controller_->report(d, speech.report);
+      if (speech.reading.quality == ReadingQuality::good && speech.reading.power) {
+        controller_->read(d, speech.reading.time, *speech.reading.power, speech.report.enforced);
+      }
+    }
+    for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
+      static_cast<void>(leases_[sent_.front().device].take(sent_.front().grant, now));
+    }
+  }
+
+  void tick(Instant now) {
+    if (!controller_) {
+      return;
+    }
+    std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
+    for (const auto& grant : controller_->tick(now)) {
+      journal_.push_back(grant);
+      if (!is_lost()) {
+        sent_.push_back({now + site_.scenario.message_delay, grant.device.value, grant.grant});
+      }
+    }
+  }
+
+  void tell_limits() {
+    for (std::uint32_t n = 0; controller_ && n < limits_.size(); ++n) {
+      if (in_watts(limits_[n]) < 1e18) {
+        static_cast<void>(controller_->set_limit({n}, limits_[n]));
+      }
+    }
+  }
+
+  PolicySite site_;
+  Seconds speaks_every_;
+  std::mt19937_64 random_;
+  double loss_ratio_ = 0;
+  std::vector<agent::Lease> leases_;
+  std::vector<Watts> written_;
+  std::optional<control::Controller> controller_;
+  std::deque<control::Controller::Grant> journal_;
+  std::vector<Watts> limits_;
+  std::deque<Speech> speeches_;
+  std::deque<Sent> sent_;
+  std::vector<Reading> readings_;
+  std::vector<Reading> meters_;
+  std::vector<device::CapCommand> commands_;
+  std::vector<device::CapAnswer> answers_;
+  Instant speaks_at_;
+  Instant ticks_at_;
+};
+
+}  // namespace
+
+std::unique_ptr<Policy> make_managed_policy(const PolicySite& site) {
+  return std::make_unique<ManagedPolicy>(site);
+}
+
+}  // namespace perwatt::simulate

@@ -1,0 +1,56 @@
+// A policy of a scenario: sees readings, writes caps.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "job_curves.hpp"
+
+#include "perwatt/base/instant.hpp"
+#include "perwatt/base/units.hpp"
+#include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/simulated_platform.hpp"
+
+namespace perwatt::simulate {
+
+/// What is given to a policy. All of it outlives the policy.
+struct PolicySite {
+  const Scenario& scenario;
+  const PolicyPlan& plan;
+  std::uint64_t seed = 0;
+  SimulatedPlatform& platform;
+  const std::vector<DeviceValue>& values;            // by device
+  std::function<std::vector<Watts>()> true_demands;  // by device: for the clairvoyant alone
+};
+
+class Policy {
+ public:
+  virtual ~Policy() = default;
+
+  /// Before the work begins; the caps have time to act.
+  virtual void start(Instant now) = 0;
+
+  /// Once in each step of the plant.
+  virtual void step(Instant now) = 0;
+
+  /// What the nodes may carry from now on: by node, infinite where nothing bounds it, for sums of
+  /// the shares that the tree declares.
+  virtual void set_limits(std::span<const Watts> limits) = 0;
+
+  // Faults of the policy's own machinery; nothing where it has none.
+  virtual void set_message_loss(double /*ratio*/) {}
+
+  virtual void kill_controller(Instant /*now*/) {}
+
+  virtual void restart_controller(Instant /*now*/) {}
+};
+
+[[nodiscard]] std::unique_ptr<Policy> make_policy(const PolicySite& site);
+
+/// perwatt's own: managed_policy.cpp.
+[[nodiscard]] std::unique_ptr<Policy> make_managed_policy(const PolicySite& site);
+
+}  // namespace perwatt::simulate

@@ -1,0 +1,48 @@
+// Parts of a scenario file, each from its table.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "perwatt/base/config.hpp"
+#include "perwatt/simulate/scenario.hpp"
+
+namespace perwatt::simulate {
+
+/// Hands the devices of a tree out, each once, in its order.
+class FreeDevices {
+ public:
+  explicit FreeDevices(const topology::PowerTree& tree);
+
+  /// The next `count` below the node that `table` names as `below` (the whole site without).
+  /// Throws Error(bad_input) where so many are not left.
+  [[nodiscard]] std::vector<topology::DeviceIndex> take(const ConfigTable& table,
+                                                        std::size_t count);
+
+ private:
+  const topology::PowerTree& tree_;
+  std::vector<char> is_taken_;
+};
+
+/// Devices at the node and below it along all its ways, by index.
+[[nodiscard]] std::vector<topology::DeviceIndex> devices_below(const topology::PowerTree& tree,
+                                                               topology::NodeIndex node);
+
+[[nodiscard]] topology::NodeIndex read_node(const ConfigTable& table, std::string_view key,
+                                            const topology::PowerTree& tree);
+
+[[nodiscard]] Watts power_or(const ConfigTable& table, std::string_view key, Watts otherwise);
+[[nodiscard]] Seconds duration_or(const ConfigTable& table, std::string_view key,
+                                  Seconds otherwise);
+
+/// Throws Error(bad_input) where the key is absent.
+[[nodiscard]] Seconds required_duration(const ConfigTable& table, std::string_view key);
+
+[[nodiscard]] ServicePlan read_service(const ConfigTable& table, FreeDevices& devices,
+                                       const std::filesystem::path& folder);
+[[nodiscard]] TrainingPlan read_training(const ConfigTable& table, FreeDevices& devices);
+[[nodiscard]] Fault read_fault(const ConfigTable& table, const topology::PowerTree& tree);
+[[nodiscard]] PolicyPlan read_policy(const ConfigTable& table);
+
+}  // namespace perwatt::simulate
