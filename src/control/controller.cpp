@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "restraints.hpp"
+
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
@@ -34,11 +36,13 @@ struct Controller::Parts {
         devices{std::move(given)},
         limits{allocate::site_limits(tree)},
         ledger{tree, terms_of(devices)},
-        loops(devices.size()) {
+        loops(devices.size()),
+        restraints{tree} {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
       loops[d].cap = devices[d].terms.fail_safe;
       targets.push_back(devices[d].terms.fail_safe);
+      most.push_back(devices[d].most);
     }
     for (const auto& limit : limits.limits) {
       tree_power.push_back(limit.power);
@@ -121,7 +125,7 @@ struct Controller::Parts {
   [[nodiscard]] Watts cap_for(std::size_t d, Watts at_root) const {
     const auto& terms = devices[d].terms;
     const Watts draw = at_root * (1 / limits.units.device_factor[d]) - terms.beside;
-    return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, devices[d].most);
+    return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, most[d]);
   }
 
   /// The device's curve up to what it wants, then headroom to its highest cap. Fail-safe is charged
@@ -130,7 +134,8 @@ struct Controller::Parts {
     const auto& device = devices[d];
     const auto& curve = device.curve;
     const Watts fail_safe = std::clamp(device.terms.fail_safe, device.least, device.most);
-    const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, device.most);
+    const Watts highest = std::max(most[d], fail_safe);
+    const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, highest);
     std::vector<allocate::CurvePoint> points;
     const auto add = [&](Watts cap, double value) {
       const Watts power = charge_at_root(d, cap);
@@ -145,14 +150,14 @@ struct Controller::Parts {
       }
     }
     add(wanted, allocate::value_at(curve, wanted));
-    if (device.most > wanted) {
+    if (highest > wanted) {
       const double slope_room =
           points.size() > 1
               ? std::max(0.0, (points.back().value - points[points.size() - 2].value) /
                                   in_watts(points.back().power - points[points.size() - 2].power))
               : headroom;
-      const Watts more = charge_at_root(d, device.most) - points.back().power;
-      add(device.most, points.back().value + std::min(headroom, slope_room) * in_watts(more));
+      const Watts more = charge_at_root(d, highest) - points.back().power;
+      add(highest, points.back().value + std::min(headroom, slope_room) * in_watts(more));
     }
     return points;
   }
@@ -172,7 +177,22 @@ struct Controller::Parts {
     headroom = std::isfinite(least) ? least * kHeadroomWorth : kHeadroomWorth;
   }
 
+  /// The highest cap each may be given now, whatever it wants.
+  void restrain() {
+    restraints.refresh();
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const auto& device = devices[d];
+      const Watts highest = std::clamp(restraints.most(d, loops[d].cap, device.terms.fail_safe),
+                                       device.least, device.most);
+      if (highest != most[d]) {
+        most[d] = highest;
+        changed_curve[d] = 1;
+      }
+    }
+  }
+
   void split() {
+    restrain();
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const Watts wanted = loops[d].demand.estimate();
       if (changed_curve[d] || wanted != wanted_before[d]) {
@@ -183,8 +203,9 @@ struct Controller::Parts {
     }
     const auto& answer = allocator->resolve();
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      targets[d] = answer.status == allocate::Status::optimal ? cap_for(d, answer.device_watts[d])
-                                                              : devices[d].terms.fail_safe;
+      targets[d] = answer.status == allocate::Status::optimal
+                       ? cap_for(d, answer.device_watts[d])
+                       : std::min(devices[d].terms.fail_safe, most[d]);
     }
   }
 
@@ -260,11 +281,11 @@ struct Controller::Parts {
     }
   }
 
-  /// Leases above fail-safe that would run out.
+  /// Leases that would run out, but for those of fail-safe, to which devices go alone.
   void renew(Instant now) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const auto& loop = loops[d];
-      if (loop.ask && loop.cap > devices[d].terms.fail_safe &&
+      if (loop.ask && loop.cap != devices[d].terms.fail_safe &&
           loop.runs_out < now + rules.renew_before) {
         static_cast<void>(try_grant(d, loop.cap));
       }
@@ -290,9 +311,11 @@ struct Controller::Parts {
   allocate::SiteLimits limits;
   ChargeLedger ledger;
   std::vector<DeviceLoop> loops;
+  Restraints restraints;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> tree_power;  // by limit: what the tree itself leaves to devices
+  std::vector<Watts> most;        // by device: the highest cap it may be given now
   std::vector<Watts> targets;
   std::vector<Watts> wanted_before;
   std::vector<char> changed_curve;
@@ -334,6 +357,22 @@ void Controller::read(topology::DeviceIndex device, Instant at, Watts draw, Watt
 void Controller::set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve) {
   parts_->devices[device.value].curve = std::move(curve);
   parts_->changed_curve[device.value] = 1;
+}
+
+void Controller::hold_raises(topology::DeviceIndex device, bool is_held) {
+  parts_->restraints.hold(device, is_held);
+}
+
+void Controller::hold_raises(topology::NodeIndex node, bool is_held) {
+  parts_->restraints.hold(node, is_held);
+}
+
+void Controller::to_fail_safe(topology::NodeIndex node, bool is_on) {
+  parts_->restraints.to_fail_safe(node, is_on);
+}
+
+void Controller::set_most(topology::DeviceIndex device, Watts most) {
+  parts_->restraints.set_most(device, most);
 }
 
 bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
