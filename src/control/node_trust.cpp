@@ -53,7 +53,9 @@ NodeOrder NodeTrust::next_order(NodeState& node, Instant now) const noexcept {
     return is_long || node.order == NodeOrder::to_fail_safe ? NodeOrder::to_fail_safe
                                                             : NodeOrder::hold_raises;
   }
-  return is_clear && now - *node.clear_since >= rules_.clear_after ? NodeOrder::normal : node.order;
+  const Seconds wait =
+      node.order == NodeOrder::to_fail_safe ? rules_.clear_after : rules_.hold_clear_after;
+  return is_clear && now - *node.clear_since >= wait ? NodeOrder::normal : node.order;
 }
 
 std::span<const NodeTrust::Change> NodeTrust::tick(Instant now) noexcept {

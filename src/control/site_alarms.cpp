@@ -22,8 +22,8 @@ void check_alarm_rules(const AlarmRules& rules) {
                         rules.cap_step >= Watts{} && rules.ceiling_room > rules.cap_step &&
                         rules.smoothing > Seconds{} && rules.clear_ratio >= 0 &&
                         rules.clear_ratio < 1 && rules.critical_ratio >= 0 &&
-                        rules.escalate_after >= Seconds{} && rules.clear_looks >= 1 &&
-                        rules.clear_looks <= kMostLooks;
+                        rules.escalate_after >= Seconds{} && rules.grace >= Seconds{} &&
+                        rules.clear_looks >= 1 && rules.clear_looks <= kMostLooks;
   if (!is_sound) {
     throw_bad_input("a rule of alarms is out of range", "rules",
                     "give a ceiling_room above cap_step, a smoothing above 0, clear_looks from 1 "
@@ -126,6 +126,7 @@ SiteAlarms::Slot& SiteAlarms::node_slot(topology::NodeIndex node, AlarmKind kind
 
 void SiteAlarms::begin(Instant now) noexcept {
   now_ = now;
+  began_ = began_.value_or(now);
   events_.clear();
 }
 
@@ -239,7 +240,7 @@ void SiteAlarms::look(topology::DeviceIndex device, const ReadingTrust::Standing
   judge_draw(device, reading);
   judge_cap(device);
   Finding lost;
-  lost.is_wrong = !reading.is_trusted();
+  lost.is_wrong = !reading.is_trusted() && !is_in_grace();
   lost.severity = Severity::notice;
   lost.belief = reading.standing;
   judge(device_slot(device, AlarmKind::reading_lost), lost);
@@ -281,7 +282,7 @@ void SiteAlarms::judge_meter(topology::NodeIndex node, const SupplyEstimate& sup
 void SiteAlarms::look(topology::NodeIndex node, const ReadingTrust::Standing& reading,
                       const SupplyEstimate& supplies) noexcept {
   Finding lost;
-  lost.is_wrong = !reading.is_trusted();
+  lost.is_wrong = !reading.is_trusted() && !is_in_grace();
   lost.severity = Severity::notice;
   lost.belief = reading.standing;
   judge(node_slot(node, AlarmKind::meter_lost), lost);
@@ -292,7 +293,7 @@ void SiteAlarms::look(const NodeTrust& trust) noexcept {
   for (std::uint32_t n = 0; n < tree_->nodes().size(); ++n) {
     const auto order = trust.order({n});
     Finding finding;
-    finding.is_wrong = order != NodeOrder::normal;
+    finding.is_wrong = order != NodeOrder::normal && !is_in_grace();
     finding.severity = order == NodeOrder::to_fail_safe ? Severity::critical : Severity::warning;
     judge(node_slot({n}, AlarmKind::not_read), finding);
   }

@@ -1,8 +1,16 @@
 #include "perwatt/control/supply_estimate.hpp"
 
+#include <algorithm>
+
 #include "perwatt/topology/root_units.hpp"
 
 namespace perwatt::control {
+
+namespace {
+
+constexpr double kLearnedPart = 0.01;  // an update
+
+}  // namespace
 
 SupplyEstimate::SupplyEstimate(const topology::PowerTree& tree, const SensorErrors& errors)
     : tree_{&tree}, errors_{errors}, nodes_(tree.nodes().size()), devices_(tree.devices().size()) {}
@@ -60,6 +68,25 @@ void SupplyEstimate::add_phases(std::uint32_t n) noexcept {
   }
 }
 
+SupplyEstimate::Flow SupplyEstimate::best_supply(std::uint32_t n) noexcept {
+  const auto& node = tree_->node({n});
+  auto& flows = nodes_[n];
+  Flow below = supply_of(node, flows.load_by_meters);
+  if (!flows.meter) {
+    const double learned = std::max(1.0, flows.learned);
+    return {below.power * learned, below.doubt * learned};
+  }
+  const double metered = in_watts(*flows.meter);
+  const Flow seen{metered, errors_.meter_ratio * metered};
+  const Flow best = node.meter == topology::MeterSide::load ? supply_of(node, seen) : seen;
+  if (below.power > 0) {
+    const double most = below.doubt / below.power;
+    const double ratio = std::clamp(best.power / below.power, 1 - most, 1 + most);
+    flows.learned += kLearnedPart * (ratio - flows.learned);
+  }
+  return best;
+}
+
 void SupplyEstimate::update() noexcept {
   for (auto& flows : nodes_) {
     flows.load_by_meters = flows.load_by_devices = {};
@@ -73,13 +100,9 @@ void SupplyEstimate::update() noexcept {
       add_phases(n);
     }
     const Flow by_devices = supply_of(node, flows.load_by_devices);
-    Flow best = supply_of(node, flows.load_by_meters);
-    if (flows.meter) {
-      const double metered = in_watts(*flows.meter);
-      const Flow seen{metered, errors_.meter_ratio * metered};
-      best = node.meter == topology::MeterSide::load ? supply_of(node, seen) : seen;
-    }
+    const Flow best = best_supply(n);
     flows.supply = best.power;
+    flows.doubt = best.doubt;
     const double share_error = node.supplies.size() > 1 ? errors_.share_ratio : 0;
     for (const auto& part : node.supplies) {
       auto& above = nodes_[part.parent.value];

@@ -1,5 +1,6 @@
 #include "perwatt/control/supply_estimate.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -84,8 +85,28 @@ TEST(SupplyEstimate, AMeterStandsForWhatIsBelowAndDoubtsAddUp) {
   estimate.set_meter({1}, std::nullopt);
   estimate.update();
   EXPECT_NEAR(in_watts(estimate.supply({0})), 735, 1e-9);
-  EXPECT_NEAR(in_watts(estimate.supply({1})), 600, 1e-9);
+  EXPECT_NEAR(in_watts(estimate.supply({1})), 600 * (1 + 0.01 * 50 / 600), 1e-9);
   EXPECT_NEAR(in_watts(estimate.meter_doubt({0})), 14, 1e-9);
+}
+
+TEST(SupplyEstimate, WhatAMeterShowedMoreIsKeptWhenItIsLostWhatItShowedLessIsNot) {
+  const auto tree = metered_pair();
+  for (const double factor : {0.8, 0.97, 1.03, 1.5}) {
+    SupplyEstimate estimate{tree, {}};
+    estimate.set_device({0}, watts(300), {});
+    estimate.set_device({1}, watts(200), {});
+    for (int i = 0; i < 2000; ++i) {
+      estimate.set_meter({1}, watts(600 * factor));
+      estimate.update();
+    }
+    EXPECT_NEAR(in_watts(estimate.doubt({1})), 0.02 * 600 * factor, 1e-9);
+    estimate.set_meter({1}, std::nullopt);
+    estimate.update();
+    const double doubt = 0.05 * 500 + 0.1 * 100;
+    const double kept = std::clamp(600 * factor, 600.0, 600 + doubt);
+    EXPECT_NEAR(in_watts(estimate.supply({1})), kept, 1e-3) << factor;
+    EXPECT_GT(in_watts(estimate.doubt({1})), 0.02 * 600);
+  }
 }
 
 }  // namespace

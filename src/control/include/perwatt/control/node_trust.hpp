@@ -2,9 +2,9 @@
 //
 // A node counts the devices below it (along all feeds, each once). When more than untrusted_ratio
 // of them, and at least least_untrusted, have no trusted reading, raises below it are held in the
-// same tick; when that lasts longer than fail_safe_after, its devices go to fail-safe. Both end
-// when no more than clear_ratio (or fewer than least_untrusted) have been untrusted for
-// clear_after.
+// same tick; when that lasts longer than fail_safe_after, its devices go to fail-safe. It ends when
+// no more than clear_ratio (or fewer than least_untrusted) have been untrusted for
+// hold_clear_after, or for clear_after where devices went to fail-safe.
 //
 // An order is for all devices below the node: a device obeys the strictest of the nodes above it
 // (Controller::hold_raises, Controller::to_fail_safe). docs/model/control.md#readings-and-alarms
@@ -28,6 +28,7 @@ struct NodeTrustRules {
   int least_untrusted = 2;       // one sensor that broke holds no node
   Seconds fail_safe_after = seconds(30);
   double clear_ratio = 0.1;  // 0 to untrusted_ratio
+  Seconds hold_clear_after = seconds(5);
   Seconds clear_after = seconds(30);
 };
 

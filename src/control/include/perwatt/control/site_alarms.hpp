@@ -23,6 +23,9 @@
 // bound is clear_ratio lower then. A look at which something cannot be told (no reading, no
 // read-back, within `settle`) neither raises nor clears.
 //
+// For `grace` after the first begin() no lost sensor and no node that is not read is told: readings
+// come in then.
+//
 // Severity: a lost reading or meter and another writer are a notice; not_read is a warning, and
 // critical when it orders fail-safe; a limit is a warning up to critical_ratio over and critical
 // above (DSX Flex), and critical when it lasts longer than escalate_after or its breaker's steps go
@@ -65,6 +68,7 @@ struct AlarmRules {
   double critical_ratio = 0.2;  // over a limit
   Seconds escalate_after = seconds(60);
   int clear_looks = 5;
+  Seconds grace = seconds(10);
 };
 
 enum class AlarmKind : std::uint8_t {
@@ -183,6 +187,9 @@ class SiteAlarms {
   [[nodiscard]] const Slot& device_slot(topology::DeviceIndex device,
                                         AlarmKind kind) const noexcept;
   [[nodiscard]] Slot& node_slot(topology::NodeIndex node, AlarmKind kind) noexcept;
+
+  [[nodiscard]] bool is_in_grace() const noexcept { return now_ - *began_ < rules_.grace; }
+
   void judge(Slot& slot, const Finding& finding) noexcept;
   void judge_draw(topology::DeviceIndex device, const ReadingTrust::Standing& reading) noexcept;
   void judge_cap(topology::DeviceIndex device) noexcept;
@@ -191,6 +198,7 @@ class SiteAlarms {
 
   const topology::PowerTree* tree_;
   AlarmRules rules_;
+  std::optional<Instant> began_;
   Instant now_;
   std::vector<DeviceWatch> devices_;
   std::vector<MeterWatch> meters_;  // by node

@@ -2,7 +2,11 @@
 //
 //     below(n)  = draws of its own devices + sum over fed nodes c:  share(c, n) * supply(c)
 //     supply(n) = the meter of n when it is given (behind the losses: fixed + factor * meter),
-//                 else fixed + factor * below(n)
+//                 else (fixed + factor * below(n)) * learned(n)
+//
+// learned(n) >= 1: by how much the meter of n showed more than that while it was given, slowly
+// smoothed (a hundredth an update) and no more than the doubt of it: losses that the tree does not
+// have. What it showed less is not learned: where a meter is lost nothing is made light of.
 //
 // Twice, from children that count with their meters and from devices alone, each with a doubt: how
 // far it may be off either way when every sensor is off to the same side by its error. A meter that
@@ -55,6 +59,11 @@ class SupplyEstimate {
     return watts(nodes_[node.value].supply);
   }
 
+  /// How far that may be off: what a guard band must be wider by where a meter is lost.
+  [[nodiscard]] Watts doubt(topology::NodeIndex node) const noexcept {
+    return watts(nodes_[node.value].doubt);
+  }
+
   /// What a limit of `node` bounds. A phase is that part of the supply which devices have on it.
   [[nodiscard]] Watts bounded_by(const topology::Limit& limit,
                                  topology::NodeIndex node) const noexcept;
@@ -80,7 +89,9 @@ class SupplyEstimate {
     std::optional<Watts> meter;
     Flow load_by_meters;
     Flow load_by_devices;
-    double supply = 0;                    // the best known
+    double supply = 0;  // the best known
+    double doubt = 0;
+    double learned = 1;                   // of meter / sum below, before the floor of 1
     std::array<double, 3> phase_watts{};  // by devices: first the load, then the supply
     double phase_sum = 0;
   };
@@ -92,6 +103,7 @@ class SupplyEstimate {
 
   [[nodiscard]] Flow supply_of(const topology::Node& node, const Flow& load) const noexcept;
   [[nodiscard]] Seen at_meter(topology::NodeIndex node, const Flow& load) const noexcept;
+  [[nodiscard]] Flow best_supply(std::uint32_t n) noexcept;
   void add_own(std::uint32_t n) noexcept;
   void add_phases(std::uint32_t n) noexcept;
 
