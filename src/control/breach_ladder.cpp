@@ -151,7 +151,7 @@ std::optional<Seconds> BreachLadder::time_left(const Breach& breach, const topol
       left = *stands * (1 - breach.trip_share);
     }
   }
-  if (limit.window > Seconds{} && supply > Watts{}) {
+  if (breach.is_window_known && supply > Watts{}) {
     const Watts room = std::max(Watts{}, limit.power - breach.mean);
     const Seconds full = limit.window * (room / supply);
     left = left ? std::min(*left, full) : full;
@@ -163,18 +163,22 @@ BreachStep BreachLadder::required(const Breach& breach, const Timing& timing,
                                   const topology::Limit& limit, Instant now) const noexcept {
   const bool is_beyond = breach.supply > limit.power * (1 + rules_.tolerance_ratio);
   auto step = breach.step;
+  const auto may_follow = [&](BreachStep taken) {
+    return taken == BreachStep::none ||
+           (taken == breach.step && now - timing.stepped_at >= rules_.times.of(taken));
+  };
   if (step == BreachStep::none && is_beyond && timing.was_beyond) {
     step = BreachStep::throttle;
   }
   if (const auto left = time_left(breach, limit, rules_.rise_ratio)) {
-    while (step_after(step, timing.can_trip) != step &&
-           *left <= need(step_after(step, timing.can_trip))) {
-      step = step_after(step, timing.can_trip);
+    for (auto next = step_after(step, timing.can_trip);
+         next != step && *left <= need(next) && (timing.can_trip || may_follow(step));
+         next = step_after(step, timing.can_trip)) {
+      step = next;
     }
     return step;
   }
-  if (step == breach.step && step != BreachStep::none && is_beyond &&
-      now - timing.stepped_at >= rules_.times.of(step)) {
+  if (step != BreachStep::none && is_beyond && may_follow(step)) {
     step = step_after(step, timing.can_trip);
   }
   return step;
@@ -205,6 +209,7 @@ void BreachLadder::judge(std::size_t i, Watts supply, Seconds dt, Instant now) n
   const bool was_over = breach.is_over;
   breach.supply = supply;
   breach.mean = has_window ? windows_[timing.window].mean_with(supply, dt) : supply;
+  breach.is_window_known = has_window && windows_[timing.window].filled == kSlots;
   breach.is_over =
       topology::passes(supply, limit.power) || topology::passes(breach.mean, limit.power);
   if (limit.curve) {

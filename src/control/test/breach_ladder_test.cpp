@@ -276,6 +276,50 @@ TEST(BreachLadder, AWindowIsNeverFoundFullerThanLeftSaid) {
   EXPECT_GT(full, 200);
 }
 
+TEST(BreachLadder, AFullWindowHoldsItsSteps) {
+  LadderRig rig{one_limit(LimitKind::breaker, false, 600)};
+  for (int t = 0; t < 600; ++t) {
+    rig.tick(0.9);
+  }
+  for (int t = 0; in_watts(rig.tick(1.5).mean) < 1000; ++t) {
+    ASSERT_LT(t, 600);
+  }
+  ASSERT_EQ(rig.ladder.step({0}), BreachStep::shut);
+  int ticks = 0;
+  while (in_watts(rig.tick(0.5).mean) >= 980) {
+    ASSERT_EQ(rig.ladder.step({0}), BreachStep::shut) << ++ticks;
+  }
+  for (int t = 0; t < 29; ++t) {
+    EXPECT_EQ(rig.tick(0.5).step, BreachStep::shut) << t;
+  }
+  EXPECT_EQ(rig.tick(0.5).step, BreachStep::pause);
+}
+
+TEST(BreachLadder, AMeanThatIsOverClimbsNothingOnceTheSupplyIsBelow) {
+  LadderRig rig{one_limit(LimitKind::demand, false, 60)};
+  for (int t = 0; t < 60; ++t) {
+    rig.tick(1);
+  }
+  EXPECT_EQ(rig.tick(1.5).step, BreachStep::throttle);
+  for (int t = 0; t < 30; ++t) {
+    EXPECT_EQ(rig.tick(0.995).step, BreachStep::throttle);
+    EXPECT_TRUE(rig.ladder.limits()[0].is_over);  // the mean is
+  }
+}
+
+TEST(BreachLadder, AWindowThatIsNotKnownYetIsNoDeadline) {
+  LadderRig rig{one_limit(LimitKind::breaker, false, 60)};
+  EXPECT_EQ(rig.tick(1.005).step, BreachStep::none);
+  EXPECT_EQ(rig.tick(1.2).step, BreachStep::none);
+  EXPECT_EQ(rig.tick(1.2).step, BreachStep::throttle);
+  EXPECT_FALSE(rig.ladder.limits()[0].left);
+  while (rig.time < 59) {
+    rig.tick(1.005);
+  }
+  EXPECT_EQ(rig.tick(1.005).step, BreachStep::throttle);
+  EXPECT_EQ(rig.tick(1.005).step, BreachStep::shut);  // known, and full
+}
+
 TEST(BreachLadder, RulesOutOfRangeAreRefused) {
   LadderRules rules;
   rules.tick = Seconds{};

@@ -70,8 +70,9 @@ TEST(NodeTrust, HoldsAtOnceThenGoesToFailSafeAndComesBackLater) {
   EXPECT_TRUE(trust.tick(node_time(32)).empty());
   ASSERT_EQ(trust.tick(node_time(32.1)).size(), 1U);
   EXPECT_EQ(trust.order(rack), NodeOrder::to_fail_safe);
-  lose(2);  // between the two ratios: nothing changes
+  lose(2);  // between the two ratios: nothing changes, nor when it is over again
   for (int t = 33; t < 200; ++t) {
+    lose(t % 40 == 0 ? 3 : 2);
     EXPECT_TRUE(trust.tick(node_time(t)).empty());
   }
   lose(1);

@@ -147,6 +147,15 @@ TEST(ReadingTrust, DemandFallsBackToTheRecentHighestThenToTheCharge) {
   EXPECT_EQ(trust.demand(0, watts(500), watts(520), trust_time(1011)).source, Source::charge);
 }
 
+TEST(ReadingTrust, TimeWithoutTrustRunsFromItsLossNotFromTheLastFault) {
+  auto trust = trusted_sensor();
+  for (int t = 11; t <= 22; ++t) {
+    trust.read(0, good_reading(-100, t), trust_time(t));
+    const auto told = trust.demand(0, watts(500), watts(520), trust_time(t));
+    EXPECT_EQ(in_watts(told.draw), t <= 21 ? 301 : 520) << t;
+  }
+}
+
 TEST(ReadingTrust, RulesOutOfRangeAreRefused) {
   TrustRules rules;
   rules.stale_periods = 0.5;

@@ -115,8 +115,13 @@ TEST(Restraints, AMostIsKeptBelowFailSafeTooAndLifted) {
   site.run(1);
   EXPECT_NEAR(site.cap[2], 120, 1e-6);
   EXPECT_LE(site.cap[3], 300 + 1e-6);
-  for (int i = 0; i < 40; ++i) {  // and renewed
-    site.tick([](auto d, auto, double to) { EXPECT_TRUE(d != 2 || to <= 120 + 1e-6) << to; });
+  double granted_at = site.time;
+  for (int i = 0; i < 40; ++i) {  // and renewed before the lease of 10 s has run out
+    site.tick([&](std::uint32_t d, auto, double to) {
+      EXPECT_TRUE(d != 2 || to <= 120 + 1e-6) << to;
+      granted_at = d == 2 ? site.time : granted_at;
+    });
+    EXPECT_LT(site.time - granted_at, 6);
     site.read_all();
   }
   EXPECT_GT(site.cap[4], 420);  // who can use them has the freed watts

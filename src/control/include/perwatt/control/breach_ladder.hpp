@@ -16,7 +16,8 @@
 //     left = (1 - share) * time_to_trip(supply / limit * (1 + rise_ratio))
 // A limit with a window and no curve: what the window still holds, whatever leaves it meanwhile:
 //     left = window * max(0, limit - mean) / (supply * (1 + rise_ratio))
-// With both, the lesser. Each step leaves its time to the steps after it:
+// With both, the lesser; until a window has been seen from end to end it is no deadline. Each step
+// leaves its time to the steps after it:
 //     need(shut) = time(shut) + tick            need(s) = time(s) + tick + need(s + 1)
 // and s is required from the first tick with left <= need(s). So while the supply rises no further
 // than by rise_ratio over that of any tick, each step comes in time for the next to act, and shut
@@ -24,9 +25,9 @@
 // Breach::is_too_late says when not. `throttle` is also required once a limit is passed by more
 // than tolerance_ratio in two ticks running: what it costs is little.
 //
-// A limit with neither curve nor window is to be kept at once, so there is no time to leave: then
-// the next step is required as soon as the one before has had its time and the limit is still
-// passed by more than tolerance_ratio.
+// Without a deadline the limit is to be kept at once and there is no time to leave: the next step
+// is required as soon as the one before has had its time and the limit is still passed by more than
+// tolerance_ratio. What trips nothing always waits for that.
 //
 // Steps only rise while the supply is above the limit. One after the other they are released, the
 // last first, each when the supply (and the mean over a window) has been below limit * (1 -
@@ -79,10 +80,11 @@ struct Breach {
   topology::NodeIndex node;
   std::uint32_t limit = 0;  // index into Node::limits
   BreachStep step = BreachStep::none;
-  bool is_over = false;      // now; a step may still be required when not
-  bool is_too_late = false;  // it may trip before `shut` shows
-  Watts supply;              // what the limit bounds
-  Watts mean;                // over its window; the supply without one
+  bool is_over = false;          // now; a step may still be required when not
+  bool is_window_known = false;  // seen from end to end
+  bool is_too_late = false;      // it may trip before `shut` shows
+  Watts supply;                  // what the limit bounds
+  Watts mean;                    // over its window, or what is seen of it; the supply without one
   double trip_share = 0;
   std::optional<Seconds> left;  // to trip, or until the window is full, at this supply; while over
   Instant since;                // over
