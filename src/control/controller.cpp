@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "restraints.hpp"
+
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
@@ -34,11 +36,13 @@ struct Controller::Parts {
         devices{std::move(given)},
         limits{allocate::site_limits(tree)},
         ledger{tree, terms_of(devices)},
-        loops(devices.size()) {
+        loops(devices.size()),
+        restraints{tree} {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
       loops[d].cap = devices[d].terms.fail_safe;
       targets.push_back(devices[d].terms.fail_safe);
+      most.push_back(devices[d].most);
     }
     for (const auto& limit : limits.limits) {
       tree_power.push_back(limit.power);
@@ -121,17 +125,17 @@ struct Controller::Parts {
   [[nodiscard]] Watts cap_for(std::size_t d, Watts at_root) const {
     const auto& terms = devices[d].terms;
     const Watts draw = at_root * (1 / limits.units.device_factor[d]) - terms.beside;
-    return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, devices[d].most);
+    return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, most[d]);
   }
 
-  /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged
-  /// in
+  /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged in
   /// any case, so it comes first.
   [[nodiscard]] std::vector<allocate::CurvePoint> curve_of(std::size_t d) const {
     const auto& device = devices[d];
     const auto& curve = device.curve;
     const Watts fail_safe = std::clamp(device.terms.fail_safe, device.least, device.most);
-    const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, device.most);
+    const Watts highest = std::max(most[d], fail_safe);
+    const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, highest);
     std::vector<allocate::CurvePoint> points;
     const auto add = [&](Watts cap, double value) {
       const Watts power = charge_at_root(d, cap);
@@ -146,14 +150,14 @@ struct Controller::Parts {
       }
     }
     add(wanted, allocate::value_at(curve, wanted));
-    add_habits(d, wanted, points);
+    add_habits(d, wanted, highest, points);
     return points;
   }
 
-  /// Beyond what a device wants now, a watt is worth its value times the share of time it is
-  /// wanted,
-  /// and headroom at least.
-  void add_habits(std::size_t d, Watts wanted, std::vector<allocate::CurvePoint>& points) const {
+  /// Beyond what a device wants now, a watt is worth its value times the share of time in which it
+  /// is wanted, and headroom at least.
+  void add_habits(std::size_t d, Watts wanted, Watts highest,
+                  std::vector<allocate::CurvePoint>& points) const {
     const auto& device = devices[d];
     const auto habits = loops[d].demand.habits();
     double last_slope = std::numeric_limits<double>::infinity();
@@ -164,10 +168,12 @@ struct Controller::Parts {
     }
     Watts from = wanted;
     for (std::size_t k = 0; k < Demand::kLevels; ++k) {
-      const Watts to = device.least + (device.most - device.least) *
-                                          (static_cast<double>(k + 1) / Demand::kLevels);
+      const Watts level = device.least + (device.most - device.least) *
+                                             (static_cast<double>(k + 1) / Demand::kLevels);
+      const Watts to = std::min(level, highest);
       const Watts power = charge_at_root(d, to);
-      const bool is_last_alike = k + 1 == Demand::kLevels || habits[k] != habits[k + 1];
+      const bool is_last_alike =
+          k + 1 == Demand::kLevels || to == highest || habits[k] != habits[k + 1];
       if (power <= points.back().power || !is_last_alike) {
         continue;
       }
@@ -196,7 +202,22 @@ struct Controller::Parts {
     headroom = std::isfinite(least) ? least * kHeadroomWorth : kHeadroomWorth;
   }
 
+  /// The highest cap each may be given now, whatever it wants.
+  void restrain() {
+    restraints.refresh();
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const auto& device = devices[d];
+      const Watts highest = std::clamp(restraints.most(d, loops[d].cap, device.terms.fail_safe),
+                                       device.least, device.most);
+      if (highest != most[d]) {
+        most[d] = highest;
+        changed_curve[d] = 1;
+      }
+    }
+  }
+
   void split() {
+    restrain();
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const std::pair wanted{loops[d].demand.estimate(), loops[d].demand.habits()};
       if (changed_curve[d] || wanted != wanted_before[d]) {
@@ -207,8 +228,9 @@ struct Controller::Parts {
     }
     const auto& answer = allocator->resolve();
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      targets[d] = answer.status == allocate::Status::optimal ? cap_for(d, answer.device_watts[d])
-                                                              : devices[d].terms.fail_safe;
+      targets[d] = answer.status == allocate::Status::optimal
+                       ? cap_for(d, answer.device_watts[d])
+                       : std::min(devices[d].terms.fail_safe, most[d]);
     }
   }
 
@@ -284,11 +306,11 @@ struct Controller::Parts {
     }
   }
 
-  /// Leases above fail-safe that would run out.
+  /// Leases that would run out, but for those of fail-safe, to which devices go alone.
   void renew(Instant now) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const auto& loop = loops[d];
-      if (loop.ask && loop.cap > devices[d].terms.fail_safe &&
+      if (loop.ask && loop.cap != devices[d].terms.fail_safe &&
           loop.runs_out < now + rules.renew_before) {
         static_cast<void>(try_grant(d, loop.cap));
       }
@@ -314,9 +336,11 @@ struct Controller::Parts {
   allocate::SiteLimits limits;
   ChargeLedger ledger;
   std::vector<DeviceLoop> loops;
+  Restraints restraints;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> tree_power;  // by limit: what the tree itself leaves to devices
+  std::vector<Watts> most;        // by device: the highest cap it may be given now
   std::vector<Watts> targets;
   std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
   std::vector<char> changed_curve;
@@ -359,6 +383,22 @@ void Controller::read(topology::DeviceIndex device, Instant at, Watts draw, Watt
 void Controller::set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve) {
   parts_->devices[device.value].curve = std::move(curve);
   parts_->changed_curve[device.value] = 1;
+}
+
+void Controller::hold_raises(topology::DeviceIndex device, bool is_held) {
+  parts_->restraints.hold(device, is_held);
+}
+
+void Controller::hold_raises(topology::NodeIndex node, bool is_held) {
+  parts_->restraints.hold(node, is_held);
+}
+
+void Controller::to_fail_safe(topology::NodeIndex node, bool is_on) {
+  parts_->restraints.to_fail_safe(node, is_on);
+}
+
+void Controller::set_most(topology::DeviceIndex device, Watts most) {
+  parts_->restraints.set_most(device, most);
 }
 
 bool Controller::set_limit(topology::NodeIndex node, Watts limit) {

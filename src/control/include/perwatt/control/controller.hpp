@@ -72,6 +72,19 @@ class Controller {
   /// What the device makes of its watts from now on.
   void set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve);
 
+  /// While on, no grant is above the newest one to the device, or to each device below the node
+  /// (along all feeds): what has no trusted reading is not raised.
+  void hold_raises(topology::DeviceIndex device, bool is_held);
+  void hold_raises(topology::NodeIndex node, bool is_held);
+
+  /// While on, devices below the node are to have fail-safe, or less by set_most().
+  void to_fail_safe(topology::NodeIndex node, bool is_on);
+
+  /// The device is to be given no more from the next tick on, be it below fail-safe (for which it
+  /// is charged all the same): a ceiling of another writer, or a throttled device's least. Infinite
+  /// lifts it. Lowers of less than the dead band are not made.
+  void set_most(topology::DeviceIndex device, Watts most);
+
   /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
 

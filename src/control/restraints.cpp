@@ -1,0 +1,54 @@
+#include "restraints.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace perwatt::control {
+
+Restraints::Restraints(const topology::PowerTree& tree)
+    : holds_(tree.devices().size(), 0),
+      most_(tree.devices().size(), watts(std::numeric_limits<double>::infinity())) {
+  for (const auto& node : tree.nodes()) {
+    parent_from_.push_back(static_cast<std::uint32_t>(parents_.size()));
+    for (const auto& supply : node.supplies) {
+      parents_.push_back(supply.parent.value);
+    }
+  }
+  parent_from_.push_back(static_cast<std::uint32_t>(parents_.size()));
+  for (const auto& device : tree.devices()) {
+    node_of_.push_back(device.parent.value);
+  }
+  const std::vector<char> none(tree.nodes().size(), 0);
+  held_ = {none, none};
+  fail_safe_ = {none, none};
+}
+
+void Restraints::carry_down(Marks& marks) const {
+  for (std::size_t n = 0; n < marks.own.size(); ++n) {  // parents come first
+    marks.in_all[n] = marks.own[n];
+    for (auto i = parent_from_[n]; i < parent_from_[n + 1]; ++i) {
+      marks.in_all[n] = static_cast<char>(marks.in_all[n] | marks.in_all[parents_[i]]);
+    }
+  }
+}
+
+void Restraints::refresh() {
+  if (is_changed_) {
+    carry_down(held_);
+    carry_down(fail_safe_);
+    is_changed_ = false;
+  }
+}
+
+Watts Restraints::most(std::size_t device, Watts cap, Watts fail_safe) const {
+  Watts most = most_[device];
+  if (fail_safe_.in_all[node_of_[device]] != 0) {
+    most = std::min(most, fail_safe);
+  }
+  if (holds_[device] != 0 || held_.in_all[node_of_[device]] != 0) {
+    most = std::min(most, cap);
+  }
+  return most;
+}
+
+}  // namespace perwatt::control
