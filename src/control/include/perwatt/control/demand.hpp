@@ -26,21 +26,31 @@ class Demand {
   void read(const DemandRules& rules, Instant at, Watts draw, Watts cap) {
     const bool is_held = draw >= cap * rules.held_ratio;
     const Watts seen = is_held ? cap * rules.probe_ratio : draw * rules.margin_ratio;
-    if (at >= half_began_ + rules.memory * 0.5) {  // the highest of two halves: memory/2 to memory
-      before_ = at >= half_began_ + rules.memory ? seen : now_;
-      now_ = seen;
-      half_began_ = at;
+    if (at >=
+        memory_.half_began + rules.memory * 0.5) {  // the highest of two halves: memory/2 to memory
+      memory_.before = at >= memory_.half_began + rules.memory ? seen : memory_.now;
+      memory_.now = seen;
+      memory_.half_began = at;
     }
-    now_ = std::max(now_, seen);
+    memory_.now = std::max(memory_.now, seen);
   }
 
   /// 0 before the first reading.
-  [[nodiscard]] Watts estimate() const { return std::max(before_, now_); }
+  [[nodiscard]] Watts estimate() const { return std::max(memory_.before, memory_.now); }
+
+  /// All that it knows: the highest of the half before and of this one.
+  struct Memory {
+    Watts before;
+    Watts now;
+    Instant half_began;
+  };
+
+  [[nodiscard]] const Memory& memory() const { return memory_; }
+
+  void resume(const Memory& memory) { memory_ = memory; }
 
  private:
-  Watts before_;
-  Watts now_;
-  Instant half_began_;
+  Memory memory_;
 };
 
 }  // namespace perwatt::control
