@@ -35,11 +35,6 @@ class ByteWriter {
 
   void put(Instant at) { put(at.nanoseconds()); }
 
-  void put(std::string_view text) {
-    put(std::uint64_t{text.size()});
-    bytes_.append(text);
-  }
-
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
 
   [[nodiscard]] std::string take() { return std::exchange(bytes_, {}); }

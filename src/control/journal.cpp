@@ -16,15 +16,17 @@ namespace {
 /// A second of the past is dropped in a second even where ticks are ten times as frequent.
 constexpr int kPrunedPerTick = 4;
 
+constexpr Seconds kMostKeep = seconds(100 * 365.25 * 24 * 3600);
+
 /// Of a device, waiting for their reports: more than a device answers are under way for none.
 constexpr std::size_t kMostUnacknowledged = 8;
 
 void check_journal_rules(const JournalRules& rules) {
-  const bool is_fine =
-      rules.keep >= Seconds{} && rules.checkpoint_entries > 0 && rules.kept_checkpoints > 0;
+  const bool is_fine = rules.keep >= Seconds{} && rules.keep <= kMostKeep &&
+                       rules.checkpoint_entries > 0 && rules.kept_checkpoints > 0;
   if (!is_fine) {
     throw_bad_input("a rule of the journal is out of range", "journal",
-                    "keep it for 0 s or more, with checkpoints 1 or more ticks apart");
+                    "keep it for 0 s to 100 years, with checkpoints 1 or more entries apart");
   }
 }
 
