@@ -23,8 +23,8 @@ using namespace perwatt;
 using namespace perwatt::control;
 
 constexpr int kDevicesOfRack = 40;
-constexpr int kWarmUpTicks = 30;
-constexpr int kTicks = 59;  // with the start one short of a second checkpoint
+constexpr int kWarmUpTicks = 8;
+constexpr int kTicks = 20;
 
 topology::PowerTree tree_of(int devices) {
   std::vector<topology::NodeSpec> nodes(1);
@@ -137,7 +137,9 @@ void measure(int count, const std::filesystem::path& folder) {
   const auto devices = devices_of(count);
   Controller plain{tree, devices, {}};
   std::optional<JournaledController> journaled;
-  journaled.emplace(file, tree, devices, ControlRules{}, JournalRules{},
+  JournalRules rules;
+  rules.checkpoint_entries = kWarmUpTicks + kTicks / 2;  // one while it is measured
+  journaled.emplace(file, tree, devices, ControlRules{}, rules,
                     JournalStart{Instant{}, "boot", {}});
   Agents agents{count};
   std::vector<double> without;
@@ -178,8 +180,7 @@ void measure(int count, const std::filesystem::path& folder) {
   }
   std::optional<JournaledController> again;
   const double start_time = milliseconds_of([&] {
-    again.emplace(copy, tree, devices, ControlRules{}, JournalRules{},
-                  JournalStart{now, "boot", {}});
+    again.emplace(copy, tree, devices, ControlRules{}, rules, JournalStart{now, "boot", {}});
   });
   again.reset();
   const double added = median(with) - median(without);
@@ -203,6 +204,7 @@ int main(int argc, char** argv) {
     const auto folder = base / ("perwatt-journal-bench-" + std::to_string(::getpid()));
     std::filesystem::create_directories(folder);
     measure(count, folder);
+    std::fflush(stdout);
     std::filesystem::remove_all(folder);
   }
 }
