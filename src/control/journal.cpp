@@ -18,7 +18,7 @@ constexpr int kPrunedPerTick = 4;
 
 constexpr Seconds kMostKeep = seconds(100 * 365.25 * 24 * 3600);
 
-/// Of a device, waiting for their reports: more than a device answers are under way for none.
+/// Grants of a device that wait for the report of one of them; older ones stay without a latency.
 constexpr std::size_t kMostUnacknowledged = 8;
 
 void check_journal_rules(const JournalRules& rules) {

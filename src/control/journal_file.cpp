@@ -65,8 +65,8 @@ constexpr const char* kGrantColumns =
     "void_after_ns, cause, ack_latency_ns IS NOT NULL, at_ns "
     "FROM grants JOIN entries ON entry = tick ";
 
-constexpr std::array kCauses{GrantCause::lowered, GrantCause::over_limit, GrantCause::raised,
-                             GrantCause::raised_in_part, GrantCause::renewed};
+constexpr std::array kGrantCauses{GrantCause::lowered, GrantCause::over_limit, GrantCause::raised,
+                                  GrantCause::raised_in_part, GrantCause::renewed};
 
 std::int64_t signed_of(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
@@ -98,7 +98,7 @@ std::int64_t grants_sum(std::span<const Controller::Grant> grants) {
   return signed_of(fnv1a(to.bytes()));
 }
 
-std::int64_t number_of(store::Database& database, const char* sql) {
+std::int64_t first_number(store::Database& database, const char* sql) {
   auto statement = database.prepare(sql);
   return statement.step() ? statement.integer(0) : 0;
 }
@@ -135,8 +135,8 @@ std::optional<EntryNumber> JournalFile::first_entry() {
 }
 
 std::optional<Checkpoint> JournalFile::checkpoint(bool is_last) {
-  const auto number = number_of(database_, is_last ? "SELECT max(entry) FROM checkpoints"
-                                                   : "SELECT min(entry) FROM checkpoints");
+  const auto number = first_number(database_, is_last ? "SELECT max(entry) FROM checkpoints"
+                                                      : "SELECT min(entry) FROM checkpoints");
   auto state = checkpoint_at(number);
   return state ? std::optional{Checkpoint{number, std::move(*state)}} : std::nullopt;
 }
@@ -214,11 +214,11 @@ JournalGrant JournalFile::grant_in(const store::Statement& rows, std::size_t dev
   const auto device = rows.integer(2);
   const auto epoch = rows.integer(4);
   const auto cause = rows.text(10);
-  const auto* known = std::find_if(kCauses.begin(), kCauses.end(),
+  const auto* known = std::find_if(kGrantCauses.begin(), kGrantCauses.end(),
                                    [&](GrantCause one) { return to_string(one) == cause; });
   const bool is_fine = device >= 0 && device < static_cast<std::int64_t>(devices) && epoch >= 0 &&
                        epoch <= std::numeric_limits<device::AgentEpoch>::max() &&
-                       known != kCauses.end();
+                       known != kGrantCauses.end();
   if (!is_fine) {
     fail("grant " + std::to_string(found.place) + " of entry " + std::to_string(found.tick) +
          " is none");

@@ -12,7 +12,7 @@ namespace perwatt::control {
 
 namespace {
 
-std::string in_words(const Controller::Grant& one, const topology::PowerTree& tree) {
+std::string grant_in_words(const Controller::Grant& one, const topology::PowerTree& tree) {
   return "grant " + std::to_string(one.grant.id) + " to '" + printable(tree.device(one.device).id) +
          "' of " + shortest(in_watts(one.grant.cap)) + " W (" + std::string{to_string(one.cause)} +
          " from " + shortest(in_watts(one.before)) + " W, for ask " +
@@ -21,7 +21,7 @@ std::string in_words(const Controller::Grant& one, const topology::PowerTree& tr
          " s, void after " + std::to_string(one.void_after.nanoseconds()) + " ns)";
 }
 
-bool is_same(const Controller::Grant& a, const Controller::Grant& b) {
+bool is_same_grant(const Controller::Grant& a, const Controller::Grant& b) {
   return a.device == b.device && a.grant.id == b.grant.id &&
          a.grant.answers.epoch == b.grant.answers.epoch &&
          a.grant.answers.number == b.grant.answers.number && a.grant.cap == b.grant.cap &&
@@ -30,10 +30,10 @@ bool is_same(const Controller::Grant& a, const Controller::Grant& b) {
 }
 
 /// A controller that is told what one was told, and asked to come to the same.
-class Player {
+class JournalPlayer {
  public:
-  Player(JournalFile& file, const topology::PowerTree& tree, std::vector<ControlledDevice> devices,
-         const ControlRules& rules, Replay& found)
+  JournalPlayer(JournalFile& file, const topology::PowerTree& tree,
+                std::vector<ControlledDevice> devices, const ControlRules& rules, Replay& found)
       : file_{file},
         tree_{tree},
         size_{devices.size(), tree.nodes().size()},
@@ -97,13 +97,13 @@ class Player {
                      std::span<const Controller::Grant> now) {
     for (std::size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
       if (i >= now.size()) {
-        return in_words(then[i], tree_) + " does not come again";
+        return grant_in_words(then[i], tree_) + " does not come again";
       }
       if (i >= then.size()) {
-        return in_words(now[i], tree_) + " is not in the journal";
+        return grant_in_words(now[i], tree_) + " is not in the journal";
       }
-      if (!is_same(then[i], now[i])) {
-        return in_words(then[i], tree_) + " is now " + in_words(now[i], tree_);
+      if (!is_same_grant(then[i], now[i])) {
+        return grant_in_words(then[i], tree_) + " is now " + grant_in_words(now[i], tree_);
       }
       ++found_.grants;
     }
@@ -127,7 +127,7 @@ Replay replay(const std::filesystem::path& file, const topology::PowerTree& tree
   JournalFile opened{file};
   check_same_site(opened.site(), site_parts(tree, devices, rules), rules, opened.name());
   Replay found;
-  Player{opened, tree, std::move(devices), rules, found}.play();
+  JournalPlayer{opened, tree, std::move(devices), rules, found}.play();
   return found;
 }
 

@@ -26,6 +26,8 @@ void write_bytes(const std::filesystem::path& file, std::string_view bytes) {
       << bytes;  // not write_file: no need to be safe
 }
 
+constexpr std::size_t kPlacesOfPiece[] = {0, 1, 7, 8, 23, 24, 25, 100, 513, 2048, 4000};
+
 /// Where to cut `size` bytes made of pieces of `piece` bytes behind `head`: about every end of a
 /// piece, and at some places in each. With PERWATT_CUTS=all at every byte.
 std::vector<std::size_t> cuts_of(std::size_t size, std::size_t head, std::size_t piece) {
@@ -33,7 +35,7 @@ std::vector<std::size_t> cuts_of(std::size_t size, std::size_t head, std::size_t
   const char* which = std::getenv("PERWATT_CUTS");
   const bool is_all = which != nullptr && std::string_view{which} == "all";
   for (std::size_t end = head; !is_all && end < size; end += piece) {
-    for (const std::size_t of_piece : {0, 1, 7, 8, 23, 24, 25, 100, 513, 2048, 4000}) {
+    for (const std::size_t of_piece : kPlacesOfPiece) {
       cuts.insert(end + of_piece);
       cuts.insert(end - std::min<std::size_t>(end, of_piece % 2));
     }
