@@ -63,7 +63,8 @@ std::vector<SitePart> site_parts(const topology::PowerTree& tree,
   for (const auto& node : tree.nodes()) {
     parts.push_back({"node", node.id, node_print(node)});
   }
-  for (std::size_t d = 0; d < devices.size(); ++d) {
+  // Where there are not as many of each, Controller says so.
+  for (std::size_t d = 0; d < std::min(devices.size(), tree.devices().size()); ++d) {
     const auto& place = tree.devices()[d];
     parts.push_back({"device", place.id, device_print(place, devices[d])});
   }

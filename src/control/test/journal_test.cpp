@@ -298,6 +298,9 @@ TEST(Journal, OfAnotherSiteIsRefusedByWhatDiffers) {
   EXPECT_THAT(error_of([&] { static_cast<void>(replay_of(folder.file("none"), site)); }),
               HasSubstr("no such file"));
   EXPECT_FALSE(std::filesystem::exists(folder.file("none")));
+  other = site;
+  other.devices.push_back(other.devices[0]);
+  EXPECT_THAT(refusal(other), HasSubstr("terms of 4 devices for 3"));
   auto rules = often();
   rules.checkpoint_entries = 0;
   EXPECT_THAT(error_of([&] { open_journal(folder.file(), site, moment(2), rules); }),
