@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "bytes.hpp"
+
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
@@ -218,6 +220,16 @@ void ChargeLedger::restore(const Request& request) {
   static_cast<void>(enter(d, grant, devices_[d].ceiling));
 }
 
+bool ChargeLedger::repeat(const Request& request) {
+  if (!is_grantable(request)) {
+    return false;
+  }
+  const auto d = request.device.value;
+  const Microwatts charge = charge_of(d, request.cap);
+  return enter(d, {request.id, request.epoch, charge, request.void_after},
+               std::max(devices_[d].fail_safe, charge));
+}
+
 /// How many grants stay beside a new one: those it does not stand for. What is no higher, void no
 /// later and of no later epoch is dead whenever the new one is.
 std::size_t ChargeLedger::place_for(std::size_t device, const Grant& grant) const {
@@ -357,6 +369,63 @@ std::optional<topology::NodeIndex> ChargeLedger::is_over() const {
     }
   }
   return std::nullopt;
+}
+
+void ChargeLedger::save(ByteWriter& to) const {
+  for (const auto& limit : limits_) {
+    to.put(limit.power);
+  }
+  for (const auto* sums : {&limit_.nested, &limit_.cross}) {
+    for (const Microwatts limit : *sums) {
+      to.put(limit);
+    }
+  }
+  for (const auto& state : devices_) {
+    to.put(state.ceiling);
+    to.put(state.last_id);
+    to.put(state.count);
+    for (std::size_t g = 0; g < state.count; ++g) {
+      const auto& grant = state.grants[g];
+      to.put(grant.id);
+      to.put(grant.epoch);
+      to.put(grant.charge);
+      to.put(grant.void_after);
+    }
+  }
+}
+
+void ChargeLedger::resume(ByteReader& from) {
+  for (auto& limit : limits_) {
+    limit.power = from.watts();
+  }
+  for (auto* sums : {&limit_.nested, &limit_.cross}) {
+    for (Microwatts& limit : *sums) {
+      limit = from.get<Microwatts>();
+    }
+  }
+  charged_ = fail_safe_;
+  ceilings_ = fail_safe_;
+  for (std::size_t d = 0; d < devices_.size(); ++d) {
+    auto& state = devices_[d];
+    state.charge = state.ceiling = state.fail_safe;
+    const auto ceiling = from.get<Microwatts>();
+    state.last_id = from.get<device::GrantId>();
+    state.count = from.get<std::uint32_t>();
+    if (state.count > kGrants) {
+      from.fail("a device has more grants than it can have");
+    }
+    for (std::size_t g = 0; g < state.count; ++g) {
+      auto& grant = state.grants[g];
+      grant.id = from.get<device::GrantId>();
+      grant.epoch = from.get<device::AgentEpoch>();
+      grant.charge = from.get<Microwatts>();
+      grant.void_after = from.instant();
+    }
+    settle(d, ceiling);
+  }
+  if (const auto found = fault()) {
+    from.fail(*found);
+  }
 }
 
 std::optional<const char*> ChargeLedger::fault() const {

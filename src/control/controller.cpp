@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "bytes.hpp"
+#include "curve_bytes.hpp"
 #include "restraints.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
@@ -18,7 +20,25 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
+constexpr std::uint8_t kStateVersion = 1;
+
 }  // namespace
+
+std::string_view to_string(GrantCause cause) {
+  switch (cause) {
+    case GrantCause::lowered:
+      return "lowered";
+    case GrantCause::over_limit:
+      return "over_limit";
+    case GrantCause::raised:
+      return "raised";
+    case GrantCause::raised_in_part:
+      return "raised_in_part";
+    case GrantCause::renewed:
+      return "renewed";
+  }
+  throw_defect("a cause without a name");
+}
 
 struct Controller::Parts {
   struct DeviceLoop {
@@ -48,7 +68,7 @@ struct Controller::Parts {
       tree_power.push_back(limit.power);
     }
     set_headroom();
-    lay_out(tree);
+    lay_out_problem(tree);
     wanted_before.resize(devices.size());
     changed_curve.assign(devices.size(), 0);
   }
@@ -71,7 +91,7 @@ struct Controller::Parts {
   }
 
   /// The split in charges at the root: what the ledger counts.
-  void lay_out(const topology::PowerTree& tree) {
+  void lay_out_problem(const topology::PowerTree& tree) {
     allocate::Problem problem{allocate::Policy::value};
     for (std::size_t s = 0; s < limits.nested.size(); ++s) {
       const auto parent = limits.nested[s].parent;
@@ -109,10 +129,12 @@ struct Controller::Parts {
     }
   }
 
-  void limits_changed() {
+  void lay_out() {
     apply_limits();
     for (std::uint32_t d = 0; d < devices.size(); ++d) {
       laid_out->set_curve(allocate::DeviceIndex{d}, curve_of(d));
+      wanted_before[d] = {loops[d].demand.estimate(), loops[d].demand.habits()};
+      changed_curve[d] = 0;
     }
     allocator.emplace(*laid_out);
   }
@@ -128,8 +150,8 @@ struct Controller::Parts {
     return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, most[d]);
   }
 
-  /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged in
-  /// any case, so it comes first.
+  /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged
+  /// in any case, so it comes first.
   [[nodiscard]] std::vector<allocate::CurvePoint> curve_of(std::size_t d) const {
     const auto& device = devices[d];
     const auto& curve = device.curve;
@@ -246,22 +268,25 @@ struct Controller::Parts {
   }
 
   /// The request is in the ledger.
-  void issue(const ChargeLedger::Request& request) {
+  void issue(const ChargeLedger::Request& request, GrantCause cause) {
     auto& loop = loops[request.device.value];
-    grants.push_back(
-        {request.device, {request.id, *loop.ask, request.cap, rules.lease}, request.void_after});
+    grants.push_back({request.device,
+                      {request.id, *loop.ask, request.cap, rules.lease},
+                      request.void_after,
+                      loop.cap,
+                      cause});
     loop.last_id = request.id;
     loop.cap = request.cap;
     loop.runs_out = loop.asked_at + rules.lease;
     loop.ask.reset();
   }
 
-  bool try_grant(std::size_t d, Watts cap) {
+  bool try_grant(std::size_t d, Watts cap, GrantCause cause) {
     const auto wanted = request(d, cap);
     if (!ledger.admit(wanted)) {
       return false;
     }
-    issue(wanted);
+    issue(wanted, cause);
     return true;
   }
 
@@ -275,12 +300,13 @@ struct Controller::Parts {
     }
     if (ledger.is_over()) {
       if (ledger.admit_lowers(lowers)) {
-        std::for_each(lowers.begin(), lowers.end(), [&](const auto& one) { issue(one); });
+        std::for_each(lowers.begin(), lowers.end(),
+                      [&](const auto& one) { issue(one, GrantCause::over_limit); });
       }
       return;
     }
     for (const auto& one : lowers) {
-      static_cast<void>(try_grant(one.device.value, one.cap));
+      static_cast<void>(try_grant(one.device.value, one.cap, GrantCause::lowered));
     }
   }
 
@@ -296,11 +322,11 @@ struct Controller::Parts {
     }
     std::sort(raises.begin(), raises.end());
     for (const auto& [worth, d] : raises) {
-      if (!try_grant(d, targets[d])) {
+      if (!try_grant(d, targets[d], GrantCause::raised)) {
         const Watts part =
             std::min(targets[d], ledger.highest_cap({static_cast<std::uint32_t>(d)}));
         if (part > loops[d].cap + rules.dead_band) {
-          static_cast<void>(try_grant(d, part));
+          static_cast<void>(try_grant(d, part, GrantCause::raised_in_part));
         }
       }
     }
@@ -312,12 +338,12 @@ struct Controller::Parts {
       const auto& loop = loops[d];
       if (loop.ask && loop.cap != devices[d].terms.fail_safe &&
           loop.runs_out < now + rules.renew_before) {
-        static_cast<void>(try_grant(d, loop.cap));
+        static_cast<void>(try_grant(d, loop.cap, GrantCause::renewed));
       }
     }
   }
 
-  void tick(Instant now) {
+  void advance(Instant now) {
     grants.clear();
     ledger.advance(now);
     for (std::size_t d = 0; d < devices.size(); ++d) {
@@ -325,10 +351,98 @@ struct Controller::Parts {
         loops[d].cap = devices[d].terms.fail_safe;
       }
     }
+  }
+
+  void tick(Instant now) {
+    advance(now);
     split();
     lower();
     raise();
     renew(now);
+  }
+
+  bool repeat(const Grant& grant) {
+    const auto& loop = loops[grant.device.value];
+    const auto& answers = grant.grant.answers;
+    if (!loop.ask || loop.ask->epoch != answers.epoch || loop.ask->number != answers.number) {
+      return false;
+    }
+    const auto asked = request(grant.device.value, grant.grant.cap);
+    if (asked.id != grant.grant.id || asked.void_after != grant.void_after ||
+        !ledger.repeat(asked)) {
+      return false;
+    }
+    issue(asked, grant.cause);
+    return true;
+  }
+
+  // ---- state ------------------------------------------------------------------------------------
+
+  void save(ByteWriter& to) const {
+    ledger.save(to);
+    for (const auto& limit : limits.limits) {
+      to.put(limit.power);
+    }
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      const auto& loop = loops[d];
+      const auto& memory = loop.demand.memory();
+      to.put(memory.before);
+      to.put(memory.now);
+      to.put(memory.half_began);
+      to.put(memory.last);
+      for (const float above : memory.above) {
+        to.put(above);
+      }
+      to.put(std::uint8_t{memory.has_read});
+      to.put(most[d]);
+      const auto ask = loop.ask.value_or(device::LeaseAsk{});
+      to.put(std::uint8_t{loop.ask.has_value()});
+      to.put(ask.epoch);
+      to.put(ask.number);
+      to.put(loop.asked_at);
+      to.put(loop.last_id);
+      to.put(loop.cap);
+      to.put(loop.runs_out);
+      put_curve(to, devices[d].curve);
+    }
+    restraints.save(to);
+  }
+
+  void resume(ByteReader& from) {
+    ledger.resume(from);
+    for (auto& limit : limits.limits) {
+      limit.power = from.watts();
+    }
+    for (std::size_t d = 0; d < devices.size(); ++d) {
+      auto& loop = loops[d];
+      Demand::Memory memory;
+      memory.before = from.watts();
+      memory.now = from.watts();
+      memory.half_began = from.instant();
+      memory.last = from.instant();
+      for (float& above : memory.above) {
+        above = from.get<float>();
+      }
+      memory.has_read = from.get<std::uint8_t>() != 0;
+      most[d] = from.watts();
+      loop.demand.resume(memory);
+      const bool has_ask = from.get<std::uint8_t>() != 0;
+      device::LeaseAsk ask;
+      ask.epoch = from.get<device::AgentEpoch>();
+      ask.number = from.get<std::uint64_t>();
+      loop.ask = has_ask ? std::optional{ask} : std::nullopt;
+      loop.asked_at = from.instant();
+      loop.last_id = from.get<device::GrantId>();
+      loop.cap = from.watts();
+      loop.runs_out = from.instant();
+      targets[d] = loop.cap;
+      devices[d].curve = get_curve(from);
+    }
+    restraints.resume(from);
+    if (!from.is_at_end()) {
+      from.fail("it goes on behind its end");
+    }
+    lay_out();
   }
 
   ControlRules rules;
@@ -413,13 +527,38 @@ bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
                            std::max(Watts{}, limit - limits.units.fixed_supply[node.value]));
     }
   }
-  parts_->limits_changed();
+  parts_->lay_out();
   return true;
 }
 
 std::span<const Controller::Grant> Controller::tick(Instant now) {
   parts_->tick(now);
   return parts_->grants;
+}
+
+bool Controller::repeat(Instant now, std::span<const Grant> grants) {
+  parts_->advance(now);
+  return std::all_of(grants.begin(), grants.end(),
+                     [&](const Grant& grant) { return parts_->repeat(grant); });
+}
+
+std::string Controller::state() const {
+  ByteWriter to;
+  to.put(kStateVersion);
+  parts_->save(to);
+  return to.take();
+}
+
+void Controller::resume(std::string_view state) {
+  ByteReader from{state, "the state of a controller"};
+  if (const auto version = from.get<std::uint8_t>(); version != kStateVersion) {
+    from.fail("it is of version " + std::to_string(version));
+  }
+  parts_->resume(from);
+}
+
+void Controller::lay_out() {
+  parts_->lay_out();
 }
 
 std::span<const Watts> Controller::targets() const {

@@ -40,6 +40,29 @@ void Restraints::refresh() {
   }
 }
 
+void Restraints::save(ByteWriter& to) const {
+  for (std::size_t d = 0; d < holds_.size(); ++d) {
+    to.put(holds_[d]);
+    to.put(most_[d]);
+  }
+  for (std::size_t n = 0; n < held_.own.size(); ++n) {
+    to.put(held_.own[n]);
+    to.put(fail_safe_.own[n]);
+  }
+}
+
+void Restraints::resume(ByteReader& from) {
+  for (std::size_t d = 0; d < holds_.size(); ++d) {
+    holds_[d] = from.get<char>();
+    most_[d] = from.watts();
+  }
+  for (std::size_t n = 0; n < held_.own.size(); ++n) {
+    held_.own[n] = from.get<char>();
+    fail_safe_.own[n] = from.get<char>();
+  }
+  is_changed_ = true;
+}
+
 Watts Restraints::most(std::size_t device, Watts cap, Watts fail_safe) const {
   Watts most = most_[device];
   if (fail_safe_.in_all[node_of_[device]] != 0) {

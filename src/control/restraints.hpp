@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "bytes.hpp"
+
 #include "perwatt/base/units.hpp"
 #include "perwatt/topology/power_tree.hpp"
 
@@ -24,6 +26,10 @@ class Restraints {
 
   /// Carries what nodes were told down to what is below. Before most(); linear when that changed.
   void refresh();
+
+  /// All that was told.
+  void save(ByteWriter& to) const;
+  void resume(ByteReader& from);
 
   /// `cap`: of the newest grant.
   [[nodiscard]] Watts most(std::size_t device, Watts cap, Watts fail_safe) const;

@@ -66,6 +66,15 @@ Statement& Statement::bind_null(int parameter) {
   return *this;
 }
 
+Statement& Statement::bind_bytes(int parameter, std::string_view value) {
+  const char* data = value.data() == nullptr ? "" : value.data();  // else it would be NULL
+  if (sqlite3_bind_blob64(statement_.get(), parameter, data, value.size(), SQLITE_STATIC) !=
+      SQLITE_OK) {
+    fail();
+  }
+  return *this;
+}
+
 bool Statement::step() {
   switch (sqlite3_step(statement_.get())) {
     case SQLITE_ROW:
@@ -95,6 +104,12 @@ std::string Statement::text(int column) const {
   const auto* bytes = sqlite3_column_text(statement_.get(), column);
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column));
   return bytes == nullptr ? std::string{} : std::string{reinterpret_cast<const char*>(bytes), size};
+}
+
+std::string Statement::bytes(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_.get(), column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column));
+  return bytes == nullptr ? std::string{} : std::string{static_cast<const char*>(bytes), size};
 }
 
 bool Statement::is_null(int column) const {

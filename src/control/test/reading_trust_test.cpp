@@ -17,7 +17,7 @@
 namespace perwatt::control {
 namespace {
 
-using device::PowerReading;
+using Reading = device::PowerReading;
 using device::ReadingQuality;
 
 Instant trust_time(double time_seconds) {

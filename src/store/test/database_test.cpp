@@ -77,6 +77,24 @@ TEST_F(DatabaseTest, GivesBackWhatItKept) {
   EXPECT_TRUE(select.step()) << "a finished statement begins anew";
 }
 
+TEST_F(DatabaseTest, GivesBackBytesAsTheyWere) {
+  std::string every;
+  for (int b = 0; b < 256; ++b) {
+    every.push_back(static_cast<char>(b));
+  }
+  {
+    Database database{file(), kSchema};
+    auto insert = database.prepare("INSERT INTO things VALUES ('x', ?, ?)");
+    insert.bind_bytes(1, every).bind_bytes(2, {}).run();
+  }
+  Database database{file(), kSchema};
+  auto select = database.prepare("SELECT weight, n FROM things");
+  ASSERT_TRUE(select.step());
+  EXPECT_EQ(select.bytes(0), every);
+  EXPECT_EQ(select.bytes(1), "");
+  EXPECT_FALSE(select.is_null(1));
+}
+
 TEST_F(DatabaseTest, KeepsATransactionWholeOrNotAtAll) {
   Database database{file(), kSchema};
   {

@@ -39,6 +39,9 @@
 
 namespace perwatt::control {
 
+class ByteReader;
+class ByteWriter;
+
 /// What the ledger must know of a device beside its place in the tree. Watts from 0 to 1 MW.
 struct ChargeTerms {
   Watts fail_safe;
@@ -86,6 +89,10 @@ class ChargeLedger {
   /// was sent is sent. What of it had worn off is charged again until it is reported or void.
   void restore(const Request& request);
 
+  /// Enters a grant that admit() or admit_lowers() took in this same state, as they did. False, and
+  /// nothing changes, where they cannot have.
+  [[nodiscard]] bool repeat(const Request& request);
+
   /// What the agent says is so. Unsettled reports change nothing; old ones cannot do harm.
   void report(topology::DeviceIndex device, const device::LeaseReport& report);
 
@@ -114,6 +121,11 @@ class ChargeLedger {
 
   /// Adds everything up anew and compares: nothing when all is as it should be, else what is not.
   [[nodiscard]] std::optional<const char*> fault() const;
+
+  /// All that changes of a ledger, and a ledger of the same tree and terms with it. resume() throws
+  /// Error(bad_input) for what save() cannot have written.
+  void save(ByteWriter& to) const;
+  void resume(ByteReader& from);
 
   static constexpr std::size_t kGrants = 6;  // of a device
 

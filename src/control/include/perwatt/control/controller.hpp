@@ -16,6 +16,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "perwatt/allocate/problem.hpp"
@@ -45,12 +47,26 @@ struct ControlledDevice {
   std::vector<allocate::CurvePoint> curve;  // value over its own watts: concave, within least..most
 };
 
+/// Why a grant was made.
+enum class GrantCause {
+  lowered,         // the split gives it less
+  over_limit,      // lowered, at once with others, while a limit was over
+  raised,          // the split gives it more
+  raised_in_part,  // as far as there was room
+  renewed,         // the same cap again: its lease would have run out
+};
+
+/// "lowered", …
+[[nodiscard]] std::string_view to_string(GrantCause cause);
+
 class Controller {
  public:
   struct Grant {
     topology::DeviceIndex device;
     device::LeaseGrant grant;
     Instant void_after;  // for the journal
+    Watts before;        // the cap granted until then; fail-safe without a lease
+    GrantCause cause = GrantCause::renewed;
   };
 
   /// Throws Error(bad_input) as ChargeLedger, and for a curve that is not concave.
@@ -90,6 +106,22 @@ class Controller {
 
   /// The grants to journal and send, entered in the ledger. They hold until the next tick.
   [[nodiscard]] std::span<const Grant> tick(Instant now);
+
+  /// A tick of before, whose grants are known: enters them and decides nothing. False where a grant
+  /// answers no ask on hand, or is not the next of its device: it is then of another state. Before
+  /// the next tick() lay_out() must be called.
+  [[nodiscard]] bool repeat(Instant now, std::span<const Grant> grants);
+
+  /// All that changes of a controller, in bytes, but for targets().
+  [[nodiscard]] std::string state() const;
+
+  /// The state of a controller of the same tree, devices and rules; as after lay_out(). Throws
+  /// Error(bad_input) for what state() cannot have given; only resume() may be called then.
+  void resume(std::string_view state);
+
+  /// Lays the split out anew: from here on grants hang on state() alone, to the last bit, and not
+  /// on how it came to be. It costs a split from nothing.
+  void lay_out();
 
   /// What the last tick would give each device if everything were admitted.
   [[nodiscard]] std::span<const Watts> targets() const;

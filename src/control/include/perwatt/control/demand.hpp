@@ -38,6 +38,16 @@ class Demand {
   /// Parts of time above each level, not rising with k.
   using Habits = std::array<std::uint8_t, kLevels>;
 
+  /// All that it knows.
+  struct Memory {
+    Watts before;  // the highest of the half before, and of this one
+    Watts now;
+    Instant half_began;
+    Instant last;
+    std::array<float, kLevels> above{};  // shares of time
+    bool has_read = false;
+  };
+
   /// A reading to be trusted, of `at` (later than the one before), under the cap in force then, of
   /// a device that takes caps from `least` to `most`.
   void read(const DemandRules& rules, Instant at, Watts draw, Watts cap, Watts least, Watts most) {
@@ -48,46 +58,45 @@ class Demand {
   }
 
   /// 0 before the first reading.
-  [[nodiscard]] Watts estimate() const { return std::max(before_, now_); }
+  [[nodiscard]] Watts estimate() const { return std::max(memory_.before, memory_.now); }
 
   [[nodiscard]] Habits habits() const {
     Habits parts;
     for (std::size_t k = 0; k < kLevels; ++k) {
-      parts[k] = static_cast<std::uint8_t>(std::lround(above_[k] * kParts));
+      parts[k] = static_cast<std::uint8_t>(std::lround(memory_.above[k] * kParts));
     }
     return parts;
   }
 
+  [[nodiscard]] const Memory& memory() const { return memory_; }
+
+  void resume(const Memory& memory) { memory_ = memory; }
+
  private:
   /// Of two halves of the memory, so that it takes two numbers.
   void remember(const DemandRules& rules, Instant at, Watts seen) {
-    if (at >= half_began_ + rules.memory * 0.5) {
-      before_ = at >= half_began_ + rules.memory ? seen : now_;
-      now_ = seen;
-      half_began_ = at;
+    if (at >= memory_.half_began + rules.memory * 0.5) {
+      memory_.before = at >= memory_.half_began + rules.memory ? seen : memory_.now;
+      memory_.now = seen;
+      memory_.half_began = at;
     }
-    now_ = std::max(now_, seen);
+    memory_.now = std::max(memory_.now, seen);
   }
 
   /// `seen_ratio` of the range of caps.
   void weigh(const DemandRules& rules, Instant at, double seen_ratio) {
-    const auto weight =
-        is_first_ ? 1.0F
-                  : static_cast<float>(1 - std::exp(-std::max(0.0, (at - last_) / rules.habit)));
+    const Seconds since = std::max(Seconds{}, at - memory_.last);
+    const double weight = memory_.has_read ? 1 - std::exp(-(since / rules.habit)) : 1;
     for (std::size_t k = 0; k < kLevels; ++k) {
       const double level = static_cast<double>(k) / kLevels;
-      above_[k] += weight * ((seen_ratio > level ? 1.0F : 0.0F) - above_[k]);
+      auto& above = memory_.above[k];
+      above += static_cast<float>(weight) * ((seen_ratio > level ? 1.0F : 0.0F) - above);
     }
-    last_ = at;
-    is_first_ = false;
+    memory_.last = at;
+    memory_.has_read = true;
   }
 
-  Watts before_;
-  Watts now_;
-  Instant half_began_;
-  Instant last_;
-  std::array<float, kLevels> above_{};
-  bool is_first_ = true;
+  Memory memory_;
 };
 
 }  // namespace perwatt::control

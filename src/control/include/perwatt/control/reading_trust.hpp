@@ -76,7 +76,8 @@ class ReadingTrust {
   ReadingTrust(std::span<const Watts> most, const TrustRules& rules);
 
   /// One sensor's reading of this tick. REQUIRES: `now` does not fall.
-  const Standing& read(std::uint32_t sensor, const device::PowerReading& reading, Instant now) noexcept;
+  const Standing& read(std::uint32_t sensor, const device::PowerReading& reading,
+                       Instant now) noexcept;
 
   /// As of the last read().
   [[nodiscard]] const Standing& standing(std::uint32_t sensor) const noexcept {

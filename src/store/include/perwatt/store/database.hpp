@@ -31,6 +31,10 @@ class Statement {
   Statement& bind(int parameter, std::string_view value);
   Statement& bind_null(int parameter);
 
+  /// As they are, not as text. REQUIRES: `value` lives until the statement has run or is bound
+  /// anew.
+  Statement& bind_bytes(int parameter, std::string_view value);
+
   /// True while there is a row to read; after the last one the statement is as new, but for its
   /// parameters.
   bool step();
@@ -42,6 +46,7 @@ class Statement {
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] double number(int column) const;
   [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] std::string bytes(int column) const;
   [[nodiscard]] bool is_null(int column) const;
 
  private:

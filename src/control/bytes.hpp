@@ -1,0 +1,90 @@
+// Exact bytes of numbers, least significant first, for what the journal keeps.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/instant.hpp"
+#include "perwatt/base/units.hpp"
+
+namespace perwatt::control {
+
+static_assert(std::endian::native == std::endian::little, "the journal's bytes are little-endian");
+
+class ByteWriter {
+ public:
+  /// REQUIRES: T is of the same size on every platform.
+  template <class T>
+  void put(T value) {
+    static_assert(std::is_arithmetic_v<T>);
+    char raw[sizeof value];
+    std::memcpy(raw, &value, sizeof value);
+    bytes_.append(raw, sizeof value);
+  }
+
+  void put(Watts power) { put(power.in_base()); }
+
+  void put(Seconds time) { put(time.in_base()); }
+
+  void put(Instant at) { put(at.nanoseconds()); }
+
+  [[nodiscard]] const std::string& bytes() const { return bytes_; }
+
+  [[nodiscard]] std::string take() { return std::exchange(bytes_, {}); }
+
+  void clear() { bytes_.clear(); }
+
+ private:
+  std::string bytes_;
+};
+
+/// Throws Error(bad_input) naming `where` when it ends too early.
+class ByteReader {
+ public:
+  ByteReader(std::string_view bytes, std::string where) : left_{bytes}, where_{std::move(where)} {}
+
+  template <class T>
+  T get() {
+    static_assert(std::is_arithmetic_v<T>);
+    if (left_.size() < sizeof(T)) {
+      fail("it is cut short");
+    }
+    T value;
+    std::memcpy(&value, left_.data(), sizeof(T));
+    left_.remove_prefix(sizeof(T));
+    return value;
+  }
+
+  Watts watts() { return Watts::from_base(get<double>()); }
+
+  Instant instant() { return Instant::from_nanoseconds(get<std::int64_t>()); }
+
+  /// Below `bound`.
+  std::uint32_t index(std::size_t bound) {
+    const auto value = get<std::uint32_t>();
+    if (value >= bound) {
+      fail("it names number " + std::to_string(value) + " of " + std::to_string(bound));
+    }
+    return value;
+  }
+
+  [[nodiscard]] bool is_at_end() const { return left_.empty(); }
+
+  [[noreturn]] void fail(const std::string& what_is_wrong) const {
+    throw_bad_input(what_is_wrong, where_,
+                    "the file is damaged: see docs/model/control.md#journal");
+  }
+
+ private:
+  std::string_view left_;
+  std::string where_;
+};
+
+}  // namespace perwatt::control
