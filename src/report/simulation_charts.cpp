@@ -40,6 +40,11 @@ double six_digits(double value) {
   return parse_number(fmt::format("{:.6g}", value)).value_or(0);
 }
 
+/// A position of a layer that says nothing of the axis: another layer has its title.
+Json beside_axis(const char* name) {
+  return {{"field", name}, {"type", "quantitative"}};
+}
+
 Json policy_colour(const std::vector<std::string>& names) {
   Json range = Json::array();
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -72,19 +77,32 @@ Json timeline_values(const SimulationReport& report, const TimeUnit& unit, const
   return values;
 }
 
+/// Since scoring began.
+struct ShownSpan {
+  Seconds begin;
+  Seconds end;
+};
+
+/// As far as the fault is in the scored time.
+std::optional<ShownSpan> shown_span(const simulate::Scenario& scenario,
+                                    const simulate::Fault& fault) {
+  const Seconds begin = std::max(Seconds{}, fault.at - scenario.warm_up);
+  const Seconds end = std::min(scenario.duration, fault.at + fault.lasts - scenario.warm_up);
+  return end > begin ? std::optional{ShownSpan{begin, end}} : std::nullopt;
+}
+
 struct FaultBands {
   Json values = Json::array();
   std::size_t left_out = 0;
 };
 
-/// The scenario's own faults, as far as they are in the scored time.
+/// The scenario's own faults.
 FaultBands fault_bands(const SimulationReport& report, const TimeUnit& unit) {
   const auto& scenario = *report.scenario;
   FaultBands bands;
   for (const auto& fault : scenario.faults) {
-    const Seconds begin = std::max(Seconds{}, fault.at - scenario.warm_up);
-    const Seconds end = std::min(scenario.duration, fault.at + fault.lasts - scenario.warm_up);
-    if (end <= begin) {
+    const auto shown = shown_span(scenario, fault);
+    if (!shown) {
       continue;
     }
     if (bands.values.size() == kMostFaultBands) {
@@ -92,8 +110,8 @@ FaultBands fault_bands(const SimulationReport& report, const TimeUnit& unit) {
       continue;
     }
     bands.values.push_back({{"fault", fault_name(scenario, fault)},
-                            {"begin", six_digits(in_seconds(begin) / unit.seconds)},
-                            {"end", six_digits(in_seconds(end) / unit.seconds)}});
+                            {"begin", six_digits(in_seconds(shown->begin) / unit.seconds)},
+                            {"end", six_digits(in_seconds(shown->end) / unit.seconds)}});
   }
   return bands;
 }
@@ -102,15 +120,15 @@ Json band_layer(const Json& bands) {
   return {{"data", {{"values", bands}}},
           {"mark", {{"type", "rect"}, {"color", "#b3261e"}, {"opacity", 0.1}}},
           {"encoding",
-           {{"x", field("begin", "quantitative", nullptr)},
+           {{"x", beside_axis("begin")},
             {"x2", {{"field", "end"}}},
             {"tooltip",
              Json::array({field("fault", "nominal", "fault"), tooltip_quantity("begin", "from"),
                           tooltip_quantity("end", "to")})}}}};
 }
 
-/// Names stand upright at the left edges of their bands.
-Json band_names_layer(const Json& bands) {
+/// Names stand upright at the left edges of their bands, where lines leave room.
+Json band_names_layer(const Json& bands, bool is_on_top) {
   Json named = Json::array();
   for (std::size_t i = 0; i < std::min(bands.size(), kMostNamedBands); ++i) {
     named.push_back(bands[i]);
@@ -119,32 +137,35 @@ Json band_names_layer(const Json& bands) {
           {"mark",
            {{"type", "text"},
             {"angle", 270},
-            {"align", "right"},
+            {"align", is_on_top ? "right" : "left"},
             {"baseline", "top"},
-            {"dx", -4},
+            {"dx", is_on_top ? -4 : 4},
             {"dy", 3},
             {"limit", kTimelineHeight},
             {"fontSize", 11},
             {"color", "#8f1d17"}}},
           {"encoding",
-           {{"x", field("begin", "quantitative", nullptr)},
-            {"y", {{"value", 0}}},
+           {{"x", beside_axis("begin")},
+            {"y", {{"value", is_on_top ? 0 : kTimelineHeight}}},
             {"text", {{"field", "fault"}}}}}};
 }
 
-Json lines_of(const SimulationReport& report, const char* y_name, const char* y_title,
-              const TimeUnit& unit, const Json& tooltip, bool has_dots) {
+/// What the axes of a timeline show.
+struct TimelineAxes {
+  const char* y_name;
+  const char* y_title;
+  bool from_zero;
+};
+
+Json lines_layer_of(const SimulationReport& report, const TimelineAxes& axes,
+                    const TimeUnit& unit) {
   const auto x_title = fmt::format("time since scoring began, {}", unit.name);
   auto x = field("time", "quantitative", x_title.c_str());
   x["scale"] = {{"domain", {0, six_digits(in_seconds(report.scenario->duration) / unit.seconds)}},
                 {"nice", false}};
-  auto y = field(y_name, "quantitative", y_title);
-  y["scale"] = {{"zero", false}, {"nice", true}};
-  Json mark{{"type", "line"}, {"strokeWidth", 1.6}, {"clip", true}};
-  if (has_dots) {
-    mark["point"] = {{"size", 40}, {"opacity", 0}};
-  }
-  return {{"mark", std::move(mark)},
+  auto y = field(axes.y_name, "quantitative", axes.y_title);
+  y["scale"] = {{"zero", axes.from_zero}, {"nice", true}};
+  return {{"mark", {{"type", "line"}, {"strokeWidth", 1.6}, {"clip", true}}},
           {"params", Json::array({{{"name", "shown"},
                                    {"select", {{"type", "point"}, {"fields", {"policy"}}}},
                                    {"bind", "legend"}}})},
@@ -152,16 +173,22 @@ Json lines_of(const SimulationReport& report, const char* y_name, const char* y_
            {{"x", x},
             {"y", y},
             {"color", policy_colour(policy_names(report))},
-            {"opacity", {{"condition", {{"param", "shown"}, {"value", 1}}}, {"value", 0.12}}},
-            {"tooltip", tooltip}}}};
+            {"opacity", {{"condition", {{"param", "shown"}, {"value", 1}}}, {"value", 0.12}}}}}};
+}
+
+/// Nothing is seen of them: a pointer finds its tooltip there.
+Json unseen_dots_layer(const char* y_name, const Json& tooltip) {
+  return {
+      {"mark", {{"type", "point"}, {"filled", true}, {"size", 60}, {"opacity", 0}}},
+      {"encoding", {{"x", beside_axis("time")}, {"y", beside_axis(y_name)}, {"tooltip", tooltip}}}};
 }
 
 /// What was wanted, thin, dashed and pale.
 Json wanted_layer(const SimulationReport& report) {
   return {{"mark", {{"type", "line"}, {"strokeWidth", 1}, {"strokeDash", {3, 3}}, {"clip", true}}},
           {"encoding",
-           {{"x", field("time", "quantitative", nullptr)},
-            {"y", field("wanted", "quantitative", nullptr)},
+           {{"x", beside_axis("time")},
+            {"y", beside_axis("wanted")},
             {"color", policy_colour(policy_names(report))},
             {"opacity", {{"condition", {{"param", "shown"}, {"value", 0.45}}}, {"value", 0}}}}}};
 }
@@ -169,7 +196,7 @@ Json wanted_layer(const SimulationReport& report) {
 void add_limit_layers(Watts limit, Json& layers) {
   const Json data{{"values", Json::array({{{"limit", six_digits(in_kilowatts(limit))},
                                            {"label", "limit " + power_text(limit)}}})}};
-  const Json y = field("limit", "quantitative", nullptr);
+  const Json y = beside_axis("limit");
   layers.push_back({{"data", data},
                     {"mark", {{"type", "rule"}, {"color", kInk}, {"strokeWidth", 1.5}}},
                     {"encoding", {{"y", y}}}});
@@ -186,6 +213,29 @@ void add_limit_layers(Watts limit, Json& layers) {
        {"encoding", {{"x", {{"value", kChartWidth}}}, {"y", y}, {"text", {{"field", "label"}}}}}});
 }
 
+/// The limit of the root while a fault lowers it, dashed.
+void add_lowered_limits(const SimulationReport& report, const TimeUnit& unit, Json& layers) {
+  const auto& scenario = *report.scenario;
+  Json values = Json::array();
+  for (const auto& fault : scenario.faults) {
+    const auto shown = shown_span(scenario, fault);
+    if (fault.kind == simulate::FaultKind::limit_lowered && fault.node.value == 0 && shown &&
+        values.size() < kMostFaultBands) {
+      values.push_back({{"limit", six_digits(in_kilowatts(fault.power))},
+                        {"begin", six_digits(in_seconds(shown->begin) / unit.seconds)},
+                        {"end", six_digits(in_seconds(shown->end) / unit.seconds)}});
+    }
+  }
+  if (!values.empty()) {
+    layers.push_back(
+        {{"data", {{"values", std::move(values)}}},
+         {"mark",
+          {{"type", "rule"}, {"color", kInk}, {"strokeWidth", 1.5}, {"strokeDash", {6, 3}}}},
+         {"encoding",
+          {{"x", beside_axis("begin")}, {"x2", {{"field", "end"}}}, {"y", beside_axis("limit")}}}});
+  }
+}
+
 Json timeline_spec(Json values, Json layers) {
   return {{"$schema", kVegaLiteSchema}, {"width", kChartWidth},
           {"height", kTimelineHeight},  {"data", {{"values", std::move(values)}}},
@@ -195,7 +245,7 @@ Json timeline_spec(Json values, Json layers) {
 std::string bands_note(const SimulationReport& report, const FaultBands& bands) {
   std::string note = " A click on a policy's name shows it alone.";
   if (!bands.values.empty()) {
-    note += " Red bands are faults of the scenario, named under Faults.";
+    note += " Red bands are faults of the scenario, which the table of faults lists.";
   }
   if (bands.left_out > 0) {
     note += fmt::format(" {} more faults are not drawn.", bands.left_out);
@@ -222,14 +272,17 @@ Chart power_timeline(const SimulationReport& report, const TimeUnit& unit,
   if (!bands.values.empty()) {
     layers.push_back(band_layer(bands.values));
   }
-  layers.push_back(lines_of(report, "supply", "supply of the root, kW", unit, tooltip,
-                            values.size() <= kMostDots));
   layers.push_back(wanted_layer(report));
+  layers.push_back(lines_layer_of(report, {"supply", "supply of the root, kW", false}, unit));
+  if (values.size() <= kMostDots) {
+    layers.push_back(unseen_dots_layer("supply", tooltip));
+  }
   if (const auto& limit = report.runs->front().front().limit) {
     add_limit_layers(*limit, layers);
+    add_lowered_limits(report, unit, layers);
   }
   if (!bands.values.empty()) {
-    layers.push_back(band_names_layer(bands.values));
+    layers.push_back(band_names_layer(bands.values, true));
   }
   const auto& timeline = report.runs->front().front().timeline;
   return {"chart-power", "Power over time",
@@ -254,12 +307,12 @@ Chart token_timeline(const SimulationReport& report, const TimeUnit& unit,
   if (!bands.values.empty()) {
     layers.push_back(band_layer(bands.values));
   }
-  auto lines =
-      lines_of(report, "good", "good output tokens/s", unit, tooltip, values.size() <= kMostDots);
-  lines["encoding"]["y"]["scale"] = {{"zero", true}, {"nice", true}};
-  layers.push_back(std::move(lines));
+  layers.push_back(lines_layer_of(report, {"good", "good output tokens/s", true}, unit));
+  if (values.size() <= kMostDots) {
+    layers.push_back(unseen_dots_layer("good", tooltip));
+  }
   if (!bands.values.empty()) {
-    layers.push_back(band_names_layer(bands.values));
+    layers.push_back(band_names_layer(bands.values, false));
   }
   return {"chart-tokens", "Good tokens over time",
           "First seed. A request's tokens count when it ends, and are good when it was inside its "
@@ -326,7 +379,7 @@ Json watts_labels(const Json& values, const Json& y, double widest) {
           {"mark", {{"type", "text"}, {"fontSize", 12}}},
           {"encoding",
            {{"y", y},
-            {"x", field("middle", "quantitative", nullptr)},
+            {"x", beside_axis("middle")},
             {"text", {{"field", "label"}}},
             {"color", {{"field", "label_colour"}, {"type", "nominal"}, {"scale", nullptr}}}}}};
 }

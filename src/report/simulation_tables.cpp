@@ -1,5 +1,6 @@
 // The tables of a simulation's results.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "simulation_parts.hpp"
@@ -14,13 +15,18 @@ using simulate::PolicyResult;
 using simulate::PolicyRuns;
 
 constexpr double kMilliseconds = 1e3;
+constexpr double kLeastWidthRatio = 1e-5;  // of a figure: less is rounding
 
 std::string score_text(const std::optional<Score>& score, int digits = 5) {
   if (!score) {
     return "-";
   }
-  return significant(score->value, digits) +
-         (score->half_width ? " ± " + significant(*score->half_width, 2) : "");
+  std::string text = significant(score->value, digits);
+  if (score->half_width) {
+    const bool is_seen = *score->half_width > kLeastWidthRatio * std::abs(score->value);
+    text += " ± " + (is_seen ? significant(*score->half_width, 2) : "0");
+  }
+  return text;
 }
 
 /// "+49.2 % ± 0.3": how much more.

@@ -3,15 +3,18 @@
 of policies, a silent console, no request. Pages that are broken on purpose must be found."""
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from check_report import LEAST_MARKS, ROOT, Browser, broken, faults_of
+from check_report import ROOT, Browser, broken, faults_of
 from check_topology_report import Rows
 
 HOSTILE = "</script><script>console.error('escaped')</script>"
+LEAST_DOTS = 250  # of a line
+LIMIT_MARKS = 3  # the limit, its name, and the limit while it is lowered
 FAULTS = """
 [[fault]]
 kind = "limit-lowered"
@@ -75,6 +78,14 @@ def figure_faults(page, browser, answer):
     return faults
 
 
+def defects_of(page, charts):
+    """Copies of a page, each with one chart that has lost its data or its spec."""
+    for name in charts:
+        chart = re.search(f'data-chart="{name}">(.*?)</script>', page.read_text()).group(1)
+        yield broken(page, f"empty-{name}", chart, re.sub(r'"values":\[\{.*?\}\]', '"values":[]', chart))
+        yield broken(page, f"garbled-{name}", chart, chart.replace('"encoding"', '"encodings"'))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--perwatt", required=True, help="the binary")
@@ -88,17 +99,21 @@ def main():
         page = scratch / "faults.html"
         answer = simulate(options, scenario, page, "--policy", "static", "--policy", "perwatt", "--duration", "3min",
                           "--seeds", "2")
-        lines = 2 * len(answer["policies"])  # each with its dots
+        lines = len(answer["policies"])
+        dots = LEAST_DOTS * lines
         bands = 2 * FAULTS.count("[[fault]]")  # each with its name
-        wanted = {"chart-power": 2 * lines + bands + 2, "chart-tokens": lines + bands,
-                  "chart-watts": LEAST_MARKS * len(answer["policies"])}
+        parts = sum(watts > 0 for policy in answer["policies"]
+                    for watts in (policy["mean_facility_watts"], *policy["stranded_watts"].values()))
+        wanted = {"chart-power": dots + 2 * lines + bands + LIMIT_MARKS,
+                  "chart-tokens": dots + lines + bands,
+                  "chart-watts": parts + 2 * len(answer["policies"])}
         faults += faults_of(page, browser, wanted, scratch) + figure_faults(page, browser, answer)
-        for name, old, new in (("no-bands", '"fault":"', '"fort":"'), ("no-lines", '"supply":', '"suppl":'),
-                               ("no-parts", '"part":"drawn","start":', '"part":"drawn","begin":')):
-            copy = broken(page, name, old, new)
-            copy.write_text(page.read_text().replace(old, new))
-            if name != "no-bands" and not faults_of(copy, browser, wanted, scratch, picture=False):
-                faults.append(f"{name}: a defect was not found")
+        for copy in defects_of(page, wanted):
+            if not faults_of(copy, browser, wanted, scratch, picture=False):
+                faults.append(f"{copy.name}: a defect was not found")
+        if not figure_faults(broken(page, "no-figures", "good output, tok/s</td><td class=\"number\">",
+                                    "good output, tok/s</td><td class=\"number\">9"), browser, answer):
+            faults.append("no-figures: a wrong figure was not found")
         loads = broken(page, "loads", "</main>", '<img src="https://example.org/x.png"></main>')
         if not faults_of(loads, browser, wanted, scratch, picture=False):
             faults.append("loads: a request was not found")
