@@ -16,9 +16,6 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
-/// Of headroom up to what a device wanted not long ago, to other headroom.
-constexpr double kPeakWorth = 1e3;
-
 }  // namespace
 
 struct Controller::Parts {
@@ -127,8 +124,9 @@ struct Controller::Parts {
     return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, devices[d].most);
   }
 
-  /// The device's curve up to what it wants, then headroom: to its peak first, then to its highest
-  /// cap. Fail-safe is charged in any case, so it comes first.
+  /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged
+  /// in
+  /// any case, so it comes first.
   [[nodiscard]] std::vector<allocate::CurvePoint> curve_of(std::size_t d) const {
     const auto& device = devices[d];
     const auto& curve = device.curve;
@@ -148,18 +146,39 @@ struct Controller::Parts {
       }
     }
     add(wanted, allocate::value_at(curve, wanted));
-    const double last_slope =
-        points.size() > 1
-            ? std::max(0.0, (points.back().value - points[points.size() - 2].value) /
-                                in_watts(points.back().power - points[points.size() - 2].power))
-            : std::numeric_limits<double>::infinity();
-    const auto add_headroom = [&](Watts cap, double slope) {
-      const Watts more = charge_at_root(d, cap) - points.back().power;
-      add(cap, points.back().value + std::min(slope, last_slope) * in_watts(more));
-    };
-    add_headroom(std::clamp(loops[d].demand.peak(), wanted, device.most), headroom * kPeakWorth);
-    add_headroom(device.most, headroom);
+    add_habits(d, wanted, points);
     return points;
+  }
+
+  /// Beyond what a device wants now, a watt is worth its value times the share of time it is
+  /// wanted,
+  /// and headroom at least.
+  void add_habits(std::size_t d, Watts wanted, std::vector<allocate::CurvePoint>& points) const {
+    const auto& device = devices[d];
+    const auto habits = loops[d].demand.habits();
+    double last_slope = std::numeric_limits<double>::infinity();
+    if (points.size() > 1) {
+      const auto& before = points[points.size() - 2];
+      last_slope = std::max(
+          0.0, (points.back().value - before.value) / in_watts(points.back().power - before.power));
+    }
+    Watts from = wanted;
+    for (std::size_t k = 0; k < Demand::kLevels; ++k) {
+      const Watts to = device.least + (device.most - device.least) *
+                                          (static_cast<double>(k + 1) / Demand::kLevels);
+      const Watts power = charge_at_root(d, to);
+      const bool is_last_alike = k + 1 == Demand::kLevels || habits[k] != habits[k + 1];
+      if (power <= points.back().power || !is_last_alike) {
+        continue;
+      }
+      const double share = habits[k] / double{Demand::kParts};
+      const double more = in_watts(power - points.back().power);
+      const double gain =
+          allocate::value_at(device.curve, to) - allocate::value_at(device.curve, from);
+      last_slope = std::min(last_slope, std::max(headroom, share * gain / more));
+      points.push_back({power, points.back().value + last_slope * more});
+      from = to;
+    }
   }
 
   /// So little that no watt anybody wants is given up for it.
@@ -179,7 +198,7 @@ struct Controller::Parts {
 
   void split() {
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      const std::pair wanted{loops[d].demand.estimate(), loops[d].demand.peak()};
+      const std::pair wanted{loops[d].demand.estimate(), loops[d].demand.habits()};
       if (changed_curve[d] || wanted != wanted_before[d]) {
         allocator->set_curve(allocate::DeviceIndex{static_cast<std::uint32_t>(d)}, curve_of(d));
         wanted_before[d] = wanted;
@@ -299,7 +318,7 @@ struct Controller::Parts {
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> tree_power;  // by limit: what the tree itself leaves to devices
   std::vector<Watts> targets;
-  std::vector<std::pair<Watts, Watts>> wanted_before;  // estimate and peak
+  std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
   std::vector<char> changed_curve;
   double headroom = kHeadroomWorth;  // per root watt, the same for all
   std::vector<Controller::Grant> grants;
@@ -333,7 +352,8 @@ void Controller::report(topology::DeviceIndex device, const device::LeaseReport&
 }
 
 void Controller::read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap) {
-  parts_->loops[device.value].demand.read(parts_->rules.demand, at, draw, cap);
+  const auto& own = parts_->devices[device.value];
+  parts_->loops[device.value].demand.read(parts_->rules.demand, at, draw, cap, own.least, own.most);
 }
 
 void Controller::set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve) {

@@ -81,14 +81,9 @@ DeviceValue device_value(const topology::Device& device, UsdPerSecond worth, con
   return value;
 }
 
-bool is_off(const std::vector<std::string>& off, const std::string& id) {
-  return std::find(off.begin(), off.end(), id) != off.end();
-}
-
 }  // namespace
 
-std::vector<DeviceValue> device_values(const Scenario& scenario,
-                                       const std::vector<std::string>& off) {
+std::vector<DeviceValue> device_values(const Scenario& scenario) {
   std::vector<DeviceValue> values;
   const auto devices = scenario.tree.devices();
   for (const auto& device : devices) {
@@ -100,7 +95,7 @@ std::vector<DeviceValue> device_values(const Scenario& scenario,
   for (const auto& service : scenario.services) {
     for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
       const auto& gpus = service.gpus[static_cast<std::size_t>(pool)];
-      if (gpus.empty() || is_off(off, service.id)) {
+      if (gpus.empty()) {
         continue;
       }
       const auto worth = revenue(service) * (1 / static_cast<double>(gpus.size()));
@@ -112,9 +107,6 @@ std::vector<DeviceValue> device_values(const Scenario& scenario,
     }
   }
   for (const auto& training : scenario.trainings) {
-    if (is_off(off, training.id)) {
-      continue;
-    }
     const double rest = training.communication_ratio;
     const SpeedOf speed = [&](Watts cap) {
       const double fast =

@@ -17,8 +17,7 @@ struct DeviceValue {
 
 /// By device. Value is the job's revenue at full speed, shared evenly by the GPUs of a pool, times
 /// the relative speed at the cap; each pool of a service counts in full, as none can do without the
-/// others. Devices of jobs that `off` names, and of none, have value 0.
-[[nodiscard]] std::vector<DeviceValue> device_values(const Scenario& scenario,
-                                                     const std::vector<std::string>& off);
+/// others. Devices without a job have value 0.
+[[nodiscard]] std::vector<DeviceValue> device_values(const Scenario& scenario);
 
 }  // namespace perwatt::simulate

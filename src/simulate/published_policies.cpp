@@ -286,6 +286,15 @@ class ClairvoyantPolicy final : public SplitPolicy {
  public:
   using SplitPolicy::SplitPolicy;
 
+  void start(Instant now) override {
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      if (site_.plan.locks_clocks) {
+        static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
+      }
+    }
+    SplitPolicy::start(now);
+  }
+
  protected:
   void act() override {
     demands_ = site_.true_demands();

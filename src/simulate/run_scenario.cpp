@@ -28,8 +28,22 @@ std::uint64_t seed_for(std::uint64_t seed, std::uint64_t purpose) {
   return mixed ^ (mixed >> 31);
 }
 
-bool is_off(const PolicyPlan& policy, const std::string& job) {
-  return std::find(policy.off.begin(), policy.off.end(), job) != policy.off.end();
+/// By device: a job has it.
+std::vector<char> busy_devices(const Scenario& scenario) {
+  std::vector<char> is_busy(scenario.tree.devices().size());
+  for (const auto& service : scenario.services) {
+    for (const auto& pool : service.gpus) {
+      for (const auto gpu : pool) {
+        is_busy[gpu.value] = 1;
+      }
+    }
+  }
+  for (const auto& training : scenario.trainings) {
+    for (const auto gpu : training.gpus) {
+      is_busy[gpu.value] = 1;
+    }
+  }
+  return is_busy;
 }
 
 /// A clairvoyant's devices obey at once.
@@ -50,16 +64,16 @@ PlantSpec plant_spec_for(const Scenario& scenario, PolicyKind kind, std::uint64_
 class Run {
  public:
   Run(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
-      : scenario_{scenario},
+      : scenario_{scenario_for(scenario, policy)},
         plan_{policy},
         seed_{seed},
-        plant_{scenario.tree, plant_spec_for(scenario, policy.kind, seed)},
+        plant_{scenario_.tree, plant_spec_for(scenario_, policy.kind, seed)},
         step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)},
         platform_{plant_},
-        values_{device_values(scenario, policy.off)},
+        values_{device_values(scenario_)},
         gpus_{std::vector<char>(values_.size()), std::vector<char>(values_.size()),
               platform_.clock_ratios()} {
-    start_jobs();
+    start_jobs(scenario);
     const PolicySite site{scenario_, plan_,   seed_for(seed_, kOfMessages),
                           platform_, values_, [this] { return demands_; }};
     policy_ = make_policy(site);
@@ -94,32 +108,27 @@ class Run {
   }
 
  private:
-  void start_jobs() {
+  /// GPUs of jobs that are off are switched off; those that never had one idle.
+  void start_jobs(const Scenario& whole) {
     demands_.resize(values_.size());
     for (std::size_t i = 0; i < scenario_.services.size(); ++i) {
       const auto& service = scenario_.services[i];
-      if (is_off(plan_, service.id)) {
-        switch_off(service);
-        continue;
-      }
+      const auto number = static_cast<std::uint64_t>(
+          std::find_if(whole.services.begin(), whole.services.end(),
+                       [&](const auto& one) { return one.id == service.id; }) -
+          whole.services.begin());
       services_.push_back(std::make_unique<ServiceWork>(
-          service, scenario_.warm_up + scenario_.duration, seed_for(seed_, kOfJobs + i)));
+          service, scenario_.warm_up + scenario_.duration, seed_for(seed_, kOfJobs + number)));
     }
     for (const auto& training : scenario_.trainings) {
-      if (is_off(plan_, training.id)) {
-        for (const auto gpu : training.gpus) {
-          plant_.set_on(gpu, false);
-        }
-        continue;
-      }
       trainings_.push_back(std::make_unique<TrainingWork>(training));
     }
-  }
-
-  void switch_off(const ServicePlan& service) {
-    for (const auto& pool : service.gpus) {
-      for (const auto gpu : pool) {
-        plant_.set_on(gpu, false);
+    const auto had_job = busy_devices(whole);
+    const auto has_job = busy_devices(scenario_);
+    for (std::uint32_t d = 0; d < whole.tree.devices().size(); ++d) {
+      const auto left = scenario_.tree.find_device(whole.tree.devices()[d].id);
+      if (left && had_job[d] != 0 && has_job[left->value] == 0) {
+        plant_.set_on(*left, false);
       }
     }
   }
@@ -172,7 +181,7 @@ class Run {
     return counts;
   }
 
-  const Scenario& scenario_;
+  Scenario scenario_;  // as it is under the policy
   const PolicyPlan& plan_;
   std::uint64_t seed_;
   Plant plant_;

@@ -10,6 +10,7 @@
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/control/charge_ledger.hpp"
 #include "perwatt/topology/read_topology.hpp"
 
 namespace perwatt::simulate {
@@ -242,10 +243,26 @@ void check_names(const ConfigTable& root, const Scenario& scenario) {
   }
 }
 
+/// What every policy makes of the site must hold before any of them runs: its jobs are there, and
+/// what leases fall back to fits.
+void check_policies(const Scenario& scenario) {
+  for (const auto& policy : scenario.policies) {
+    const auto left = scenario_for(scenario, policy);
+    if (policy.kind != PolicyKind::perwatt) {
+      continue;
+    }
+    std::vector<control::ChargeTerms> terms;
+    for (const auto& device : left.tree.devices()) {
+      terms.push_back({device.fail_safe.value_or(device.min), scenario.overshoot_ratio, {}});
+    }
+    static_cast<void>(control::ChargeLedger{left.tree, terms});
+  }
+}
+
 /// Without [[policy]]: all kinds.
 void add_policies(const ConfigTable& root, Scenario& scenario) {
   for (const auto& table : root.tables("policy")) {
-    scenario.policies.push_back(read_policy(table));
+    scenario.policies.push_back(read_policy(table, scenario.tree));
   }
   if (scenario.policies.empty()) {
     for (const auto& [kind, word] : kPolicyNames) {
@@ -341,7 +358,7 @@ Fault read_fault(const ConfigTable& table, const topology::PowerTree& tree) {
   return fault;
 }
 
-PolicyPlan read_policy(const ConfigTable& table) {
+PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree) {
   PolicyPlan policy;
   const auto word = table.text("kind");
   const auto kind = parse_policy_kind(word);
@@ -360,6 +377,16 @@ PolicyPlan read_policy(const ConfigTable& table) {
   policy.locks_clocks = table.optional_flag("clocks").value_or(true);
   if (table.has("off")) {
     policy.off = table.texts("off");
+  }
+  if (table.has("absent")) {
+    for (const auto& id : table.texts("absent")) {
+      const auto node = tree.find_node(id);
+      if (!node || node->value == 0) {
+        table.fail("absent", "'" + printable(id) + "' is no node below the root",
+                   "name the id of a node; repeated entries make id-1, id-2, ...");
+      }
+      policy.absent.push_back(*node);
+    }
   }
   table.reject_unknown_keys();
   return policy;
@@ -397,6 +424,7 @@ Scenario read_scenario(std::string_view text, const std::string& name,
   read_failures(root, scenario);
   add_policies(root, scenario);
   check_names(root, scenario);
+  check_policies(scenario);
   static_cast<void>(root.optional_table("topology"));  // read above
   root.reject_unknown_keys();
   return scenario;

@@ -43,6 +43,6 @@ class FreeDevices {
                                        const std::filesystem::path& folder);
 [[nodiscard]] TrainingPlan read_training(const ConfigTable& table, FreeDevices& devices);
 [[nodiscard]] Fault read_fault(const ConfigTable& table, const topology::PowerTree& tree);
-[[nodiscard]] PolicyPlan read_policy(const ConfigTable& table);
+[[nodiscard]] PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree);
 
 }  // namespace perwatt::simulate

@@ -95,16 +95,33 @@ class Rack {
 };
 
 TEST(Demand, IsTheHighestDrawUnlessTheCapHoldsIt) {
-  const DemandRules rules;
+  DemandRules rules;
+  rules.margin_ratio = 1.1;
   Demand demand;
-  demand.read(rules, second(1), watts(300), watts(700));
+  demand.read(rules, second(1), watts(300), watts(700), watts(200), watts(700));
   EXPECT_NEAR(in_watts(demand.estimate()), 330, 1e-9);
-  demand.read(rules, second(2), watts(400), watts(400));
+  demand.read(rules, second(2), watts(400), watts(400), watts(200), watts(700));
   EXPECT_NEAR(in_watts(demand.estimate()), 500, 1e-9);
   for (int t = 3; t < 60; ++t) {
-    demand.read(rules, second(t), watts(200), watts(700));
+    demand.read(rules, second(t), watts(200), watts(700), watts(200), watts(700));
   }
   EXPECT_NEAR(in_watts(demand.estimate()), 220, 1e-9);
+}
+
+TEST(Demand, TellsHowOftenALevelWasWanted) {
+  DemandRules rules;
+  rules.habit = seconds(100);
+  Demand demand;
+  for (int t = 1; t <= 2000; ++t) {  // a quarter of the time at 500 W, else at 220 W
+    demand.read(rules, second(t), watts(t % 4 == 0 ? 500 : 220), watts(700), watts(200),
+                watts(700));
+  }
+  const auto habits = demand.habits();
+  EXPECT_EQ(habits[0], Demand::kParts);  // 242 W is above the least
+  for (std::size_t k = 1; k < Demand::kLevels; ++k) {
+    const double level = 200 + 500.0 * static_cast<double>(k) / Demand::kLevels;
+    EXPECT_NEAR(habits[k], level < 550 ? Demand::kParts / 4 : 0, 1) << level;
+  }
 }
 
 TEST(Controller, WattsThatOneDoesNotUseGoToThoseThatDo) {

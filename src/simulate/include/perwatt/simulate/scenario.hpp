@@ -151,10 +151,11 @@ struct PolicyPlan {
   std::string name;
   PolicyKind kind = PolicyKind::perwatt;
   Seconds cadence = seconds(1);
-  double guard_ratio = 0.005;          // of every limit, kept free
-  std::vector<std::string> off;        // services and jobs that are not there: their GPUs are off
-  Seconds demand_memory = seconds(5);  // perwatt: docs/model/control.md#demand
-  bool locks_clocks = true;            // perwatt: slows jobs that tolerate it, to save energy
+  double guard_ratio = 0.005;    // of every limit, kept free
+  std::vector<std::string> off;  // services and jobs that are not there: their GPUs are off
+  std::vector<topology::NodeIndex> absent;  // nodes that are not there, nor what is below
+  Seconds demand_memory = seconds(5);       // perwatt: docs/model/control.md#demand
+  bool locks_clocks = true;  // perwatt and clairvoyant: slows jobs that tolerate it, to save energy
 };
 
 struct Scenario {
@@ -176,6 +177,10 @@ struct Scenario {
   std::vector<PolicyPlan> policies;
   std::uint64_t seed = 1;
 };
+
+/// The scenario without the nodes that are absent under the policy, and without its jobs that are
+/// off. Throws Error(bad_input) where a job that is not off has a GPU there.
+[[nodiscard]] Scenario scenario_for(const Scenario& scenario, const PolicyPlan& policy);
 
 /// `folder` is where traces are sought. Throws Error(bad_input) naming file, line, key or node.
 [[nodiscard]] Scenario read_scenario(std::string_view text, const std::string& name,
