@@ -86,17 +86,31 @@ const char* policy_meaning(PolicyKind kind) {
   return "";
 }
 
+std::string absent_text(const Scenario& scenario, const simulate::PolicyPlan& plan) {
+  constexpr std::size_t kMostAbsent = 6;
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < std::min(plan.absent.size(), kMostAbsent); ++i) {
+    ids.push_back(scenario.tree.node(plan.absent[i]).id);
+  }
+  if (plan.absent.size() > kMostAbsent) {
+    ids.push_back(fmt::format("{} more", plan.absent.size() - kMostAbsent));
+  }
+  return listed(ids);
+}
+
 /// Of the policies that ran, in their order.
 Table plans_of_policies_table(const SimulationReport& report) {
   Table table{"policy-plans",
               "What the policies do",
-              "Guard: a share of every limit that is kept free.",
+              "Guard: a share of every limit that is kept free. Jobs that are off have no GPUs on; "
+              "nodes that are absent draw nothing.",
               {{"policy"},
                {"kind"},
                {"what it does", kProse},
                {"every", kRight},
                {"guard", kRight},
-               {"switched off", kProse}},
+               {"jobs off", kProse},
+               {"nodes absent", kProse}},
               {}};
   const auto& plans = report.scenario->policies;
   const auto names = policy_names(report);
@@ -110,8 +124,8 @@ Table plans_of_policies_table(const SimulationReport& report) {
                is_once    ? "once"
                : is_known ? seconds_text(plan->cadence)
                           : "-",
-               is_known ? percent_text(plan->guard_ratio) : "-",
-               is_known ? listed(plan->off) : ""});
+               is_known ? percent_text(plan->guard_ratio) : "-", is_known ? listed(plan->off) : "",
+               is_known ? absent_text(*report.scenario, *plan) : ""});
   }
   return table;
 }

@@ -272,6 +272,18 @@ TEST(SimulationReport, ListsWhatWasAssumed) {
   }
 }
 
+TEST(SimulationReport, NamesWhatAPolicyDoesWithout) {
+  auto scenario = hostile_scenario();
+  scenario.policies[1].off = {"<b>chat"};
+  scenario.policies[1].absent.assign(9, topology::NodeIndex{0});
+  const auto runs = made_runs();
+  const auto tables = assumption_tables({&scenario, &runs, "", "0"});
+  EXPECT_EQ(tables[0].title, "Faults");
+  EXPECT_THAT(row_of(tables[1], "<em>even"),
+              AllOf(HasSubstr("1 s | 0.5 % | <b>chat | <i>root, "), HasSubstr(" and 3 more")));
+  EXPECT_THAT(row_of(tables[1], "fixed"), HasSubstr("once"));
+}
+
 TEST(SimulationReport, DoesWithoutWorkOrLimit) {
   const auto scenario = with_replaced("limits = [{ power = \"1.5kW\", what = \"breaker\" }]", "");
   auto runs = made_runs();
