@@ -17,16 +17,28 @@ using simulate::PolicyRuns;
 constexpr double kMilliseconds = 1e3;
 constexpr double kLeastWidthRatio = 1e-5;  // of a figure: less is rounding
 
-std::string score_text(const std::optional<Score>& score, int digits = 5) {
+std::string score_text(const std::optional<Score>& score, int digits) {
   if (!score) {
     return "-";
   }
   std::string text = significant(score->value, digits);
-  if (score->half_width) {
+  if (score->half_width && !(score->value == 0 && *score->half_width == 0)) {
     const bool is_seen = *score->half_width > kLeastWidthRatio * std::abs(score->value);
     text += " ± " + (is_seen ? significant(*score->half_width, 2) : "0");
   }
   return text;
+}
+
+/// A ratio as a percentage with two decimals.
+std::string hundredths_text(std::optional<Score> ratio) {
+  const auto in_percent = [](double value) { return std::round(value * 1e4) / 100; };
+  if (ratio) {
+    ratio->value = in_percent(ratio->value);
+    if (ratio->half_width) {
+      ratio->half_width = in_percent(*ratio->half_width);
+    }
+  }
+  return score_text(ratio, 4);
 }
 
 /// "+49.2 % ± 0.3": how much more.
@@ -43,7 +55,7 @@ class ScoreRows {
  public:
   ScoreRows(const SimulationReport& report, Table& table) : runs_{*report.runs}, table_{table} {}
 
-  void add(const char* name, const ScoreOf& of, double scale = 1, int digits = 5) {
+  void add(const char* name, const ScoreOf& of, double scale = 1, int digits = 4) {
     add_texts(name, [&](const PolicyRuns& runs) {
       const auto scaled = [&](const PolicyResult& run) -> std::optional<double> {
         const auto value = of(run);
@@ -106,12 +118,14 @@ void add_power_scores(const SimulationReport& report, Table& table) {
 void add_work_scores(const SimulationReport& report, Table& table) {
   ScoreRows rows{report, table};
   table.add_heading("Work");
-  rows.add("output, tok/s",
-           [](const PolicyResult& run) { return in_tokens_per_second(run.output); });
-  rows.add("good output, tok/s",
-           [](const PolicyResult& run) { return in_tokens_per_second(run.good); });
-  rows.add("output, tok/s per MW of the root", output_per_megawatt);
-  rows.add("good output, tok/s per MW of the root", good_per_megawatt);
+  rows.add(
+      "output, tok/s", [](const PolicyResult& run) { return in_tokens_per_second(run.output); }, 1,
+      5);
+  rows.add(
+      "good output, tok/s", [](const PolicyResult& run) { return in_tokens_per_second(run.good); },
+      1, 5);
+  rows.add("output, tok/s per MW", output_per_megawatt, 1, 5);
+  rows.add("good output, tok/s per MW", good_per_megawatt, 1, 5);
   const auto at = [](auto of, double share) {
     return [of, share](const PolicyResult& run) { return of(run, share); };
   };
@@ -128,15 +142,8 @@ void add_work_scores(const SimulationReport& report, Table& table) {
   rows.add(
       "fairness of speeds", [](const PolicyResult& run) { return run.fairness_ratio; }, 1, 4);
   if (const auto* bound = clairvoyant_of(*report.runs)) {
-    rows.add_texts("good output below the clairvoyant, %", [&](const PolicyRuns& runs) {
-      const auto gap = gap_to(runs, *bound);
-      return score_text(
-          gap ? std::optional{Score{100 * gap->value, gap->half_width
-                                                          ? std::optional{100 * *gap->half_width}
-                                                          : std::nullopt}}
-              : std::nullopt,
-          4);
-    });
+    rows.add_texts("good output below the clairvoyant, %",
+                   [&](const PolicyRuns& runs) { return hundredths_text(gap_to(runs, *bound)); });
   }
 }
 
@@ -167,7 +174,7 @@ std::string quantile_text(const simulate::DurationHistogram& times, double share
   return time ? significant(in_seconds(*time) * scale) : "-";
 }
 
-/// Of both seeds' rates: what was done in all runs over the time of all runs.
+/// What was done in all runs over the time of all runs.
 std::string tokens_text(std::int64_t done, const SimulationReport& report) {
   const double time =
       in_seconds(report.scenario->duration) * static_cast<double>(report.runs->front().size());
@@ -177,9 +184,9 @@ std::string tokens_text(std::int64_t done, const SimulationReport& report) {
 std::vector<Cell> service_cells(const std::string& policy, const simulate::ServiceResult& service,
                                 const SimulationReport& report) {
   const auto& record = service.record;
-  std::vector<Cell> cells{policy, service.id, std::to_string(record.completed_requests),
-                          tokens_text(record.output_tokens, report),
-                          tokens_text(record.good_tokens, report)};
+  std::vector<Cell> cells{
+      policy, service.id, significant(static_cast<double>(record.completed_requests), 12),
+      tokens_text(record.output_tokens, report), tokens_text(record.good_tokens, report)};
   for (const double share : {0.5, 0.75, 0.99}) {
     cells.emplace_back(quantile_text(record.ttft, share, 1));
   }
@@ -269,7 +276,7 @@ Table scores_table(const SimulationReport& report) {
   Table table{"policies",
               "Policies side by side",
               "Work is scored after the warm-up, limits are watched over the whole run, those of "
-              "all nodes.",
+              "all nodes. Per MW is by the draw of the root.",
               {{"figure"}},
               {}};
   if (seeds > 1) {
