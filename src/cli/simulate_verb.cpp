@@ -14,6 +14,7 @@
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/report/simulation_report.hpp"
 #include "perwatt/simulate/compare_policies.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
@@ -27,6 +28,7 @@ struct SimulateOptions {
   std::string duration;
   std::optional<std::uint64_t> seed;
   int seeds = 1;
+  std::string report;
   bool json = false;
 };
 
@@ -53,6 +55,7 @@ std::vector<simulate::PolicyPlan> chosen_policies(const simulate::Scenario& scen
 }
 
 void run_simulate(const SimulateOptions& options) {
+  check_outputs({{"SCENARIO", options.scenario}}, {{"--report", options.report}});
   auto scenario = simulate::read_scenario(read_file(options.scenario), options.scenario,
                                           std::filesystem::path{options.scenario}.parent_path());
   if (!options.duration.empty()) {
@@ -68,6 +71,10 @@ void run_simulate(const SimulateOptions& options) {
   ProgressBar bar{"simulating"};
   const auto runs = simulate::compare_policies(scenario, policies, options.seeds,
                                                [&](double done) { bar.update(done); });
+  if (!options.report.empty()) {
+    write_file(options.report,
+               report::simulation_html({&scenario, &runs, options.scenario, PERWATT_VERSION}));
+  }
   if (options.json) {
     fmt::print("{}\n", simulation_json(scenario, runs).dump(2));
     return;
@@ -92,12 +99,17 @@ void add_simulate_verb(CLI::App& app) {
                    "Run with so many seeds, from the first on, for confidence intervals")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  verb->add_option("--report", options->report, "Write a self-contained HTML page")
+      ->type_name("OUT.html")
+      ->check(html_name_fault);
   verb->add_flag("--json", options->json, "Print JSON");
   verb->footer(
       "Examples:\n"
       "  perwatt simulate examples/scenario-nscale.toml\n"
       "  perwatt simulate examples/scenario-nscale.toml --policy static --policy perwatt "
       "--duration 10min --json\n"
+      "  perwatt simulate examples/scenario-nscale.toml --policy static --policy perwatt "
+      "--duration 5min --report simulation.html\n"
       "  perwatt simulate examples/scenario-maxlps.toml --seeds 3");
   verb->callback([options] { run_simulate(*options); });
 }

@@ -1,13 +1,15 @@
 #include "simulation_json.hpp"
 
 #include "json_values.hpp"
-#include "simulation_score.hpp"
+
+#include "perwatt/report/simulation_score.hpp"
 
 namespace perwatt::cli {
 
 namespace {
 
 using nlohmann::ordered_json;
+using report::ScoreOf;
 using simulate::PolicyResult;
 using simulate::PolicyRuns;
 
@@ -24,8 +26,8 @@ class FigureWriter {
  public:
   explicit FigureWriter(const PolicyRuns& runs) : runs_{runs} {}
 
-  void add(ordered_json& to, ordered_json& widths, const std::string& name, const FigureOf& of) {
-    const auto value = figure(runs_, of);
+  void add(ordered_json& to, ordered_json& widths, const std::string& name, const ScoreOf& of) {
+    const auto value = report::score_of(runs_, of);
     to[name] = value ? ordered_json(value->value) : ordered_json(nullptr);
     const bool has_width = value && value->half_width;
     widths[name] = has_width ? ordered_json(*value->half_width) : ordered_json(nullptr);
@@ -35,23 +37,11 @@ class FigureWriter {
   const PolicyRuns& runs_;
 };
 
-/// Over all seeds: requests of all runs together, energies and speeds as means.
 ordered_json services_json(const PolicyRuns& runs) {
   auto list = ordered_json::array();
-  for (std::size_t i = 0; i < runs.front().services.size(); ++i) {
-    simulate::LatencyRecord record;
-    for (const auto& run : runs) {
-      record.merge(run.services[i].record);
-    }
-    const auto mean = [&](const auto& of) {
-      double sum = 0;
-      for (const auto& run : runs) {
-        sum += of(run.services[i]);
-      }
-      return sum / static_cast<double>(runs.size());
-    };
-    using simulate::ServiceResult;
-    list.push_back({{"id", runs.front().services[i].id},
+  for (const auto& service : report::services_of(runs)) {
+    const auto& record = service.record;
+    list.push_back({{"id", service.id},
                     {"arrived_requests", record.arrived_requests},
                     {"completed_requests", record.completed_requests},
                     {"dropped_requests", record.dropped_requests},
@@ -66,49 +56,29 @@ ordered_json services_json(const PolicyRuns& runs) {
                      {{"p50", base_or_null(record.tpot.quantile(0.5))},
                       {"p75", base_or_null(record.tpot.quantile(0.75))},
                       {"p99", base_or_null(record.tpot.quantile(0.99))}}},
-                    {"gpu_energy_joules",
-                     mean([](const ServiceResult& service) { return service.energy.in_base(); })},
-                    {"mean_speed_ratio",
-                     mean([](const ServiceResult& service) { return service.mean_speed_ratio; })}});
+                    {"gpu_energy_joules", service.energy.in_base()},
+                    {"mean_speed_ratio", service.mean_speed_ratio}});
   }
   return list;
 }
 
 ordered_json trainings_json(const PolicyRuns& runs) {
   auto list = ordered_json::array();
-  for (std::size_t i = 0; i < runs.front().trainings.size(); ++i) {
-    const auto mean = [&](const auto& of) {
-      double sum = 0;
-      for (const auto& run : runs) {
-        sum += of(run.trainings[i]);
-      }
-      return sum / static_cast<double>(runs.size());
-    };
-    using simulate::TrainingResult;
-    list.push_back(
-        {{"id", runs.front().trainings[i].id},
-         {"iterations_per_second",
-          mean([](const TrainingResult& job) { return job.iterations_per_second; })},
-         {"lost_iterations", mean([](const TrainingResult& job) { return job.lost_iterations; })},
-         {"gpu_energy_joules",
-          mean([](const TrainingResult& job) { return job.energy.in_base(); })},
-         {"lost_energy_joules",
-          mean([](const TrainingResult& job) { return job.lost_energy.in_base(); })},
-         {"checkpoint_energy_joules",
-          mean([](const TrainingResult& job) { return job.overhead_energy.in_base(); })},
-         {"mean_speed_ratio",
-          mean([](const TrainingResult& job) { return job.mean_speed_ratio; })}});
+  for (const auto& job : report::trainings_of(runs)) {
+    list.push_back({{"id", job.id},
+                    {"iterations_per_second", job.iterations_per_second},
+                    {"lost_iterations", job.lost_iterations},
+                    {"gpu_energy_joules", job.energy.in_base()},
+                    {"lost_energy_joules", job.lost_energy.in_base()},
+                    {"checkpoint_energy_joules", job.overhead_energy.in_base()},
+                    {"mean_speed_ratio", job.mean_speed_ratio}});
   }
   return list;
 }
 
-std::optional<double> use_ratio(const PolicyResult& run) {
-  return run.limit ? std::optional{run.mean_supply / *run.limit} : std::nullopt;
-}
-
 void add_power(FigureWriter& figures, const PolicyRuns& runs, ordered_json& json,
                ordered_json& widths) {
-  figures.add(json, widths, "envelope_use_ratio", use_ratio);
+  figures.add(json, widths, "envelope_use_ratio", report::use_ratio);
   figures.add(json, widths, "mean_facility_watts",
               [](const PolicyResult& run) { return in_watts(run.mean_supply); });
   figures.add(json, widths, "mean_gpu_watts",
@@ -134,9 +104,7 @@ void add_work(FigureWriter& figures, ordered_json& json, ordered_json& widths) {
               [](const PolicyResult& run) { return in_tokens_per_second(run.output); });
   figures.add(json, widths, "good_tokens_per_s",
               [](const PolicyResult& run) { return in_tokens_per_second(run.good); });
-  figures.add(json, widths, "output_tokens_per_s_per_facility_mw", [](const PolicyResult& run) {
-    return in_tokens_per_second(run.output) / in_megawatts(run.mean_supply);
-  });
+  figures.add(json, widths, "output_tokens_per_s_per_facility_mw", report::output_per_megawatt);
   const auto times = [&](const char* name, const auto& of) {
     auto& to = json[name] = ordered_json::object();
     auto& to_widths = widths[name] = ordered_json::object();
@@ -144,8 +112,8 @@ void add_work(FigureWriter& figures, ordered_json& json, ordered_json& widths) {
     figures.add(to, to_widths, "p75", [&](const PolicyResult& run) { return of(run, 0.75); });
     figures.add(to, to_widths, "p99", [&](const PolicyResult& run) { return of(run, 0.99); });
   };
-  times("ttft_seconds", ttft_seconds);
-  times("tpot_seconds", tpot_seconds);
+  times("ttft_seconds", report::ttft_seconds);
+  times("tpot_seconds", report::tpot_seconds);
   figures.add(json, widths, "usd_per_hour",
               [](const PolicyResult& run) { return in_usd_per_hour(run.revenue); });
   figures.add(json, widths, "energy_usd_per_hour",
@@ -163,12 +131,12 @@ void add_work(FigureWriter& figures, ordered_json& json, ordered_json& widths) {
 ordered_json policy_json(const PolicyRuns& runs, const PolicyRuns* bound) {
   ordered_json json{{"policy", runs.front().policy},
                     {"kind", simulate::to_string(runs.front().kind)},
-                    {"violations", violations_json(all_violations(runs))}};
+                    {"violations", violations_json(report::all_violations(runs))}};
   ordered_json widths = ordered_json::object();
   FigureWriter figures{runs};
   add_power(figures, runs, json, widths);
   add_work(figures, json, widths);
-  const auto gap = bound != nullptr ? gap_to(runs, *bound) : std::nullopt;
+  const auto gap = bound != nullptr ? report::gap_to(runs, *bound) : std::nullopt;
   json["gap_to_clairvoyant_ratio"] = gap ? ordered_json(gap->value) : ordered_json(nullptr);
   const bool has_width = gap && gap->half_width;
   widths["gap_to_clairvoyant_ratio"] =
@@ -191,7 +159,7 @@ ordered_json simulation_json(const simulate::Scenario& scenario,
                     {"limit_watts", base_or_null(runs.front().front().limit)},
                     {"tag", "modelled"},
                     {"policies", ordered_json::array()}};
-  const auto* bound = clairvoyant_of(runs);
+  const auto* bound = report::clairvoyant_of(runs);
   for (const auto& policy : runs) {
     json["policies"].push_back(policy_json(policy, bound));
   }

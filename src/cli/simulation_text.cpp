@@ -1,32 +1,34 @@
 #include "simulation_text.hpp"
 
-#include "simulation_score.hpp"
 #include "table.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/text.hpp"
+#include "perwatt/report/simulation_score.hpp"
 
 namespace perwatt::cli {
 
 namespace {
 
+using report::Score;
+using report::score_of;
 using simulate::PolicyResult;
 using simulate::PolicyRuns;
 
-std::string with_width(const std::optional<Figure>& figure, int digits = 4) {
-  if (!figure) {
+std::string with_width(const std::optional<Score>& score, int digits = 4) {
+  if (!score) {
     return "-";
   }
-  std::string text = significant(figure->value, digits);
-  if (figure->half_width) {
-    text += " ± " + significant(*figure->half_width, 2);
+  std::string text = significant(score->value, digits);
+  if (score->half_width) {
+    text += " ± " + significant(*score->half_width, 2);
   }
   return text;
 }
 
 std::string time_text(const PolicyRuns& runs, double share,
                       std::optional<double> (*of)(const PolicyResult&, double), double scale) {
-  auto value = figure(runs, [&](const PolicyResult& run) -> std::optional<double> {
+  auto value = score_of(runs, [&](const PolicyResult& run) -> std::optional<double> {
     const auto time = of(run, share);
     return time ? std::optional{*time * scale} : std::nullopt;
   });
@@ -38,14 +40,13 @@ std::string power_table(const std::vector<PolicyRuns>& runs) {
                    "over limits", "worst", "trips", "writes/device/h"}};
   for (const auto& policy : runs) {
     const auto kilowatts_of = [&](const auto& of) {
-      const auto value = figure(policy, [&](const PolicyResult& run) { return in_watts(of(run)); });
+      const auto value =
+          score_of(policy, [&](const PolicyResult& run) { return in_watts(of(run)); });
       return power_text(watts(value->value));
     };
     const bool has_limit = policy.front().limit.has_value();
-    const auto violations = all_violations(policy);
-    const auto use = figure(policy, [](const PolicyResult& run) -> std::optional<double> {
-      return run.limit ? std::optional{run.mean_supply / *run.limit} : std::nullopt;
-    });
+    const auto violations = report::all_violations(policy);
+    const auto use = score_of(policy, report::use_ratio);
     table.add(
         {policy.front().policy,
          kilowatts_of([](const PolicyResult& run) { return run.mean_supply; }),
@@ -61,7 +62,8 @@ std::string power_table(const std::vector<PolicyRuns>& runs) {
                                              significant(in_seconds(violations.time_over), 3)),
          percent(violations.worst_ratio, 1), std::to_string(violations.trips),
          with_width(
-             figure(policy, [](const PolicyResult& run) { return run.cap_writes_per_device_hour; }),
+             score_of(policy,
+                      [](const PolicyResult& run) { return run.cap_writes_per_device_hour; }),
              3)});
   }
   return table.text();
@@ -70,25 +72,24 @@ std::string power_table(const std::vector<PolicyRuns>& runs) {
 std::string work_table(const std::vector<PolicyRuns>& runs) {
   TextTable table{{"policy", "output tok/s", "good tok/s", "output tok/s/MW", "TTFT p50 s", "p99 s",
                    "TPOT p50 ms", "p99 ms", "USD/h", "fairness", "gap"}};
-  const auto* bound = clairvoyant_of(runs);
+  const auto* bound = report::clairvoyant_of(runs);
   for (const auto& policy : runs) {
-    const auto gap = bound != nullptr ? gap_to(policy, *bound) : std::nullopt;
+    const auto gap = bound != nullptr ? report::gap_to(policy, *bound) : std::nullopt;
     table.add(
         {policy.front().policy,
-         with_width(figure(
+         with_width(score_of(
              policy, [](const PolicyResult& run) { return in_tokens_per_second(run.output); })),
-         with_width(figure(policy,
-                           [](const PolicyResult& run) { return in_tokens_per_second(run.good); })),
-         with_width(figure(policy,
-                           [](const PolicyResult& run) {
-                             return in_tokens_per_second(run.output) /
-                                    in_megawatts(run.mean_supply);
-                           })),
-         time_text(policy, 0.5, ttft_seconds, 1), time_text(policy, 0.99, ttft_seconds, 1),
-         time_text(policy, 0.5, tpot_seconds, 1e3), time_text(policy, 0.99, tpot_seconds, 1e3),
-         with_width(
-             figure(policy, [](const PolicyResult& run) { return in_usd_per_hour(run.revenue); })),
-         with_width(figure(policy, [](const PolicyResult& run) { return run.fairness_ratio; }), 3),
+         with_width(score_of(
+             policy, [](const PolicyResult& run) { return in_tokens_per_second(run.good); })),
+         with_width(score_of(policy, report::output_per_megawatt)),
+         time_text(policy, 0.5, report::ttft_seconds, 1),
+         time_text(policy, 0.99, report::ttft_seconds, 1),
+         time_text(policy, 0.5, report::tpot_seconds, 1e3),
+         time_text(policy, 0.99, report::tpot_seconds, 1e3),
+         with_width(score_of(policy,
+                             [](const PolicyResult& run) { return in_usd_per_hour(run.revenue); })),
+         with_width(score_of(policy, [](const PolicyResult& run) { return run.fairness_ratio; }),
+                    3),
          gap ? percent(gap->value, 1) : "-"});
   }
   return table.text();
@@ -102,7 +103,7 @@ std::string training_table(const std::vector<PolicyRuns>& runs) {
                    "lost energy kWh", "checkpoints kWh"},
                   {0, 1}};
   for (const auto& policy : runs) {
-    for (const auto& training : policy.front().trainings) {
+    for (const auto& training : report::trainings_of(policy)) {
       table.add({policy.front().policy, printable(training.id),
                  significant(training.iterations_per_second, 4),
                  percent(training.mean_speed_ratio, 1), significant(training.lost_iterations, 3),

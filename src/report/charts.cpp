@@ -127,6 +127,10 @@ std::string deployment_number(std::size_t assignment) {
   return std::to_string(assignment + 1);
 }
 
+const char* chart_colour(std::size_t number) {
+  return kColours[number % kColours.size()];
+}
+
 Json field(const char* name, const char* type, const char* title) {
   Json json{{"field", name}, {"type", type}, {"title", nullptr}};
   if (title != nullptr) {

@@ -91,6 +91,9 @@ inline constexpr const char* kInk = "#111820";
 /// A quantity of a tooltip, to four digits.
 [[nodiscard]] Json tooltip_quantity(const char* name, const char* title);
 
+/// Colours that are told apart by eye and in print; they repeat after the tenth.
+[[nodiscard]] const char* chart_colour(std::size_t number);
+
 /// Fonts, grid and axis style of all Vega-Lite charts.
 [[nodiscard]] Json chart_config();
 

@@ -55,6 +55,16 @@ std::vector<std::string> words_of(const Names& names) {
   return words;
 }
 
+template <class Names, class Kind>
+std::string_view word_of(const Names& names, Kind kind) {
+  for (const auto& [known, word] : names) {
+    if (known == kind) {
+      return word;
+    }
+  }
+  return "";
+}
+
 std::int64_t nanoseconds_of(Seconds time) {
   return std::llround(in_seconds(time) * static_cast<double>(kNanosecondsPerSecond));
 }
@@ -278,12 +288,11 @@ double speed_at(Watts allowed, Watts demand, Watts idle, double exponent) {
 }
 
 std::string_view to_string(PolicyKind kind) {
-  for (const auto& [known, word] : kPolicyNames) {
-    if (known == kind) {
-      return word;
-    }
-  }
-  return "";
+  return word_of(kPolicyNames, kind);
+}
+
+std::string_view to_string(FaultKind kind) {
+  return word_of(kFaultNames, kind);
 }
 
 std::optional<PolicyKind> parse_policy_kind(std::string_view text) {

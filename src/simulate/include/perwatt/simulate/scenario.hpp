@@ -114,6 +114,9 @@ enum class FaultKind {
   controller_killed  // and restarted from its journal at the end
 };
 
+/// As a scenario file writes it: "node-off".
+[[nodiscard]] std::string_view to_string(FaultKind kind);
+
 struct Fault {
   FaultKind kind = FaultKind::node_off;
   Seconds at;
