@@ -101,10 +101,20 @@ void FaultRunner::draw_failures(const RandomFailures& failures, Seconds span, st
   }
 }
 
-void FaultRunner::step(Instant now, Plant& plant, GpuStates& gpus, Policy& policy) {
+std::vector<std::string> FaultRunner::step(Instant now, Plant& plant, GpuStates& gpus,
+                                           Policy& policy) {
+  std::vector<std::string> told;
   for (; next_ < events_.size() && events_[next_].at <= now; ++next_) {
-    change(events_[next_].fault, events_[next_].begins, now, plant, gpus, policy);
+    const auto& [at, fault, begins] = events_[next_];
+    change(fault, begins, now, plant, gpus, policy);
+    const auto kind = faults_[fault].kind;
+    std::string text = std::string{to_string(kind)};
+    if (kind != FaultKind::messages_lost && kind != FaultKind::controller_killed) {
+      text += " at " + tree_.node(faults_[fault].node).id;
+    }
+    told.push_back(text + (begins ? " began" : " ended"));
   }
+  return told;
 }
 
 /// What all active faults make of the devices below that of `fault`.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "policy.hpp"
@@ -17,7 +18,8 @@ class FaultRunner {
   /// All of it outlives the runner. Work begins at `origin`; random failures come for `span`.
   FaultRunner(const Scenario& scenario, Instant origin, Seconds span, std::uint64_t seed);
 
-  void step(Instant now, Plant& plant, GpuStates& gpus, Policy& policy);
+  /// What began and ended, in words.
+  std::vector<std::string> step(Instant now, Plant& plant, GpuStates& gpus, Policy& policy);
 
  private:
   void draw_failures(const RandomFailures& failures, Seconds span, std::uint64_t seed);

@@ -1,16 +1,6 @@
 #include "perwatt/simulate/run_scenario.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <memory>
-#include <utility>
-
-#include "fault_runner.hpp"
-#include "policy.hpp"
-#include "score_keeper.hpp"
-#include "service_work.hpp"
-#include "training_work.hpp"
+#include "perwatt/simulate/scenario_run.hpp"
 
 namespace perwatt::simulate {
 
@@ -18,188 +8,18 @@ namespace {
 
 constexpr std::int64_t kTellEvery = 1000;  // steps
 
-enum Purpose : std::uint64_t { kOfPlant, kOfFailures, kOfMessages, kOfJobs };
-
-/// Apart for every purpose, so that one more service changes no other.
-std::uint64_t seed_for(std::uint64_t seed, std::uint64_t purpose) {
-  std::uint64_t mixed = seed + (purpose + 1) * 0x9e3779b97f4a7c15;  // splitmix64
-  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-  return mixed ^ (mixed >> 31);
-}
-
-/// By device: a job has it.
-std::vector<char> busy_devices(const Scenario& scenario) {
-  std::vector<char> is_busy(scenario.tree.devices().size());
-  for (const auto& service : scenario.services) {
-    for (const auto& pool : service.gpus) {
-      for (const auto gpu : pool) {
-        is_busy[gpu.value] = 1;
-      }
-    }
-  }
-  for (const auto& training : scenario.trainings) {
-    for (const auto gpu : training.gpus) {
-      is_busy[gpu.value] = 1;
-    }
-  }
-  return is_busy;
-}
-
-/// A clairvoyant's devices obey at once.
-PlantSpec plant_spec_for(const Scenario& scenario, PolicyKind kind, std::uint64_t seed) {
-  auto spec = scenario.plant;
-  spec.seed = seed_for(seed, kOfPlant);
-  if (kind == PolicyKind::clairvoyant) {
-    for (auto& one : spec.kinds) {
-      one.overshoot_ratio = 1;
-      one.regulation = {};
-      one.least_latency_ns = 0;
-      one.most_latency_ns = 0;
-    }
-  }
-  return spec;
-}
-
-class Run {
- public:
-  Run(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
-      : scenario_{scenario_for(scenario, policy)},
-        plan_{policy},
-        seed_{seed},
-        plant_{scenario_.tree, plant_spec_for(scenario_, policy.kind, seed)},
-        step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)},
-        platform_{plant_},
-        values_{device_values(scenario_)},
-        gpus_{std::vector<char>(values_.size()), std::vector<char>(values_.size()),
-              platform_.clock_ratios()} {
-    start_jobs(scenario);
-    const PolicySite site{scenario_, plan_,   seed_for(seed_, kOfMessages),
-                          platform_, values_, [this] { return demands_; }};
-    policy_ = make_policy(site);
-  }
-
-  PolicyResult run(const Progress& progress) {
-    lead_in();
-    const Instant origin = plant_.now();
-    const Seconds span = scenario_.warm_up + scenario_.duration;
-    FaultRunner faults{scenario_, origin, span, seed_for(seed_, kOfFailures)};
-    const auto steps = std::llround(span / step_);
-    const auto scored_from = std::llround(scenario_.warm_up / step_);
-    ScoreKeeper score{scenario_, plan_, plant_, steps - scored_from};
-    for (std::int64_t s = 0; s < steps; ++s) {
-      if (s == scored_from) {
-        start_counting();
-        score.start(platform_.writes());
-      }
-      faults.step(plant_.now(), plant_, gpus_, *policy_);
-      work(Instant::from_nanoseconds((s + 1) * scenario_.plant.step_ns));
-      policy_->step(plant_.now());
-      plant_.step();
-      count_energy();
-      if (s >= scored_from) {
-        score.add_step(s - scored_from, demands_, tokens_so_far());
-      }
-      if (progress && s % kTellEvery == 0) {
-        progress(static_cast<double>(s) / static_cast<double>(steps));
-      }
-    }
-    return score.result(services_, trainings_, platform_.writes());
-  }
-
- private:
-  /// GPUs of jobs that are off are switched off; those that never had one idle.
-  void start_jobs(const Scenario& whole) {
-    demands_.resize(values_.size());
-    for (std::size_t i = 0; i < scenario_.services.size(); ++i) {
-      const auto& service = scenario_.services[i];
-      const auto number = static_cast<std::uint64_t>(
-          std::find_if(whole.services.begin(), whole.services.end(),
-                       [&](const auto& one) { return one.id == service.id; }) -
-          whole.services.begin());
-      services_.push_back(std::make_unique<ServiceWork>(
-          service, scenario_.warm_up + scenario_.duration, seed_for(seed_, kOfJobs + number)));
-    }
-    for (const auto& training : scenario_.trainings) {
-      trainings_.push_back(std::make_unique<TrainingWork>(training));
-    }
-    const auto had_job = busy_devices(whole);
-    const auto has_job = busy_devices(scenario_);
-    for (std::uint32_t d = 0; d < whole.tree.devices().size(); ++d) {
-      const auto left = scenario_.tree.find_device(whole.tree.devices()[d].id);
-      if (left && had_job[d] != 0 && has_job[left->value] == 0) {
-        plant_.set_on(*left, false);
-      }
-    }
-  }
-
-  void lead_in() {
-    for (std::uint32_t d = 0; d < demands_.size(); ++d) {
-      demands_[d] = scenario_.plant.kinds[scenario_.plant.kind_of_device[d]].idle;
-    }
-    policy_->start(plant_.now());
-    const auto steps = std::llround(kLeadIn / step_);
-    for (std::int64_t s = 0; s < steps; ++s) {
-      policy_->step(plant_.now());
-      plant_.step();
-    }
-  }
-
-  void work(Instant until) {
-    for (const auto& service : services_) {
-      service->step(until, plant_, gpus_, demands_);
-    }
-    for (const auto& training : trainings_) {
-      training->step(step_, plant_, gpus_, demands_);
-    }
-  }
-
-  void count_energy() {
-    for (const auto& service : services_) {
-      service->count_energy(plant_, step_);
-    }
-    for (const auto& training : trainings_) {
-      training->count_energy(plant_, step_);
-    }
-  }
-
-  void start_counting() {
-    for (const auto& service : services_) {
-      service->start_counting();
-    }
-    for (const auto& training : trainings_) {
-      training->start_counting();
-    }
-  }
-
-  [[nodiscard]] TokenCounts tokens_so_far() const {
-    TokenCounts counts;
-    for (const auto& service : services_) {
-      counts.output += service->record().output_tokens;
-      counts.good += service->record().good_tokens;
-    }
-    return counts;
-  }
-
-  Scenario scenario_;  // as it is under the policy
-  const PolicyPlan& plan_;
-  std::uint64_t seed_;
-  Plant plant_;
-  Seconds step_;
-  SimulatedPlatform platform_;
-  std::vector<DeviceValue> values_;
-  GpuStates gpus_;
-  std::vector<Watts> demands_;  // by device, without caps
-  std::vector<std::unique_ptr<ServiceWork>> services_;
-  std::vector<std::unique_ptr<TrainingWork>> trainings_;
-  std::unique_ptr<Policy> policy_;
-};
-
 }  // namespace
 
 PolicyResult run_scenario(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
                           const Progress& progress) {
-  return Run{scenario, policy, seed}.run(progress);
+  ScenarioRun run{scenario, policy, seed};
+  while (run.steps_done() < run.steps()) {
+    if (progress && run.steps_done() % kTellEvery == 0) {
+      progress(static_cast<double>(run.steps_done()) / static_cast<double>(run.steps()));
+    }
+    run.step();
+  }
+  return run.result();
 }
 
 }  // namespace perwatt::simulate

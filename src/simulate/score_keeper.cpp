@@ -36,6 +36,24 @@ double fairness(const std::vector<double>& values) {
 
 }  // namespace
 
+Usd earned(const ServiceWork& service) {
+  const auto& record = service.record();
+  const auto& plan = service.plan();
+  const auto good = static_cast<double>(record.good_tokens);
+  const auto all = static_cast<double>(std::max<std::int64_t>(1, record.completed_tokens));
+  // The input of good requests, at the mean of the requests that ended.
+  return tokens(good) * plan.usd_per_output_token +
+         plan.lengths.input.mean() * static_cast<double>(record.completed_requests) * (good / all) *
+             plan.usd_per_input_token;
+}
+
+Usd earned(const TrainingWork& training) {
+  const auto& record = training.record();
+  const auto& plan = training.plan();
+  const double kept = std::max(0.0, record.iterations - record.lost_iterations);
+  return plan.usd_per_gpu_second * static_cast<double>(plan.gpus.size()) * (plan.step * kept);
+}
+
 ScoreKeeper::ScoreKeeper(const Scenario& scenario, const PolicyPlan& policy, const Plant& plant,
                          std::int64_t steps)
     : scenario_{scenario},
@@ -118,13 +136,7 @@ void ScoreKeeper::add_services(PolicyResult& result,
     const auto& plan = service->plan();
     result.services.push_back({plan.id, record, service->energy(), service->mean_speed()});
     result.record.merge(record);
-    const auto good = static_cast<double>(record.good_tokens);
-    const auto all = static_cast<double>(std::max<std::int64_t>(1, record.completed_tokens));
-    // The input of good requests, at the mean of the requests that ended.
-    const Usd earned = tokens(good) * plan.usd_per_output_token +
-                       plan.lengths.input.mean() * static_cast<double>(record.completed_requests) *
-                           (good / all) * plan.usd_per_input_token;
-    result.revenue += earned / time;
+    result.revenue += earned(*service) / time;
     if (record.total_tokens() > 0) {
       result.lost_energy +=
           service->energy() *
@@ -148,8 +160,7 @@ void ScoreKeeper::add_trainings(PolicyResult& result,
     result.trainings.push_back({plan.id, kept, record.lost_iterations, record.energy,
                                 record.lost_energy, record.overhead_energy,
                                 training->mean_speed()});
-    result.revenue += plan.usd_per_gpu_second * static_cast<double>(plan.gpus.size()) *
-                      (kept * in_seconds(plan.step));
+    result.revenue += earned(*training) / time;
     result.lost_energy += record.lost_energy + record.overhead_energy;
   }
 }

@@ -16,6 +16,10 @@
 
 namespace perwatt::simulate {
 
+/// Since counting began: good output and the input it had, kept iterations.
+[[nodiscard]] Usd earned(const ServiceWork& service);
+[[nodiscard]] Usd earned(const TrainingWork& training);
+
 /// Of all services, since counting began.
 struct TokenCounts {
   std::int64_t output = 0;

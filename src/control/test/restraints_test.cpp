@@ -171,7 +171,7 @@ int raises_of_a_lost_device(bool is_gullible, const device::PowerReading& lost, 
         site.want[d] = d == 0 ? 300 : 150;
       }
       device::PowerReading reading{watts(std::min(site.want[d], site.cap[d])), hold_time(site.time),
-                              device::ReadingQuality::good};
+                                   device::ReadingQuality::good};
       if (d == 0 && site.time > 20) {
         reading = lost;
       }

@@ -1,8 +1,7 @@
 // Runs a scenario under a policy and scores it by the plant's own truth.
 //
-// Order within a step of the plant: faults begin and end, the work advances under the caps in
-// force, the policy acts, the plant steps. Before the work begins the policy has kLeadIn to set its
-// caps. Limits are watched over the whole run, work is scored after the warm-up.
+// Before the work begins the policy has kLeadIn to set its caps. Limits are watched over the whole
+// run, work is scored after the warm-up.
 //
 // Equal scenario, policy and seed give equal results, bit for bit on one build. Runs share nothing:
 // they may go in threads of their own.
