@@ -21,6 +21,7 @@ struct Allocator::Impl {
   explicit Impl(Problem given) : problem{std::move(given)}, order{problem} { lay_out(); }
 
   void lay_out() {
+    is_out_of_date = false;
     if (problem.policy() == Policy::value) {
       engine = std::make_unique<Engine<double>>(problem, order);
     } else {
@@ -67,6 +68,7 @@ struct Allocator::Impl {
   std::variant<std::unique_ptr<Engine<double>>, std::unique_ptr<Engine<PriorityKey>>> engine;
   Allocation answer;
   bool has_groups_in_answer = false;
+  bool is_out_of_date = false;  // a curve has more points than the engine has room for
   std::size_t update_count = 0;
 };
 
@@ -77,6 +79,9 @@ Allocator::Allocator(Allocator&&) noexcept = default;
 Allocator& Allocator::operator=(Allocator&&) noexcept = default;
 
 const Allocation& Allocator::solve() {
+  if (impl_->is_out_of_date) {
+    impl_->lay_out();
+  }
   std::visit([&](auto& engine) { engine->solve(impl_->answer); }, impl_->engine);
   impl_->add_groups();
   return impl_->answer;
@@ -84,18 +89,21 @@ const Allocation& Allocator::solve() {
 
 void Allocator::set_limit(NodeIndex node, Watts limit) {
   impl_->problem.set_limit(node, limit);
-  std::visit([&](auto& engine) { engine->limit_changed(node); }, impl_->engine);
+  if (!impl_->is_out_of_date) {
+    std::visit([&](auto& engine) { engine->limit_changed(node); }, impl_->engine);
+  }
 }
 
 void Allocator::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {
   impl_->problem.set_curve(device, curve);
-  if (!std::visit([&](auto& engine) { return engine->curve_changed(device); }, impl_->engine)) {
-    impl_->lay_out();
+  if (!impl_->is_out_of_date) {
+    impl_->is_out_of_date =
+        !std::visit([&](auto& engine) { return engine->curve_changed(device); }, impl_->engine);
   }
 }
 
 const Allocation& Allocator::resolve() {
-  if (impl_->has_groups_in_answer) {
+  if (impl_->has_groups_in_answer || impl_->is_out_of_date) {
     return solve();
   }
   impl_->update_count +=
@@ -103,6 +111,10 @@ const Allocation& Allocator::resolve() {
                                                                                               : 0;
   impl_->add_groups();
   return impl_->answer;
+}
+
+const Problem& Allocator::problem() const {
+  return impl_->problem;
 }
 
 std::size_t Allocator::update_count() const {

@@ -44,7 +44,9 @@ class Engine {
   bool curve_changed(DeviceIndex device) {
     const auto index = static_cast<std::size_t>(device);
     const auto place = order_.place_of_device[index];
-    incremental_.device_changes(place);
+    if (is_little()) {  // else the next solve is a full one
+      incremental_.device_changes(place);
+    }
     if (!state_.table.replace(place, problem_.curve(device),
                               problem_.devices()[index].terms.priority)) {
       return false;
@@ -55,8 +57,7 @@ class Engine {
 
   /// False when it took a full solve.
   bool resolve(Allocation& answer) {
-    const bool is_little = changes_ * kLargePart < problem_.devices().size() + kLargePart;
-    const bool can_update = answer.status == Status::optimal && is_little &&
+    const bool can_update = answer.status == Status::optimal && is_little() &&
                             updates_ < kUpdatesInARow && incremental_.has_windows();
     if (can_update && incremental_.update(answer)) {
       ++updates_;
@@ -64,17 +65,23 @@ class Engine {
       has_failed_ = false;
       return true;
     }
+    const bool was_little = is_little();
     const bool has_failed_twice = can_update && has_failed_;
     has_failed_ = can_update;
     solve(answer);
-    // Windows that fail on small changes time and again are not made for each.
-    if (answer.status == Status::optimal && is_little && !has_failed_twice) {
+    // Not for the first of small changes after large ones, nor where windows fail time and again.
+    if (answer.status == Status::optimal && was_little && had_little_ && !has_failed_twice) {
       incremental_.make_windows();
     }
+    had_little_ = was_little;
     return false;
   }
 
  private:
+  [[nodiscard]] bool is_little() const {
+    return changes_ * kLargePart < problem_.devices().size() + kLargePart;
+  }
+
   const Problem& problem_;
   const TreeOrder& order_;
   TreeState<Key> state_;
@@ -83,6 +90,7 @@ class Engine {
   std::size_t changes_ = 0;
   int updates_ = 0;
   bool has_failed_ = false;  // the last try to update
+  bool had_little_ = true;   // to do at the last call of resolve()
 };
 
 }  // namespace perwatt::allocate

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -65,11 +66,13 @@ NodeIndex Problem::add_node(std::optional<NodeIndex> parent, Watts limit) {
 }
 
 DeviceIndex Problem::add_device(NodeIndex parent, std::span<const CurvePoint> curve,
-                                const DeviceTerms& terms) {
+                                const DeviceTerms& terms, std::size_t most_points) {
   const std::vector<CurvePoint> points(curve.begin(), curve.end());  // may be one of its own
   const std::size_t first = points_.size();
   points_.insert(points_.end(), points.begin(), points.end());
-  devices_.push_back({parent, terms, first, points_.size(), points_.size()});
+  const std::size_t end = points_.size();
+  points_.resize(std::max(end, first + most_points));
+  devices_.push_back({parent, terms, first, end, points_.size()});
   return DeviceIndex{static_cast<std::uint32_t>(devices_.size() - 1)};
 }
 
@@ -96,16 +99,16 @@ void Problem::set_cross_limit(CrossLimitIndex cross, Watts limit) {
 }
 
 void Problem::set_curve(DeviceIndex device, std::span<const CurvePoint> curve) {
-  const std::vector<CurvePoint> points(curve.begin(), curve.end());  // may be one of its own
   auto& d = devices_[static_cast<std::size_t>(device)];
-  if (points.size() > d.end_of_room - d.first_point) {
+  if (curve.size() > d.end_of_room - d.first_point) {
+    const std::vector<CurvePoint> points(curve.begin(), curve.end());  // may be one of its own
     d.first_point = points_.size();
-    points_.resize(points_.size() + points.size());
+    points_.insert(points_.end(), points.begin(), points.end());
     d.end_of_room = points_.size();
+  } else {
+    std::memmove(points_.data() + d.first_point, curve.data(), curve.size_bytes());
   }
-  std::copy(points.begin(), points.end(),
-            points_.begin() + static_cast<std::ptrdiff_t>(d.first_point));
-  d.end_point = d.first_point + points.size();
+  d.end_point = d.first_point + curve.size();
 }
 
 std::span<const CurvePoint> Problem::curve(DeviceIndex device) const {

@@ -6,7 +6,7 @@
 namespace perwatt::allocate {
 
 Problem site_problem(const topology::PowerTree& tree, const SiteLimits& limits, double used_ratio,
-                     const CurveOf& curve_of) {
+                     const CurveOf& curve_of, std::size_t most_points) {
   const auto least = limits.least();
   Problem problem{Policy::value};
   for (std::size_t s = 0; s < limits.nested.size(); ++s) {
@@ -16,7 +16,7 @@ Problem site_problem(const topology::PowerTree& tree, const SiteLimits& limits, 
   }
   for (std::size_t d = 0; d < tree.devices().size(); ++d) {
     const auto node = tree.devices()[d].parent.value;
-    problem.add_device(NodeIndex{limits.sum_of[node]}, curve_of(d));
+    problem.add_device(NodeIndex{limits.sum_of[node]}, curve_of(d), {}, most_points);
   }
   for (std::size_t k = 0; k < limits.cross.size(); ++k) {
     std::vector<WattShare> shares;

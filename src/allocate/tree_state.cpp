@@ -51,6 +51,12 @@ PieceTable<Key>::PieceTable(const Problem& problem, const TreeOrder& order) {
     first_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
     append_pieces(curve, devices[d].terms.priority, pieces);
     end_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
+    // A curve that had more points once may have them again.
+    const std::size_t room = devices[d].end_of_room - devices[d].first_point - 1;
+    if (room > curve.size() - 1) {
+      pieces.resize(first_piece.back() + room);
+      has_gaps = true;
+    }
   }
   refresh(order);
 }
@@ -143,7 +149,8 @@ void update_prices(const TreeOrder& order, TreeState<Key>& state, std::vector<ch
 template <class Key>
 bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurvePoint> curve,
                               Priority priority) {
-  std::vector<Piece<Key>> fresh;
+  auto& fresh = fresh_;
+  fresh.clear();
   append_pieces(curve, priority, fresh);
   const std::size_t next =
       device_place + 1 < first_piece.size() ? first_piece[device_place + 1] : pieces.size();

@@ -41,6 +41,9 @@ struct PieceTable {
   std::vector<double> own_least_watts;  // by place of a node: of its own devices
   std::vector<Key> own_least_key;
   long double least_value = 0;  // of all devices at their least watts
+
+ private:
+  std::vector<Piece<Key>> fresh_;  // of replace()
 };
 
 /// What a node's limit does to the pieces that reach it.

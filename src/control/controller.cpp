@@ -10,6 +10,7 @@
 #include "restraints.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
+#include "perwatt/allocate/site_problem.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
@@ -19,6 +20,8 @@ namespace {
 
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
+
+constexpr std::size_t kUsualPoints = 16;  // of a curve that is split
 
 constexpr std::uint8_t kStateVersion = 1;
 
@@ -92,28 +95,13 @@ struct Controller::Parts {
 
   /// The split in charges at the root: what the ledger counts.
   void lay_out_problem(const topology::PowerTree& tree) {
-    allocate::Problem problem{allocate::Policy::value};
-    for (std::size_t s = 0; s < limits.nested.size(); ++s) {
-      const auto parent = limits.nested[s].parent;
-      problem.add_node(
-          parent == allocate::kNoSum ? std::nullopt : std::optional{allocate::NodeIndex{parent}},
-          watts(std::numeric_limits<double>::infinity()));
-    }
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      const auto node = tree.devices()[d].parent.value;
-      problem.add_device(allocate::NodeIndex{limits.sum_of[node]}, curve_of(d));
-    }
-    for (const auto& cross : limits.cross) {
-      std::vector<allocate::WattShare> shares;
-      for (const auto& [node, ratio] : cross.shares) {
-        const auto range = tree.devices_of(node);
-        for (auto d = range.first.value; d < range.end.value; ++d) {
-          shares.push_back({allocate::DeviceIndex{d}, ratio});
-        }
-      }
-      problem.add_cross_limit(watts(std::numeric_limits<double>::infinity()), std::move(shares));
-    }
-    laid_out.emplace(std::move(problem));
+    laid_out.emplace(allocate::site_problem(
+        tree, limits, 1 - rules.guard_ratio,
+        [this](std::size_t d) {
+          const auto points = curve_of(d);
+          return std::vector<allocate::CurvePoint>(points.begin(), points.end());
+        },
+        kUsualPoints));
     apply_limits();
     allocator.emplace(*laid_out);
   }
@@ -152,13 +140,14 @@ struct Controller::Parts {
 
   /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged
   /// in any case, so it comes first.
-  [[nodiscard]] std::vector<allocate::CurvePoint> curve_of(std::size_t d) const {
+  [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
     const auto& device = devices[d];
     const auto& curve = device.curve;
     const Watts fail_safe = std::clamp(device.terms.fail_safe, device.least, device.most);
     const Watts highest = std::max(most[d], fail_safe);
     const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, highest);
-    std::vector<allocate::CurvePoint> points;
+    auto& points = split_curve;
+    points.clear();
     const auto add = [&](Watts cap, double value) {
       const Watts power = charge_at_root(d, cap);
       if (points.empty() || power > points.back().power) {
@@ -458,7 +447,8 @@ struct Controller::Parts {
   std::vector<Watts> targets;
   std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
   std::vector<char> changed_curve;
-  double headroom = kHeadroomWorth;  // per root watt, the same for all
+  std::vector<allocate::CurvePoint> split_curve;  // of curve_of()
+  double headroom = kHeadroomWorth;               // per root watt, the same for all
   std::vector<Controller::Grant> grants;
 };
 
@@ -563,6 +553,10 @@ void Controller::lay_out() {
 
 std::span<const Watts> Controller::targets() const {
   return parts_->targets;
+}
+
+const allocate::Problem& Controller::problem() const {
+  return parts_->allocator->problem();
 }
 
 const ChargeLedger& Controller::ledger() const {

@@ -29,6 +29,9 @@ class Allocator {
   /// each figure. Where much changed at once, or groups cross branches, it is solve().
   const Allocation& resolve();
 
+    /// With all changes so far.
+  [[nodiscard]] const Problem& problem() const;
+
   /// How many calls of resolve() did without a full solve.
   [[nodiscard]] std::size_t update_count() const;
 

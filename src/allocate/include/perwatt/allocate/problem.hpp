@@ -90,9 +90,9 @@ class Problem {
   NodeIndex add_node(std::optional<NodeIndex> parent, Watts limit);
 
   /// REQUIRES: a curve without a fault. A device gets at least its first point's watts and at most
-  /// its last point's.
+  /// its last point's. Room for `most_points` spares a new layout when set_curve() gives as many.
   DeviceIndex add_device(NodeIndex parent, std::span<const CurvePoint> curve,
-                         const DeviceTerms& terms = {});
+                         const DeviceTerms& terms = {}, std::size_t most_points = 0);
 
   CapGroupIndex add_cap_group();
 

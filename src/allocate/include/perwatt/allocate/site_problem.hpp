@@ -18,9 +18,10 @@ namespace perwatt::allocate {
 using CurveOf = std::function<std::vector<CurvePoint>(std::size_t device)>;
 
 /// Sums and devices of `limits`, each sum at `used_ratio` of its least limit; above 0, at most 1.
-/// Throws as Problem requires of curves.
+/// `most_points` as for Problem::add_device. Throws as Problem requires of curves.
 [[nodiscard]] Problem site_problem(const topology::PowerTree& tree, const SiteLimits& limits,
-                                   double used_ratio, const CurveOf& curve_of);
+                                   double used_ratio, const CurveOf& curve_of,
+                                   std::size_t most_points = 0);
 
 /// Limits that change: each by SiteLimits::limits.
 class ChangingLimits {

@@ -126,6 +126,9 @@ class Controller {
   /// What the last tick would give each device if everything were admitted.
   [[nodiscard]] std::span<const Watts> targets() const;
 
+    /// What the last tick split.
+  [[nodiscard]] const allocate::Problem& problem() const;
+
   [[nodiscard]] const ChargeLedger& ledger() const;
 
  private:

@@ -33,7 +33,7 @@ class Demand {
   static constexpr std::size_t kLevels = 8;
 
   /// Shares are told in whole parts of this: little changes change nothing.
-  static constexpr int kParts = 32;
+  static constexpr int kParts = 16;
 
   /// Parts of time above each level, not rising with k.
   using Habits = std::array<std::uint8_t, kLevels>;
@@ -63,7 +63,7 @@ class Demand {
   [[nodiscard]] Habits habits() const {
     Habits parts;
     for (std::size_t k = 0; k < kLevels; ++k) {
-      parts[k] = static_cast<std::uint8_t>(std::lround(memory_.above[k] * kParts));
+      parts[k] = static_cast<std::uint8_t>(memory_.above[k] * kParts + 0.5F);
     }
     return parts;
   }
