@@ -8,6 +8,7 @@
 #include "perwatt/base/file.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/simulate/service_twin.hpp"
 
 namespace perwatt::simulate {
 
@@ -146,6 +147,20 @@ JobTerms read_terms(const ConfigTable& table) {
   return terms;
 }
 
+/// By request, or by mass with a sample.
+void read_level(const ConfigTable& table, ServicePlan& plan) {
+  plan.sample_ratio = table.optional_number("sample_ratio", {1e-6, 1});
+  if (!plan.sample_ratio) {
+    return;
+  }
+  if (!std::holds_alternative<SteadyArrivals>(plan.arrivals) &&
+      !std::holds_alternative<DailyArrivals>(plan.arrivals)) {
+    table.fail("sample_ratio", "a service by mass has no trace and no clients",
+               "give its arrivals a rate, or leave sample_ratio out");
+  }
+  static_cast<void>(ServiceTwin{plan.setup, plan.lengths, *plan.sample_ratio, 0});
+}
+
 }  // namespace
 
 FreeDevices::FreeDevices(const topology::PowerTree& tree)
@@ -224,6 +239,7 @@ ServicePlan read_service(const ConfigTable& table, FreeDevices& devices,
   }
   plan.arrivals = read_arrivals(*arrivals, folder);
   arrivals->reject_unknown_keys();
+  read_level(table, plan);
   plan.usd_per_input_token = usd_per_million_tokens(
       table.optional_number("usd_per_million_input_tokens", {0, 1e9}).value_or(0));
   plan.usd_per_output_token = usd_per_million_tokens(

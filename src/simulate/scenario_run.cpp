@@ -127,8 +127,8 @@ struct ScenarioRun::Parts {
           std::find_if(whole.services.begin(), whole.services.end(),
                        [&](const auto& one) { return one.id == service.id; }) -
           whole.services.begin());
-      services_.push_back(std::make_unique<ServiceWork>(
-          service, scenario_.warm_up + scenario_.duration, seed_for(seed_, kOfJobs + number)));
+      services_.push_back(make_service_work(service, scenario_.warm_up + scenario_.duration,
+                                            seed_for(seed_, kOfJobs + number)));
     }
     for (const auto& training : scenario_.trainings) {
       trainings_.push_back(std::make_unique<TrainingWork>(training));

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "perwatt/simulate/latency_record.hpp"
 #include "perwatt/simulate/plant.hpp"
 #include "perwatt/simulate/scenario.hpp"
-#include "perwatt/simulate/service.hpp"
 
 namespace perwatt::simulate {
 
@@ -22,12 +22,15 @@ struct GpuStates {
 
 class ServiceWork {
  public:
-  /// `plan` outlives it. `span` is how long requests come.
-  ServiceWork(const ServicePlan& plan, Seconds span, std::uint64_t seed);
+  /// `plan` outlives it.
+  explicit ServiceWork(const ServicePlan& plan) : plan_{plan} {}
+
+  virtual ~ServiceWork() = default;
 
   /// Works from where it stands until `until`, a step of the plant later, sets the demands of its
   /// GPUs, and writes into `demands`, by device, what they would be without caps.
-  void step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands);
+  virtual void step(Instant until, Plant& plant, const GpuStates& gpus,
+                    std::span<Watts> demands) = 0;
 
   /// After a step of the plant.
   void count_energy(const Plant& plant, Seconds step);
@@ -44,32 +47,26 @@ class ServiceWork {
   /// Mean over time and instances of the speed of what they did, 1 while they are idle.
   [[nodiscard]] double mean_speed() const { return steps_ > 0 ? speed_sum_ / steps_ : 1; }
 
- private:
-  struct Instance {
-    Pool pool = Pool::aggregated;
-    std::span<const topology::DeviceIndex> gpus;
-    bool is_failed = false;
-    double clock_ratio = 1;  // the slowest of its GPUs
-    Watts wanted;            // of a GPU, without caps: mean of the last step
-  };
-
-  void feed(Instant until);
-  double slowest_clock(std::size_t index, const GpuStates& gpus) const;
-  Watts cap_in_force(std::size_t index, const Plant& plant, const GpuStates& gpus);
-  double set_speed(std::size_t index, Watts cap, double clock_ratio);
-  [[nodiscard]] Watts wanted(const Instance& instance, const PoolUse& use, Seconds length) const;
+ protected:
+  void count_speed(double speed_ratio) {
+    speed_sum_ += speed_ratio;
+    steps_ += 1;
+  }
 
   const ServicePlan& plan_;
-  InferenceService service_;
-  std::optional<ServiceFeed> feed_;
-  std::optional<ClosedLoop> loop_;
-  std::mt19937_64 lengths_;  // of the closed loop
-  std::int64_t sent_ = 0;
-  std::vector<Instance> instances_;
   LatencyRecord record_;
+
+ private:
   Joules energy_;
   double speed_sum_ = 0;
   double steps_ = 0;
 };
+
+/// Request by request, or by mass where the plan has a sample. `span` is how long requests come.
+[[nodiscard]] std::unique_ptr<ServiceWork> make_service_work(const ServicePlan& plan, Seconds span,
+                                                             std::uint64_t seed);
+
+/// What the phases of a model ask for at a clock.
+[[nodiscard]] InstanceModel at_clock(InstanceModel model, const SpeedLaw& law, double clock_ratio);
 
 }  // namespace perwatt::simulate

@@ -75,7 +75,8 @@ struct ServicePlan {
   TokenLaws lengths;
   UsdPerToken usd_per_input_token;
   UsdPerToken usd_per_output_token;         // of good ones
-  std::array<JobTerms, kPools> pool_terms;  // by Pool
+    std::array<JobTerms, kPools> pool_terms;  // by Pool
+  std::optional<double> sample_ratio;       // by mass, with so much of it request by request
 };
 
 /// A synchronous job: every step computes, then communicates, and waits for its slowest GPU.

@@ -1,0 +1,146 @@
+#include "mass_work.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "perwatt/base/error.hpp"
+
+namespace perwatt::simulate {
+
+namespace {
+
+constexpr Pool kMassPools[] = {Pool::aggregated, Pool::prefill, Pool::decode};
+
+/// The whole part of `sum`, which keeps the rest.
+std::int64_t take_whole(double& sum) {
+  const double whole = std::floor(sum);
+  sum -= whole;
+  return static_cast<std::int64_t>(whole);
+}
+
+}  // namespace
+
+double rate_at(const DailyRate& rate, Seconds time) {
+  const double period = in_seconds(rate.period);
+  const double at = std::fmod(in_seconds(rate.starts_at + time), period);
+  const auto& points = rate.points;
+  std::size_t next = 0;
+  while (next < points.size() && in_seconds(points[next].at) <= at) {
+    ++next;
+  }
+  const auto& from = points[next == 0 ? points.size() - 1 : next - 1];
+  const auto& to = points[next % points.size()];
+  const double begins = in_seconds(from.at);
+  const double ends = next < points.size() ? in_seconds(to.at) : period + in_seconds(to.at);
+  const double share = ends > begins ? (at - begins) / (ends - begins) : 0;
+  return from.rate_per_second + (to.rate_per_second - from.rate_per_second) * share;
+}
+
+MassWork::MassWork(const ServicePlan& plan, std::uint64_t seed)
+    : ServiceWork{plan}, twin_{plan.setup, plan.lengths, *plan.sample_ratio, seed} {
+  for (const Pool pool : kMassPools) {
+    if (plan.setup.has(pool)) {
+      wanted_[static_cast<std::size_t>(pool)] = plan.setup.pool(pool).model.power.idle;
+    }
+  }
+}
+
+double MassWork::rate_per_second(Instant at) const {
+  if (const auto* steady = std::get_if<SteadyArrivals>(&plan_.arrivals)) {
+    return steady->rate_per_second;
+  }
+  return rate_at(std::get<DailyArrivals>(plan_.arrivals).rate, at - Instant{});
+}
+
+MassWork::PoolState MassWork::look(Pool pool, const Plant& plant, const GpuStates& gpus) const {
+  const auto& all = plan_.gpus[static_cast<std::size_t>(pool)];
+  const auto each = static_cast<std::size_t>(plan_.setup.pool(pool).model.gpus);
+  PoolState state;
+  double cap_watts = 0;
+  for (std::size_t first = 0; first < all.size(); first += each) {
+    double least = in_watts(kMostDeviceWatts);
+    bool is_up = true;
+    for (std::size_t i = first; i < first + each; ++i) {
+      const auto gpu = all[i];
+      is_up = is_up && gpus.is_off[gpu.value] == 0 &&
+              plant.is_live(plant.tree().devices()[gpu.value].parent);
+      if (gpus.ignores_its_cap[gpu.value] == 0) {
+        least = std::min(least, in_watts(plant.read_cap(gpu)));
+      }
+    }
+    state.up += is_up ? 1 : 0;
+    cap_watts += is_up ? least : 0;
+  }
+  state.mean_cap = state.up > 0 ? watts(cap_watts / state.up) : kMostDeviceWatts;
+  return state;
+}
+
+void MassWork::count(const FluidStep& step) {
+  rests_.arrived += step.arrived_requests;
+  rests_.completed += step.completed_requests;
+  rests_.input += in_tokens(step.input_tokens);
+  rests_.output += in_tokens(step.output_tokens);
+  const auto sample = twin_.take_sample_record();
+  LatencyRecord record;
+  record.wait = sample.wait;
+  record.ttft = sample.ttft;
+  record.tpot = sample.tpot;
+  record.request = sample.request;
+  record.arrived_requests = take_whole(rests_.arrived);
+  record.completed_requests = take_whole(rests_.completed);
+  record.input_tokens = take_whole(rests_.input);
+  record.output_tokens = take_whole(rests_.output);
+  record.completed_tokens = record.output_tokens;
+  const double good = sample.completed_tokens > 0 ? static_cast<double>(sample.good_tokens) /
+                                                        static_cast<double>(sample.completed_tokens)
+                                                  : 1;
+  record.good_tokens =
+      static_cast<std::int64_t>(std::llround(good * static_cast<double>(record.output_tokens)));
+  record_.merge(record);
+}
+
+void MassWork::step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands) {
+  const Seconds length = until - now_;
+  double speed_sum = 0;
+  double pools = 0;
+  for (const Pool pool : kMassPools) {
+    if (!plan_.setup.has(pool)) {
+      continue;
+    }
+    const auto number = static_cast<std::size_t>(pool);
+    const auto& law = plan_.laws[number];
+    const Watts idle = plan_.setup.pool(pool).model.power.idle;
+    const double clock = gpus.clock_ratios[plan_.gpus[number].front().value];
+    const auto state = look(pool, plant, gpus);
+    const PhaseSpeed speed{
+        clock * speed_at(state.mean_cap, wanted_[number], idle, law.prefill_exponent),
+        clock * speed_at(state.mean_cap, wanted_[number], idle, law.decode_exponent)};
+    twin_.set_speed(pool, speed);
+    twin_.set_instances(pool, state.up);
+    speed_sum += pool == Pool::prefill  ? speed.prefill_ratio
+                 : pool == Pool::decode ? speed.decode_ratio
+                                        : (speed.prefill_ratio + speed.decode_ratio) / 2;
+    pools += 1;
+  }
+  count_speed(speed_sum / pools);
+  const auto done = twin_.step(length, rate_per_second(now_));
+  now_ = until;
+  count(done);
+  for (const Pool pool : kMassPools) {
+    if (!plan_.setup.has(pool)) {
+      continue;
+    }
+    const auto number = static_cast<std::size_t>(pool);
+    const auto model = at_clock(plan_.setup.pool(pool).model, plan_.laws[number],
+                                gpus.clock_ratios[plan_.gpus[number].front().value]);
+    const int up = std::max(1, twin_.fluid().instances(pool));
+    wanted_[number] = done.uses[number].energy(model, std::nullopt) /
+                      (length * (static_cast<double>(up) * model.gpus));
+    for (const auto gpu : plan_.gpus[number]) {
+      plant.set_demand(gpu, wanted_[number]);
+      demands[gpu.value] = wanted_[number];
+    }
+  }
+}
+
+}  // namespace perwatt::simulate

@@ -1,0 +1,54 @@
+// A large service by mass, with percentiles from a sample by request.
+//
+// All GPUs of a pool that are up are alike: they ask for the pool's mean, and run at the speed of
+// their mean cap. An instance is down while one of its GPUs is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "service_work.hpp"
+
+#include "perwatt/simulate/service_twin.hpp"
+
+namespace perwatt::simulate {
+
+class MassWork final : public ServiceWork {
+ public:
+  /// REQUIRES: a sample in the plan, and steady or daily arrivals.
+  MassWork(const ServicePlan& plan, std::uint64_t seed);
+
+  void step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands) override;
+
+ private:
+  /// What the GPUs of a pool have in force.
+  struct PoolState {
+    Watts mean_cap;  // of instances that are up
+    int up = 0;
+  };
+
+  /// Not yet whole requests and tokens.
+  struct Rests {
+    double arrived = 0;
+    double completed = 0;
+    double input = 0;
+    double output = 0;
+  };
+
+  [[nodiscard]] double rate_per_second(Instant at) const;
+  [[nodiscard]] PoolState look(Pool pool, const Plant& plant, const GpuStates& gpus) const;
+  void count(const FluidStep& step);
+
+  ServiceTwin twin_;
+  Instant now_;
+  std::array<Watts, kPools> wanted_;  // of a GPU that is up: mean of the last step
+  std::vector<float> demand_watts_;
+  Rests rests_;
+};
+
+/// At a moment of the day that repeats.
+[[nodiscard]] double rate_at(const DailyRate& rate, Seconds time);
+
+}  // namespace perwatt::simulate

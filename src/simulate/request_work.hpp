@@ -1,0 +1,45 @@
+// A service request by request.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "service_work.hpp"
+
+#include "perwatt/simulate/service.hpp"
+
+namespace perwatt::simulate {
+
+class RequestWork final : public ServiceWork {
+ public:
+  RequestWork(const ServicePlan& plan, Seconds span, std::uint64_t seed);
+
+  void step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands) override;
+
+ private:
+  struct Instance {
+    Pool pool = Pool::aggregated;
+    std::span<const topology::DeviceIndex> gpus;
+    bool is_failed = false;
+    double clock_ratio = 1;  // the slowest of its GPUs
+    Watts wanted;            // of a GPU, without caps: mean of the last step
+  };
+
+  void feed(Instant until);
+  double slowest_clock(std::size_t index, const GpuStates& gpus) const;
+  Watts cap_in_force(std::size_t index, const Plant& plant, const GpuStates& gpus);
+  double set_speed(std::size_t index, Watts cap, double clock_ratio);
+  [[nodiscard]] Watts wanted(const Instance& instance, const PoolUse& use, Seconds length) const;
+
+  InferenceService service_;
+  std::optional<ServiceFeed> feed_;
+  std::optional<ClosedLoop> loop_;
+  std::mt19937_64 lengths_;  // of the closed loop
+  std::int64_t sent_ = 0;
+  std::vector<Instance> instances_;
+};
+
+}  // namespace perwatt::simulate
