@@ -21,7 +21,6 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
-constexpr std::size_t kUsualPoints = 16;  // of a curve that is split
 
 constexpr std::uint8_t kStateVersion = 1;
 
@@ -94,6 +93,15 @@ struct Controller::Parts {
   }
 
   /// The split in charges at the root: what the ledger counts.
+  /// Of a curve that is split: the device's own, then habits.
+  [[nodiscard]] std::size_t most_points() const {
+    std::size_t points = 0;
+    for (const auto& device : devices) {
+      points = std::max(points, device.curve.size());
+    }
+    return points + Demand::kLevels + 2;
+  }
+
   void lay_out_problem(const topology::PowerTree& tree) {
     laid_out.emplace(allocate::site_problem(
         tree, limits, 1 - rules.guard_ratio,
@@ -101,7 +109,7 @@ struct Controller::Parts {
           const auto points = curve_of(d);
           return std::vector<allocate::CurvePoint>(points.begin(), points.end());
         },
-        kUsualPoints));
+        most_points()));
     apply_limits();
     allocator.emplace(*laid_out);
   }

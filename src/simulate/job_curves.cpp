@@ -9,7 +9,7 @@ namespace perwatt::simulate {
 
 namespace {
 
-constexpr int kCurveSteps = 24;
+constexpr int kCurveSteps = 12;
 
 using SpeedOf = std::function<double(Watts)>;
 
