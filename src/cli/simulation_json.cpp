@@ -1,5 +1,7 @@
 #include "simulation_json.hpp"
 
+#include <algorithm>
+
 #include "json_values.hpp"
 
 #include "perwatt/report/simulation_score.hpp"
@@ -58,6 +60,16 @@ ordered_json services_json(const PolicyRuns& runs) {
                       {"p99", base_or_null(record.tpot.quantile(0.99))}}},
                     {"gpu_energy_joules", service.energy.in_base()},
                     {"mean_speed_ratio", service.mean_speed_ratio}});
+  }
+  return list;
+}
+
+/// Of the first seed, the first of them.
+ordered_json events_json(const PolicyResult& run) {
+  constexpr std::size_t kMostEvents = 200;
+  auto list = ordered_json::array();
+  for (std::size_t i = 0; i < std::min(kMostEvents, run.events.size()); ++i) {
+    list.push_back({{"at_seconds", in_seconds(run.events[i].at)}, {"text", run.events[i].text}});
   }
   return list;
 }
@@ -144,6 +156,8 @@ ordered_json policy_json(const PolicyRuns& runs, const PolicyRuns* bound) {
   json["half_widths_95"] = runs.size() > 1 ? widths : ordered_json(nullptr);
   json["services"] = services_json(runs);
   json["trainings"] = trainings_json(runs);
+  json["event_count"] = runs.front().events.size();
+  json["events"] = events_json(runs.front());
   return json;
 }
 

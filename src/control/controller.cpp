@@ -21,7 +21,6 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
-
 constexpr std::uint8_t kStateVersion = 1;
 
 }  // namespace

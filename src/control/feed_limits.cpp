@@ -1,7 +1,10 @@
 #include "perwatt/control/feed_limits.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <limits>
+#include <map>
 
 namespace perwatt::control {
 
@@ -31,21 +34,57 @@ std::vector<char> live_nodes(const PowerTree& tree, std::span<const NodeIndex> l
   return is_live;
 }
 
-/// By node: true supply over declared sum, at most.
-std::vector<double> growths(const PowerTree& tree, const std::vector<char>& is_live) {
-  const auto nodes = tree.nodes();
-  std::vector<double> growth(nodes.size(), 1);
-  for (auto n = static_cast<std::uint32_t>(nodes.size()); n-- > 1;) {
-    if (!is_live[n]) {
-      continue;
+/// By node: itself one of `lost`, or below one.
+std::vector<char> nodes_below(const PowerTree& tree, std::span<const NodeIndex> lost) {
+  std::vector<char> is_below(tree.nodes().size(), 0);
+  for (const auto node : lost) {
+    is_below[node.value] = 1;
+  }
+  for (std::uint32_t n = 0; n < is_below.size(); ++n) {
+    for (const auto fed : tree.fed_by({n})) {
+      is_below[fed.value] = static_cast<char>(is_below[fed.value] | is_below[n]);
     }
+  }
+  return is_below;
+}
+
+/// What a watt of supply of a node adds above it, as declared and with feeds lost.
+struct Added {
+  double declared = 0;
+  double live = 0;
+};
+
+/// Raises `growth` of all nodes above `node` to what its watts grow by there.
+void raise_growth(const PowerTree& tree, const std::vector<char>& is_live, std::uint32_t node,
+                  std::vector<double>& growth) {
+  std::map<std::uint32_t, Added, std::greater<>> waiting{{node, {1, 1}}};  // children first
+  while (!waiting.empty()) {
+    const auto [n, added] = *waiting.begin();
+    waiting.erase(waiting.begin());
+    growth[n] = std::max(growth[n], added.live / added.declared);
     double live_share = 0;
-    for (const auto& supply : nodes[n].supplies) {
+    for (const auto& supply : tree.nodes()[n].supplies) {
       live_share += is_live[supply.parent.value] ? supply.share_ratio : 0;
     }
-    for (const auto& supply : nodes[n].supplies) {
-      auto& parent = growth[supply.parent.value];
-      parent = std::max(parent, growth[n] / live_share);
+    for (const auto& supply : tree.nodes()[n].supplies) {
+      const double factor = tree.node(supply.parent).factor * supply.share_ratio;
+      auto& above = waiting[supply.parent.value];
+      above.declared += added.declared * factor;
+      above.live += is_live[supply.parent.value] ? added.live * factor / live_share : 0;
+    }
+  }
+}
+
+/// By node: true supply over declared sum, at most.
+std::vector<double> growths(const PowerTree& tree, std::span<const NodeIndex> lost,
+                            const std::vector<char>& is_live) {
+  std::vector<double> growth(tree.nodes().size(), 1);
+  const auto is_below = nodes_below(tree, lost);
+  for (std::uint32_t n = 1; n < growth.size(); ++n) {
+    const auto own = tree.devices_of({n});
+    const bool draws = own.first.value < own.end.value || tree.nodes()[n].fixed > Watts{};
+    if (is_below[n] && is_live[n] && draws) {
+      raise_growth(tree, is_live, n, growth);
     }
   }
   return growth;
@@ -79,7 +118,7 @@ std::vector<Watts> steady_limits(const PowerTree& tree) {
 std::vector<Watts> limits_without(const PowerTree& tree, std::span<const NodeIndex> lost,
                                   std::span<const Watts> limits) {
   const auto is_live = live_nodes(tree, lost);
-  const auto growth = growths(tree, is_live);
+  const auto growth = growths(tree, lost, is_live);
   std::vector<Watts> changed(limits.begin(), limits.end());
   for (std::size_t n = 0; n < changed.size(); ++n) {
     changed[n] = is_live[n] ? limits[n] * (1 / growth[n]) : limits[n];
@@ -101,7 +140,7 @@ std::vector<Watts> survivable_limits(const PowerTree& tree, Seconds response) {
     }
     const NodeIndex gone[] = {{lost}};
     const auto is_live = live_nodes(tree, gone);
-    const auto growth = growths(tree, is_live);
+    const auto growth = growths(tree, gone, is_live);
     for (std::size_t n = 0; n < kept.size(); ++n) {
       for (const auto& limit : tree.nodes()[n].limits) {
         if (is_live[n] && growth[n] > 1 && !limit.phase) {

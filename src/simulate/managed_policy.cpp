@@ -1,6 +1,7 @@
 // perwatt's own policy: the controller, and an agent with a lease for every device, with messages
 // between them that take time and get lost.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <deque>
 #include <optional>
@@ -11,7 +12,11 @@
 
 #include "perwatt/agent/lease.hpp"
 #include "perwatt/base/random.hpp"
+#include "perwatt/base/text.hpp"
 #include "perwatt/control/controller.hpp"
+#include "perwatt/control/feed_limits.hpp"
+#include "perwatt/control/site_watch.hpp"
+#include "perwatt/simulate/run_scenario.hpp"
 
 namespace perwatt::simulate {
 
@@ -20,6 +25,7 @@ namespace {
 constexpr Seconds kLeastLease = seconds(10);
 constexpr double kCadencesOfLease = 2.5;
 constexpr Seconds kLongestSilence = seconds(10);  // agents speak at least so often
+constexpr std::size_t kKnownGrants = 4;           // of a device, that a report may be of
 
 class ManagedPolicy final : public Policy {
  public:
@@ -27,6 +33,9 @@ class ManagedPolicy final : public Policy {
       : site_{site},
         speaks_every_{std::min(site.plan.cadence, kLongestSilence)},
         random_{site.seed},
+        known_(site.values.size()),
+        enforced_(site.values.size()),
+        granted_(site.values.size()),
         readings_(site.values.size()),
         meters_(site.scenario.tree.nodes().size()) {}
 
@@ -40,6 +49,10 @@ class ManagedPolicy final : public Policy {
         static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
       }
     }
+    limits_ = control::steady_limits(site_.scenario.tree);
+    survivable_ = site_.plan.survives_feed_loss
+                      ? control::survivable_limits(site_.scenario.tree, response_time())
+                      : limits_;
     apply_leases(now);
     restart_controller(now);
     speaks_at_ = now;
@@ -53,6 +66,7 @@ class ManagedPolicy final : public Policy {
       speaks_at_ = speaks_at_ + speaks_every_;
       speak(now);
       deliver(now);
+      look(now);
     }
     if (now >= ticks_at_) {
       ticks_at_ = ticks_at_ + site_.plan.cadence;
@@ -66,9 +80,14 @@ class ManagedPolicy final : public Policy {
     tell_limits();
   }
 
+  std::vector<std::string> take_messages() override { return std::exchange(messages_, {}); }
+
   void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
 
-  void kill_controller(Instant /*now*/) override { controller_.reset(); }
+  void kill_controller(Instant /*now*/) override {
+    controller_.reset();
+    watch_.reset();
+  }
 
   void restart_controller(Instant now) override {
     std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
@@ -80,10 +99,12 @@ class ManagedPolicy final : public Policy {
                          device(d).max,
                          value.curve});
     }
+    watch_.emplace(site_.scenario.tree, devices, flexible_devices(), watch_rules());
     controller_.emplace(site_.scenario.tree, std::move(devices), rules());
     for (const auto& grant : journal_) {
       controller_->restore(grant);
     }
+    told_limits_ = control::steady_limits(site_.scenario.tree);
     tell_limits();
   }
 
@@ -110,6 +131,12 @@ class ManagedPolicy final : public Policy {
     return device(d).fail_safe.value_or(device(d).min);
   }
 
+  /// From the loss of a feed until all draws fit what is left, whatever is lost of the messages.
+  [[nodiscard]] Seconds response_time() const {
+    const auto terms = rules();
+    return terms.lease + terms.wearing_in + site_.plan.cadence + site_.scenario.message_delay * 2;
+  }
+
   [[nodiscard]] control::ControlRules rules() const {
     control::ControlRules rules;
     const Seconds step = seconds(static_cast<double>(site_.scenario.plant.step_ns) / 1e9);
@@ -118,6 +145,40 @@ class ManagedPolicy final : public Policy {
     rules.wearing_in = site_.scenario.settle + step * 2;
     rules.guard_ratio = site_.plan.guard_ratio;
     rules.demand.memory = std::max(site_.plan.demand_memory, site_.plan.cadence * 2);
+    return rules;
+  }
+
+  /// Those whose jobs tolerate a loss.
+  [[nodiscard]] std::vector<char> flexible_devices() const {
+    std::vector<char> is_flexible;
+    for (const auto& value : site_.values) {
+      is_flexible.push_back(value.clock_ratio < 1 ? 1 : 0);
+    }
+    return is_flexible;
+  }
+
+  /// After the sensors that the scenario describes.
+  [[nodiscard]] control::WatchRules watch_rules() const {
+    const auto& plant = site_.scenario.plant;
+    const Seconds step = seconds(static_cast<double>(plant.step_ns) / 1e9);
+    const Seconds margin = site_.scenario.message_delay + step * 2;
+    const auto of_sensor = [&](const SensorSpec& sensor, Seconds looked_at) {
+      control::TrustRules trust;
+      trust.period = std::max(step * sensor.sample_steps, looked_at);
+      trust.delay = step * sensor.delay_steps + margin;
+      trust.noise = sensor.noise;
+      trust.quantum = sensor.quantum;
+      return trust;
+    };
+    control::WatchRules rules;
+    rules.devices = of_sensor(*plant.device_sensors, speaks_every_);
+    rules.meters = of_sensor(*plant.node_sensors, speaks_every_);
+    rules.errors.device_ratio = std::max(0.02, 2 * plant.device_sensors->most_bias_ratio);
+    rules.errors.meter_ratio = std::max(0.02, 2 * plant.node_sensors->most_bias_ratio);
+    rules.alarms.settle = site_.scenario.settle + speaks_every_ + margin;
+    rules.alarms.grace = kLeadIn + speaks_every_ * 5;
+    rules.ladder.tick = speaks_every_;
+    rules.ladder.times.fail_safe = this->rules().lease + this->rules().wearing_in;
     return rules;
   }
 
@@ -161,12 +222,33 @@ class ManagedPolicy final : public Policy {
       const topology::DeviceIndex d{speech.device};
       controller_->ask(d, speech.ask, speech.arrives);
       controller_->report(d, speech.report);
-      if (speech.reading.quality == ReadingQuality::good && speech.reading.power) {
-        controller_->read(d, speech.reading.time, *speech.reading.power, speech.report.enforced);
+      known_[speech.device] = speech.reading;
+      enforced_[speech.device] = speech.report.enforced;
+      if (speech.report.is_lapsed) {
+        watch_->want(d, fail_safe(speech.device));
+      }
+      for (const auto& [id, cap] : granted_[speech.device]) {
+        if (!speech.report.is_lapsed && speech.report.accepted == id) {
+          watch_->want(d, cap);
+        }
       }
     }
     for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
       static_cast<void>(leases_[sent_.front().device].take(sent_.front().grant, now));
+    }
+  }
+
+  /// At all that has come in.
+  void look(Instant now) {
+    if (!controller_) {
+      return;
+    }
+    watch_->tick(now, known_, meters_, enforced_, *controller_);
+    for (const auto& event : watch_->alarms().events()) {
+      if (event.change != control::SiteAlarms::Change::escalated) {
+        messages_.push_back(watch_->alarms().text(event.alarm) +
+                            (event.change == control::SiteAlarms::Change::raised ? "" : ": over"));
+      }
     }
   }
 
@@ -177,16 +259,28 @@ class ManagedPolicy final : public Policy {
     std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
     for (const auto& grant : controller_->tick(now)) {
       journal_.push_back(grant);
+      auto& granted = granted_[grant.device.value];
+      std::move_backward(granted.begin(), granted.end() - 1, granted.end());
+      granted[0] = {grant.grant.id, grant.grant.cap};
       if (!is_lost()) {
         sent_.push_back({now + site_.scenario.message_delay, grant.device.value, grant.grant});
       }
     }
   }
 
+  /// What the controller does not know yet, each time a new layout for it.
   void tell_limits() {
     for (std::uint32_t n = 0; controller_ && n < limits_.size(); ++n) {
-      if (in_watts(limits_[n]) < 1e18) {
-        static_cast<void>(controller_->set_limit({n}, limits_[n]));
+      const Watts limit = std::min(limits_[n], survivable_[n]);
+      if (limit == told_limits_[n]) {
+        continue;
+      }
+      if (controller_->set_limit({n}, limit)) {
+        told_limits_[n] = limit;
+      } else {
+        messages_.push_back("fail-safe caps do not fit the limit of " +
+                            significant(in_watts(limit), 4) + " W of node '" +
+                            site_.scenario.tree.nodes()[n].id + "'");
       }
     }
   }
@@ -198,8 +292,16 @@ class ManagedPolicy final : public Policy {
   std::vector<agent::Lease> leases_;
   std::vector<Watts> written_;
   std::optional<control::Controller> controller_;
+  std::optional<control::SiteWatch> watch_;
+  std::vector<Reading> known_;                  // by device: the last that came in
+  std::vector<std::optional<Watts>> enforced_;  // likewise
+  std::vector<std::array<std::pair<device::GrantId, Watts>, kKnownGrants>>
+      granted_;  // newest first
+  std::vector<std::string> messages_;
   std::deque<control::Controller::Grant> journal_;
-  std::vector<Watts> limits_;
+  std::vector<Watts> limits_;       // by node: what the site says
+  std::vector<Watts> survivable_;   // what the loss of any one feed leaves room for
+  std::vector<Watts> told_limits_;  // the controller knows
   std::deque<Speech> speeches_;
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;

@@ -40,6 +40,9 @@ class Policy {
   /// the shares that the tree declares.
   virtual void set_limits(std::span<const Watts> limits) = 0;
 
+  /// What it has to say since the last call: alarms, in words.
+  [[nodiscard]] virtual std::vector<std::string> take_messages() { return {}; }
+
   // Faults of the policy's own machinery; nothing where it has none.
   virtual void set_message_loss(double /*ratio*/) {}
 

@@ -375,6 +375,7 @@ PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree
   policy.guard_ratio = percent_or(table, "guard", 0.005, {0, 0.9});
   policy.demand_memory = duration_or(table, "demand_memory", seconds(5));
   policy.locks_clocks = table.optional_flag("clocks").value_or(true);
+  policy.survives_feed_loss = table.optional_flag("survives_feed_loss").value_or(true);
   if (table.has("off")) {
     policy.off = table.texts("off");
   }

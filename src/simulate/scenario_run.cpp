@@ -95,6 +95,9 @@ struct ScenarioRun::Parts {
     }
     work(Instant::from_nanoseconds((done_ + 1) * scenario_.plant.step_ns));
     policy_->step(plant_.now());
+    for (auto& text : policy_->take_messages()) {
+      events_.push_back({step_ * static_cast<double>(done_), std::move(text)});
+    }
     plant_.step();
     count_energy();
     if (done_ >= scored_from_) {
@@ -255,7 +258,10 @@ const std::vector<RunEvent>& ScenarioRun::events() const {
 }
 
 PolicyResult ScenarioRun::result() const {
-  return parts_->score_->result(parts_->services_, parts_->trainings_, parts_->platform_.writes());
+  auto result =
+      parts_->score_->result(parts_->services_, parts_->trainings_, parts_->platform_.writes());
+  result.events = parts_->events_;
+  return result;
 }
 
 }  // namespace perwatt::simulate

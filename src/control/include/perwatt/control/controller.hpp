@@ -126,7 +126,7 @@ class Controller {
   /// What the last tick would give each device if everything were admitted.
   [[nodiscard]] std::span<const Watts> targets() const;
 
-    /// What the last tick split.
+  /// What the last tick split.
   [[nodiscard]] const allocate::Problem& problem() const;
 
   [[nodiscard]] const ChargeLedger& ledger() const;

@@ -33,7 +33,7 @@ class Demand {
   static constexpr std::size_t kLevels = 8;
 
   /// Shares are told in whole parts of this: little changes change nothing.
-  static constexpr int kParts = 16;
+  static constexpr int kParts = 64;
 
   /// Parts of time above each level, not rising with k.
   using Habits = std::array<std::uint8_t, kLevels>;

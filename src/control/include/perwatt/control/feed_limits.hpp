@@ -3,7 +3,7 @@
 // A ledger and a split add up what devices draw by the shares that the tree declares. With feeds
 // lost, those left carry more: a node's true supply is at most `growth` times its declared sum,
 //
-//     growth(n) = max over what n feeds: live share / declared share * growth(child);  devices: 1
+//     growth(n) = max over the nodes c below n with draws: true watts of c at n / declared watts
 //
 // so that a limit of L / growth on the declared sum keeps the true supply within L. Exact where all
 // that a node feeds grows alike (2N feeds), else on the safe side. Pure functions.

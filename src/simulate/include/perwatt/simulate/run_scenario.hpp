@@ -56,6 +56,12 @@ struct Timeline {
   std::vector<TokensPerSecond> good;
 };
 
+/// Something that began or ended: a fault, an alarm, a limit passed.
+struct RunEvent {
+  Seconds at;  // since the work began
+  std::string text;
+};
+
 struct PolicyResult {
   std::string policy;
   PolicyKind kind = PolicyKind::perwatt;
@@ -77,6 +83,7 @@ struct PolicyResult {
   std::vector<ServiceResult> services;
   std::vector<TrainingResult> trainings;
   Timeline timeline;
+  std::vector<RunEvent> events;
 };
 
 /// Told between 0 and 1 now and then.

@@ -75,7 +75,7 @@ struct ServicePlan {
   TokenLaws lengths;
   UsdPerToken usd_per_input_token;
   UsdPerToken usd_per_output_token;         // of good ones
-    std::array<JobTerms, kPools> pool_terms;  // by Pool
+  std::array<JobTerms, kPools> pool_terms;  // by Pool
   std::optional<double> sample_ratio;       // by mass, with so much of it request by request
 };
 
@@ -156,6 +156,7 @@ struct PolicyPlan {
   std::vector<std::string> off;  // services and jobs that are not there: their GPUs are off
   std::vector<topology::NodeIndex> absent;  // nodes that are not there, nor what is below
   Seconds demand_memory = seconds(5);       // perwatt: docs/model/control.md#demand
+  bool survives_feed_loss = true;           // perwatt: keeps what any one lost feed needs
   bool locks_clocks = true;  // perwatt and clairvoyant: slows jobs that tolerate it, to save energy
 };
 

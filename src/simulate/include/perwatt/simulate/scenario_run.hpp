@@ -20,12 +20,6 @@
 
 namespace perwatt::simulate {
 
-/// Something that began or ended.
-struct RunEvent {
-  Seconds at;  // since the work began
-  std::string text;
-};
-
 /// What was earned since the scoring began.
 struct RunTotals {
   std::int64_t output_tokens = 0;
