@@ -216,17 +216,20 @@ void read_failures(const ConfigTable& root, Scenario& scenario) {
 }
 
 void check_names(const ConfigTable& root, const Scenario& scenario) {
-  std::set<std::string> jobs;
-  const auto add = [&](const std::string& id, const char* key) {
-    if (!jobs.insert(id).second) {
-      root.fail(key, "the id '" + printable(id) + "' is given twice", "give each an id of its own");
+  std::set<std::string> ids;
+  std::set<std::string> jobs;  // entries too
+  const auto add = [&](const auto& job, const char* key) {
+    if (!ids.insert(job.id).second) {
+      root.fail(key, "the id '" + printable(job.id) + "' is given twice",
+                "give each an id of its own");
     }
+    jobs.insert({job.id, job.entry});
   };
   for (const auto& service : scenario.services) {
-    add(service.id, "service");
+    add(service, "service");
   }
   for (const auto& training : scenario.trainings) {
-    add(training.id, "training");
+    add(training, "training");
   }
   std::set<std::string> policies;
   for (const auto& policy : scenario.policies) {
@@ -382,11 +385,12 @@ PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree
   if (table.has("absent")) {
     for (const auto& id : table.texts("absent")) {
       const auto node = tree.find_node(id);
-      if (!node || node->value == 0) {
+      const auto nodes = node ? std::vector{*node} : nodes_of_entry(tree, id);
+      if (nodes.empty() || nodes.front().value == 0) {
         table.fail("absent", "'" + printable(id) + "' is no node below the root",
-                   "name the id of a node; repeated entries make id-1, id-2, ...");
+                   "name the id of a node, or of an entry that is repeated");
       }
-      policy.absent.push_back(*node);
+      policy.absent.insert(policy.absent.end(), nodes.begin(), nodes.end());
     }
   }
   table.reject_unknown_keys();
@@ -412,10 +416,14 @@ Scenario read_scenario(std::string_view text, const std::string& name,
   give_kinds(root, scenario);
   FreeDevices free{scenario.tree};
   for (const auto& table : root.tables("service")) {
-    scenario.services.push_back(read_service(table, free, folder));
+    for (const auto& place : read_places(table, scenario.tree)) {
+      scenario.services.push_back(read_service(table, place, free, folder));
+    }
   }
   for (const auto& table : root.tables("training")) {
-    scenario.trainings.push_back(read_training(table, free));
+    for (const auto& place : read_places(table, scenario.tree)) {
+      scenario.trainings.push_back(read_training(table, place, free));
+    }
   }
   for (const auto& table : root.tables("fault")) {
     scenario.faults.push_back(read_fault(table, scenario.tree));

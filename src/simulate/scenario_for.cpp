@@ -120,8 +120,10 @@ class Renumbering {
 
 template <class Job>
 void drop_off(std::vector<Job>& jobs, const std::vector<std::string>& off) {
-  std::erase_if(
-      jobs, [&](const Job& job) { return std::find(off.begin(), off.end(), job.id) != off.end(); });
+  const auto names = [&](const std::string& id) {
+    return std::find(off.begin(), off.end(), id) != off.end();
+  };
+  std::erase_if(jobs, [&](const Job& job) { return names(job.id) || names(job.entry); });
 }
 
 }  // namespace

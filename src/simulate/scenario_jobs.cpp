@@ -1,5 +1,6 @@
 // Services and training jobs of a scenario file.
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -62,7 +63,7 @@ ArrivalPattern read_pattern(const ConfigTable& table) {
              suggestion(word, std::vector<std::string>{"constant", "poisson", "gamma", "bursts"}));
 }
 
-DailyArrivals read_daily(const ConfigTable& table) {
+DailyArrivals read_daily(const ConfigTable& table, int number) {
   DailyArrivals daily;
   daily.pattern = read_pattern(table);
   daily.burstiness = table.optional_number("burstiness", {1e-3, 1e6}).value_or(1);
@@ -70,13 +71,15 @@ DailyArrivals read_daily(const ConfigTable& table) {
     daily.rate.points.push_back({required_duration(point, "at"), rate_of(point, "rate")});
     point.reject_unknown_keys();
   }
-  daily.rate.starts_at = duration_or(table, "starts_at", seconds(0));
+  const Seconds starts_at = duration_or(table, "starts_at", seconds(0)) +
+                            duration_or(table, "each_later", seconds(0)) * number;
+  daily.rate.starts_at = seconds(std::fmod(in_seconds(starts_at), in_seconds(daily.rate.period)));
   return daily;
 }
 
-Arrivals read_arrivals(const ConfigTable& table, const std::filesystem::path& folder) {
+Arrivals read_arrivals(const ConfigTable& table, int number, const std::filesystem::path& folder) {
   if (table.has("daily")) {
-    return read_daily(table);
+    return read_daily(table, number);
   }
   if (table.has("trace")) {
     const auto file = table.text("trace");
@@ -115,8 +118,8 @@ InstanceModel read_model(const ConfigTable& table) {
   return model;
 }
 
-void read_pool(const ConfigTable& service, const NamedPool& named, FreeDevices& devices,
-               ServicePlan& plan) {
+void read_pool(const ConfigTable& service, const NamedPool& named, const JobPlace& place,
+               FreeDevices& devices, ServicePlan& plan) {
   const auto table = service.optional_table(named.key);
   if (!table) {
     return;
@@ -131,13 +134,14 @@ void read_pool(const ConfigTable& service, const NamedPool& named, FreeDevices& 
       table->optional_number("decode_exponent", {1, 100}).value_or(3);
   auto& loss = plan.pool_terms[number].tolerated_loss_ratio;
   loss = table->optional_number("tolerated_loss_ratio", {0, 0.5}).value_or(loss);
-  plan.gpus[number] = devices.take(*table, static_cast<std::size_t>(setup.instances) *
-                                               static_cast<std::size_t>(setup.model.gpus));
+  plan.gpus[number] = devices.take(
+      *table, place,
+      static_cast<std::size_t>(setup.instances) * static_cast<std::size_t>(setup.model.gpus));
   table->reject_unknown_keys();
-  auto& place = named.pool == Pool::aggregated ? plan.setup.aggregated
-                : named.pool == Pool::prefill  ? plan.setup.prefill
-                                               : plan.setup.decode;
-  place = std::move(setup);
+  auto& pool = named.pool == Pool::aggregated ? plan.setup.aggregated
+               : named.pool == Pool::prefill  ? plan.setup.prefill
+                                              : plan.setup.decode;
+  pool = std::move(setup);
 }
 
 JobTerms read_terms(const ConfigTable& table) {
@@ -166,9 +170,18 @@ void read_level(const ConfigTable& table, ServicePlan& plan) {
 FreeDevices::FreeDevices(const topology::PowerTree& tree)
     : tree_{tree}, is_taken_(tree.devices().size()) {}
 
-std::vector<topology::DeviceIndex> FreeDevices::take(const ConfigTable& table, std::size_t count) {
-  const auto node = table.has("below") ? read_node(table, "below", tree_) : topology::NodeIndex{0};
-  static_cast<void>(table.optional_text("below"));
+std::vector<topology::DeviceIndex> FreeDevices::take(const ConfigTable& table,
+                                                     const JobPlace& place, std::size_t count) {
+  const auto below = table.optional_text("below");
+  const std::string id = !below               ? place.node
+                         : place.node.empty() ? *below
+                                              : place.node + "/" + *below;
+  const auto found = tree_.find_node(id);
+  if (!id.empty() && !found) {
+    table.fail("below", "'" + printable(id) + "' is no node of the topology",
+               "name the id of a node; repeated entries make id-1, id-2, ...");
+  }
+  const auto node = found.value_or(topology::NodeIndex{0});
   std::vector<topology::DeviceIndex> taken;
   for (const auto device : devices_below(tree_, node)) {
     if (taken.size() < count && !is_taken_[device.value]) {
@@ -183,6 +196,41 @@ std::vector<topology::DeviceIndex> FreeDevices::take(const ConfigTable& table, s
                "lower instances or gpus, or add devices there");
   }
   return taken;
+}
+
+std::vector<JobPlace> read_places(const ConfigTable& table, const topology::PowerTree& tree) {
+  const auto entry = table.optional_text("for_each");
+  if (!entry) {
+    return {JobPlace{}};
+  }
+  std::vector<JobPlace> places;
+  for (const auto node : nodes_of_entry(tree, *entry)) {
+    const auto& id = tree.node(node).id;
+    const int number = static_cast<int>(places.size());
+    places.push_back({"-" + std::to_string(number + 1), id, number});
+  }
+  if (places.empty()) {
+    table.fail("for_each", "no node is of an entry '" + printable(*entry) + "'",
+               "name the id of a [[topology.node]]");
+  }
+  return places;
+}
+
+std::vector<topology::NodeIndex> nodes_of_entry(const topology::PowerTree& tree,
+                                                const std::string& entry) {
+  std::vector<topology::NodeIndex> nodes;
+  for (std::uint32_t n = 0; n < tree.nodes().size(); ++n) {
+    const std::string_view id = tree.nodes()[n].id;
+    const auto own = id.substr(id.rfind('/') + 1);  // npos + 1 is 0
+    const bool is_numbered =
+        own.size() > entry.size() + 1 && own.substr(0, entry.size()) == entry &&
+        own[entry.size()] == '-' &&
+        own.find_first_not_of("0123456789", entry.size() + 1) == std::string_view::npos;
+    if (own == entry || is_numbered) {
+      nodes.push_back({n});
+    }
+  }
+  return nodes;
 }
 
 std::vector<topology::DeviceIndex> devices_below(const topology::PowerTree& tree,
@@ -216,15 +264,16 @@ topology::NodeIndex read_node(const ConfigTable& table, std::string_view key,
   return *node;
 }
 
-ServicePlan read_service(const ConfigTable& table, FreeDevices& devices,
+ServicePlan read_service(const ConfigTable& table, const JobPlace& place, FreeDevices& devices,
                          const std::filesystem::path& folder) {
   ServicePlan plan;
-  plan.id = table.text("id");
+  plan.entry = table.text("id");
+  plan.id = plan.entry + place.suffix;
   plan.pool_terms.fill(read_terms(table));
   plan.setup.limits.max_ttft = table.optional_duration("max_ttft");
   plan.setup.limits.max_tpot = table.optional_duration("max_tpot");
   for (const auto& named : kPoolKeys) {
-    read_pool(table, named, devices, plan);
+    read_pool(table, named, place, devices, plan);
   }
   if (!plan.setup.aggregated && !(plan.setup.prefill && plan.setup.decode)) {
     table.fail("aggregated", "neither it nor both prefill and decode are there",
@@ -237,7 +286,7 @@ ServicePlan read_service(const ConfigTable& table, FreeDevices& devices,
   if (!arrivals) {
     table.fail("arrivals", "is missing", "add arrivals = { rate = \"10req/s\" }");
   }
-  plan.arrivals = read_arrivals(*arrivals, folder);
+  plan.arrivals = read_arrivals(*arrivals, place.number, folder);
   arrivals->reject_unknown_keys();
   read_level(table, plan);
   plan.usd_per_input_token = usd_per_million_tokens(
@@ -248,9 +297,10 @@ ServicePlan read_service(const ConfigTable& table, FreeDevices& devices,
   return plan;
 }
 
-TrainingPlan read_training(const ConfigTable& table, FreeDevices& devices) {
+TrainingPlan read_training(const ConfigTable& table, const JobPlace& place, FreeDevices& devices) {
   TrainingPlan plan;
-  plan.id = table.text("id");
+  plan.entry = table.text("id");
+  plan.id = plan.entry + place.suffix;
   plan.terms = read_terms(table);
   plan.step = required_duration(table, "step");
   if (plan.step < seconds(0.001)) {
@@ -269,7 +319,8 @@ TrainingPlan read_training(const ConfigTable& table, FreeDevices& devices) {
   plan.restart_takes = duration_or(table, "restart_takes", seconds(0));
   plan.usd_per_gpu_second =
       usd_per_hour(table.optional_number("usd_per_gpu_hour", {0, 1e6}).value_or(1));
-  plan.gpus = devices.take(table, static_cast<std::size_t>(table.integer("gpus", 1, 1'000'000)));
+  plan.gpus =
+      devices.take(table, place, static_cast<std::size_t>(table.integer("gpus", 1, 1'000'000)));
   table.reject_unknown_keys();
   return plan;
 }

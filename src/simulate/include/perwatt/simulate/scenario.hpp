@@ -68,6 +68,7 @@ struct JobTerms {
 
 struct ServicePlan {
   std::string id;
+  std::string entry;  // its id as written: several have it where it is for each node of an entry
   ServiceSetup setup;
   std::array<SpeedLaw, kPools> laws;                            // by Pool
   std::array<std::vector<topology::DeviceIndex>, kPools> gpus;  // by Pool: instance by instance
@@ -82,6 +83,7 @@ struct ServicePlan {
 /// A synchronous job: every step computes, then communicates, and waits for its slowest GPU.
 struct TrainingPlan {
   std::string id;
+  std::string entry;
   std::vector<topology::DeviceIndex> gpus;
   Seconds step;                    // at full speed
   double communication_ratio = 0;  // of the step, 0 to below 1; does not slow with caps
