@@ -97,6 +97,9 @@ DeviceKind read_kind(const ConfigTable& table) {
   kind.overshoot_ratio = 1 + percent_or(table, "overshoot", 0.03, {0, 1});
   kind.least_latency_ns = nanoseconds_of(duration_up_to(table, "least_latency", seconds(0), kDay));
   kind.most_latency_ns = nanoseconds_of(duration_up_to(table, "most_latency", seconds(0.5), kDay));
+  if (kind.least_latency_ns > kind.most_latency_ns) {
+    table.fail("least_latency", "is longer than most_latency", "raise most_latency");
+  }
   table.reject_unknown_keys();
   return kind;
 }

@@ -77,7 +77,18 @@ DailyArrivals read_daily(const ConfigTable& table) {
     daily.rate.points.push_back({required_duration(point, "at"), rate_of(point, "rate")});
     point.reject_unknown_keys();
   }
+  Seconds least;
+  for (const auto& [at, rate] : daily.rate.points) {
+    if (at < least || at >= daily.rate.period || (&at == &daily.rate.points[0].at && at > least)) {
+      table.fail("daily", "has a point at " + shortest(in_seconds(at)) + " s, out of order",
+                 "begin at 0h and rise, below 24h");
+    }
+    least = std::max(at, seconds(1e-9));
+  }
   daily.rate.starts_at = duration_or(table, "starts_at", seconds(0));
+  if (daily.rate.starts_at >= daily.rate.period) {
+    table.fail("starts_at", "is not within the day", "write starts_at = \"6h\"");
+  }
   return daily;
 }
 

@@ -126,6 +126,8 @@ TEST(Nscale, PeaksOfAllJobsAtOnceLeaveNothingToRecover) {
   const double gain = mean_of(runs[1], good) / mean_of(runs[0], good) - 1;
   std::cout << "peaks: gain over uniform caps " << 100 * gain << " %\n";
   EXPECT_LT(gain, 0.01);
+  const auto middle = [](const PolicyResult& run) { return ttft(run.record, 0.5); };
+  EXPECT_NEAR(mean_of(runs[1], middle) / mean_of(runs[0], middle), 1, 0.01);
   for (const auto& run : runs[1]) {
     EXPECT_EQ(run.violations.count, 0);
   }
