@@ -110,7 +110,8 @@ void add_simulate_verb(CLI::App& app) {
       "--duration 10min --json\n"
       "  perwatt simulate examples/scenario-nscale.toml --policy static --policy perwatt "
       "--duration 5min --report simulation.html\n"
-      "  perwatt simulate examples/scenario-maxlps.toml --seeds 3");
+      "  perwatt simulate examples/scenario-maxlps.toml --policy uniform --policy perwatt "
+      "--duration 2min --seeds 3");
   verb->callback([options] { run_simulate(*options); });
 }
 

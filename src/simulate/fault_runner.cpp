@@ -12,6 +12,8 @@ namespace perwatt::simulate {
 
 namespace {
 
+constexpr std::int64_t kLongestDelayNs = 86'400 * kNanosecondsPerSecond;  // that a plant takes
+
 bool is_of_sensor(FaultKind kind) {
   return kind >= FaultKind::sensor_frozen && kind <= FaultKind::sensor_scaled;
 }
@@ -54,8 +56,10 @@ void add(const Fault& fault, DeviceState& state) {
       state.actuation.refuses_caps = true;
       return;
     case FaultKind::cap_late:
-      state.actuation.extra_latency_ns +=
-          static_cast<std::int64_t>(in_seconds(fault.delay) * kNanosecondsPerSecond);
+      state.actuation.extra_latency_ns =
+          std::min(kLongestDelayNs,
+                   state.actuation.extra_latency_ns +
+                       static_cast<std::int64_t>(in_seconds(fault.delay) * kNanosecondsPerSecond));
       return;
     case FaultKind::other_writer: {
       auto& held = state.actuation.other_cap;
@@ -137,13 +141,41 @@ void FaultRunner::apply_to_devices(const Fault& fault, Plant& plant, GpuStates& 
     if (is_of_sensor(fault.kind)) {
       plant.set_sensor_fault(device, states[i].sensor);
     } else if (fault.kind == FaultKind::node_off) {
-      plant.set_on(device, !states[i].is_off);
+      plant.set_on(device, !states[i].is_off && gpus.is_unused[device.value] == 0);
       gpus.is_off[device.value] = states[i].is_off;
     } else {
       plant.set_faults(device, states[i].actuation);
       gpus.ignores_its_cap[device.value] = states[i].actuation.ignores_caps;
     }
   }
+}
+
+const Fault* FaultRunner::last_active(FaultKind kind, topology::NodeIndex node) const {
+  const Fault* last = nullptr;
+  for (std::size_t f = 0; f < faults_.size(); ++f) {
+    last = is_active_[f] && faults_[f].kind == kind && faults_[f].node == node ? &faults_[f] : last;
+  }
+  return last;
+}
+
+const Fault* FaultRunner::last_active_of_meter(topology::NodeIndex node) const {
+  const Fault* last = nullptr;
+  for (const auto kind :
+       {FaultKind::meter_frozen, FaultKind::meter_missing, FaultKind::meter_scaled}) {
+    const Fault* one = last_active(kind, node);
+    last = last == nullptr || (one != nullptr && one > last) ? one : last;  // of one vector
+  }
+  return last;
+}
+
+double FaultRunner::message_loss() const {
+  double most = 0;
+  for (std::size_t f = 0; f < faults_.size(); ++f) {
+    most = is_active_[f] && faults_[f].kind == FaultKind::messages_lost
+               ? std::max(most, faults_[f].factor)
+               : most;
+  }
+  return most;
 }
 
 void FaultRunner::tell_limits(Policy& policy) const {
@@ -167,7 +199,7 @@ void FaultRunner::change(std::size_t f, bool begins, Instant now, Plant& plant, 
   is_active_[f] = begins;
   switch (fault.kind) {
     case FaultKind::feed_lost:
-      plant.set_breaker_open(fault.node, begins);
+      plant.set_breaker_open(fault.node, last_active(fault.kind, fault.node) != nullptr);
       tell_limits(policy);
       return;
     case FaultKind::limit_lowered:
@@ -175,14 +207,20 @@ void FaultRunner::change(std::size_t f, bool begins, Instant now, Plant& plant, 
       return;
     case FaultKind::meter_frozen:
     case FaultKind::meter_missing:
-    case FaultKind::meter_scaled:
-      plant.set_sensor_fault(fault.node, begins ? sensor_fault(fault) : SensorFault{});
+    case FaultKind::meter_scaled: {
+      const Fault* meter = last_active_of_meter(fault.node);
+      plant.set_sensor_fault(fault.node, meter != nullptr ? sensor_fault(*meter) : SensorFault{});
       return;
+    }
     case FaultKind::messages_lost:
-      policy.set_message_loss(begins ? fault.factor : 0);
+      policy.set_message_loss(message_loss());
       return;
     case FaultKind::controller_killed:
-      begins ? policy.kill_controller(now) : policy.restart_controller(now);
+      if (begins) {
+        policy.kill_controller(now);
+      } else if (last_active(fault.kind, {}) == nullptr) {
+        policy.restart_controller(now);
+      }
       return;
     default:
       apply_to_devices(fault, plant, gpus);

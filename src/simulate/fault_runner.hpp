@@ -26,6 +26,9 @@ class FaultRunner {
   void change(std::size_t fault, bool begins, Instant now, Plant& plant, GpuStates& gpus,
               Policy& policy);
   void apply_to_devices(const Fault& fault, Plant& plant, GpuStates& gpus) const;
+  [[nodiscard]] const Fault* last_active(FaultKind kind, topology::NodeIndex node) const;
+  [[nodiscard]] const Fault* last_active_of_meter(topology::NodeIndex node) const;
+  [[nodiscard]] double message_loss() const;
   void tell_limits(Policy& policy) const;
 
   struct Event {

@@ -20,6 +20,8 @@ namespace {
 constexpr double kMostDays = 400;
 constexpr std::size_t kMostScenarioDevices = 1'000'000;
 constexpr double kMostSteps = 1e10;
+constexpr Seconds kDay = seconds(86400);
+constexpr double kMostFailures = 1e6;
 
 constexpr std::array kPolicyNames{std::pair{PolicyKind::fixed, "fixed"},
                                   std::pair{PolicyKind::proportional, "proportional"},
@@ -89,12 +91,15 @@ DeviceKind read_kind(const ConfigTable& table) {
   DeviceKind kind;
   kind.name = table.text("accelerator");
   kind.idle = table.power("idle");
-  kind.cap_resolution = power_or(table, "cap_resolution", watts(1));
+  kind.cap_resolution = device_power(table, "cap_resolution", watts(1));
   kind.response = duration_or(table, "response", seconds(0.2));
   kind.regulation = duration_or(table, "regulation", seconds(0.1));
   kind.overshoot_ratio = 1 + percent_or(table, "overshoot", 0.03, {0, 1});
-  kind.least_latency_ns = nanoseconds_of(duration_or(table, "least_latency", seconds(0)));
-  kind.most_latency_ns = nanoseconds_of(duration_or(table, "most_latency", seconds(0.5)));
+  kind.least_latency_ns = nanoseconds_of(duration_up_to(table, "least_latency", seconds(0), kDay));
+  kind.most_latency_ns = nanoseconds_of(duration_up_to(table, "most_latency", seconds(0.5), kDay));
+  if (kind.least_latency_ns > kind.most_latency_ns) {
+    table.fail("least_latency", "is longer than most_latency", "raise most_latency");
+  }
   table.reject_unknown_keys();
   return kind;
 }
@@ -182,8 +187,8 @@ void read_times(const ConfigTable& table, Scenario& scenario) {
   }
   scenario.plant.step_ns = nanoseconds_of(step);
   scenario.overshoot_ratio = percent_or(table, "overshoot", 0.03, {0, 1});
-  scenario.settle = duration_or(table, "settle", seconds(2));
-  scenario.message_delay = duration_or(table, "message_delay", seconds(0));
+  scenario.settle = duration_up_to(table, "settle", seconds(2), kDay);
+  scenario.message_delay = duration_up_to(table, "message_delay", seconds(0), kDay);
   scenario.plant.trips_open = table.optional_flag("breakers_open").value_or(true);
   if (const auto price = table.optional_text("electricity")) {
     scenario.electricity = parse_energy_price(*price, table.where("electricity"));
@@ -210,6 +215,19 @@ void read_failures(const ConfigTable& root, Scenario& scenario) {
   failures.repair_takes = required_duration(*table, "repair_takes");
   if (failures.mean_time_between < seconds(1)) {
     table->fail("mean_time_between", "is below 1 s", "give the mean time of one node");
+  }
+  static_cast<void>(duration_up_to(*table, "repair_takes", {}, kDay * kMostDays));
+  double nodes = 0;
+  for (const auto& node : scenario.tree.nodes()) {
+    nodes += node.kind == failures.level ? 1 : 0;
+  }
+  const double failures_each =
+      (scenario.warm_up + scenario.duration) / (failures.mean_time_between + failures.repair_takes);
+  if (nodes * failures_each > kMostFailures) {
+    table->fail("mean_time_between",
+                "makes " + shortest(std::round(nodes * failures_each)) + " failures, more than " +
+                    shortest(kMostFailures),
+                "lengthen it, or shorten scenario.duration");
   }
   table->reject_unknown_keys();
   scenario.failures = failures;
@@ -283,7 +301,7 @@ void add_policies(const ConfigTable& root, Scenario& scenario) {
 }  // namespace
 
 double speed_at(Watts allowed, Watts demand, Watts idle, double exponent) {
-  if (allowed >= demand) {
+  if (allowed >= demand || demand <= idle) {
     return 1;
   }
   const double way = std::max(1e-3, (allowed - idle) / (demand - idle));
@@ -312,8 +330,26 @@ Watts power_or(const ConfigTable& table, std::string_view key, Watts otherwise) 
   return table.has(key) ? table.power(key) : otherwise;
 }
 
+Watts device_power(const ConfigTable& table, std::string_view key, Watts otherwise) {
+  const Watts power = power_or(table, key, otherwise);
+  if (power > kMostDeviceWatts) {
+    table.fail(key, "is above " + shortest(in_watts(kMostDeviceWatts)) + " W",
+               "give that of one GPU");
+  }
+  return power;
+}
+
 Seconds duration_or(const ConfigTable& table, std::string_view key, Seconds otherwise) {
   return table.optional_duration(key).value_or(otherwise);
+}
+
+Seconds duration_up_to(const ConfigTable& table, std::string_view key, Seconds otherwise,
+                       Seconds most) {
+  const Seconds time = duration_or(table, key, otherwise);
+  if (time > most) {
+    table.fail(key, "is longer than " + shortest(in_seconds(most)) + " s", "shorten it");
+  }
+  return time;
 }
 
 Seconds required_duration(const ConfigTable& table, std::string_view key) {
@@ -334,13 +370,18 @@ Fault read_fault(const ConfigTable& table, const topology::PowerTree& tree) {
                suggestion(word, words_of(kFaultNames)));
   }
   fault.kind = found->first;
-  fault.at = required_duration(table, "at");
-  fault.lasts = required_duration(table, "lasts");
+  for (const auto& [key, time] : {std::pair{"at", &fault.at}, std::pair{"lasts", &fault.lasts}}) {
+    *time = required_duration(table, key);
+    static_cast<void>(duration_up_to(table, key, {}, kDay * kMostDays));
+  }
   if (fault.kind != FaultKind::messages_lost && fault.kind != FaultKind::controller_killed) {
     fault.node = read_node(table, "node", tree);
   }
   if (fault.kind == FaultKind::limit_lowered || fault.kind == FaultKind::other_writer) {
     fault.power = table.power("power");
+    if (fault.kind == FaultKind::other_writer) {
+      static_cast<void>(device_power(table, "power", {}));
+    }
   }
   if (fault.kind == FaultKind::sensor_scaled || fault.kind == FaultKind::meter_scaled) {
     fault.factor = table.number("factor", {0, 1000});
@@ -376,7 +417,7 @@ PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree
     table.fail("cadence", "is not from 10 ms to a day", "write cadence = \"1s\"");
   }
   policy.guard_ratio = percent_or(table, "guard", 0.005, {0, 0.9});
-  policy.demand_memory = duration_or(table, "demand_memory", seconds(5));
+  policy.demand_memory = duration_up_to(table, "demand_memory", seconds(5), kDay);
   policy.locks_clocks = table.optional_flag("clocks").value_or(true);
   policy.survives_feed_loss = table.optional_flag("survives_feed_loss").value_or(true);
   if (table.has("off")) {

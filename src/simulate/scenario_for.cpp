@@ -136,6 +136,10 @@ Scenario scenario_for(const Scenario& scenario, const PolicyPlan& policy) {
     return left;
   }
   left.tree = tree_without(scenario.tree, absent_nodes(scenario.tree, policy.absent));
+  if (left.tree.devices().empty()) {
+    throw_bad_input("no device is left under policy '" + printable(policy.name) + "'", "policy",
+                    "keep a node with devices");
+  }
   const Renumbering renumbering{scenario.tree, left.tree, policy.name};
   for (auto& service : left.services) {
     for (auto& pool : service.gpus) {

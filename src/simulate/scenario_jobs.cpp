@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::int64_t kMostInstances = 1'000'000;
 constexpr std::int64_t kMostClients = 1'000'000;
+constexpr double kMostRequestRate = 1e7;
+constexpr Seconds kLongestDecodeStep = seconds(60);
+constexpr Seconds kLongestLatency = seconds(400 * 86400.0);
 
 struct NamedPool {
   Pool pool;
@@ -48,7 +51,12 @@ TokenLaw read_law(const ConfigTable& service, std::string_view key) {
 }
 
 double rate_of(const ConfigTable& table, std::string_view key) {
-  return parse_request_rate(table.text(key), table.where(key));
+  const double rate = parse_request_rate(table.text(key), table.where(key));
+  if (rate > kMostRequestRate) {
+    table.fail(key, "is above " + shortest(kMostRequestRate) + " req/s",
+               "lower it, or scale the site");
+  }
+  return rate;
 }
 
 ArrivalPattern read_pattern(const ConfigTable& table) {
@@ -71,9 +79,24 @@ DailyArrivals read_daily(const ConfigTable& table, int number) {
     daily.rate.points.push_back({required_duration(point, "at"), rate_of(point, "rate")});
     point.reject_unknown_keys();
   }
-  const Seconds starts_at = duration_or(table, "starts_at", seconds(0)) +
-                            duration_or(table, "each_later", seconds(0)) * number;
-  daily.rate.starts_at = seconds(std::fmod(in_seconds(starts_at), in_seconds(daily.rate.period)));
+  Seconds least;
+  for (const auto& [at, rate] : daily.rate.points) {
+    if (at < least || at >= daily.rate.period || (&at == &daily.rate.points[0].at && at > least)) {
+      table.fail("daily", "has a point at " + shortest(in_seconds(at)) + " s, out of order",
+                 "begin at 0h and rise, below 24h");
+    }
+    least = std::max(at, seconds(1e-9));
+  }
+  daily.rate.starts_at = duration_or(table, "starts_at", seconds(0));
+  const Seconds each_later = duration_or(table, "each_later", seconds(0));
+  for (const auto& [key, time] :
+       {std::pair{"starts_at", daily.rate.starts_at}, std::pair{"each_later", each_later}}) {
+    if (time >= daily.rate.period) {
+      table.fail(key, "is not within the day", "write " + std::string{key} + " = \"6h\"");
+    }
+  }
+  const double starts_at = in_seconds(daily.rate.starts_at + each_later * number);
+  daily.rate.starts_at = seconds(std::fmod(starts_at, in_seconds(daily.rate.period)));
   return daily;
 }
 
@@ -105,16 +128,26 @@ InstanceModel read_model(const ConfigTable& table) {
   model.gpus = static_cast<int>(table.integer("gpus", 1, 100'000));
   const auto rate = table.optional_rate("prefill_rate");
   model.prefill_rate = rate.value_or(tokens_per_second(1e6));
-  model.step_base = duration_or(table, "step_base", seconds(0.01));
-  model.step_per_sequence = duration_or(table, "step_per_sequence", seconds(0));
+  if (model.prefill_rate < tokens_per_second(1)) {
+    table.fail("prefill_rate", "is below 1 tok/s", "give that of an instance, as \"100ktok/s\"");
+  }
+  model.step_base = duration_up_to(table, "step_base", seconds(0.01), kLongestDecodeStep);
+  model.step_per_sequence =
+      duration_up_to(table, "step_per_sequence", seconds(0), kLongestDecodeStep);
   model.most_sequences =
       static_cast<int>(table.optional_integer("most_sequences", 1, 1'000'000).value_or(1));
   model.power.idle = table.power("idle");
-  model.power.prefill = power_or(table, "prefill_power", model.power.idle);
-  model.power.decode_base = power_or(table, "decode_power", model.power.idle);
-  model.power.decode_per_sequence = power_or(table, "decode_power_per_sequence", watts(0));
+  static_cast<void>(device_power(table, "idle", {}));
+  model.power.prefill = device_power(table, "prefill_power", model.power.idle);
+  model.power.decode_base = device_power(table, "decode_power", model.power.idle);
+  model.power.decode_per_sequence = device_power(table, "decode_power_per_sequence", watts(0));
   model.power.rising_sequences =
       table.optional_integer("rising_sequences", 0, 1'000'000).value_or(0);
+  if (model.power.decode(static_cast<double>(model.most_sequences)) > kMostDeviceWatts) {
+    table.fail("decode_power_per_sequence",
+               "makes a GPU draw more than " + shortest(in_watts(kMostDeviceWatts)) + " W",
+               "lower it, or rising_sequences");
+  }
   return model;
 }
 
@@ -272,6 +305,9 @@ ServicePlan read_service(const ConfigTable& table, const JobPlace& place, FreeDe
   plan.pool_terms.fill(read_terms(table));
   plan.setup.limits.max_ttft = table.optional_duration("max_ttft");
   plan.setup.limits.max_tpot = table.optional_duration("max_tpot");
+  for (const char* key : {"max_ttft", "max_tpot"}) {
+    static_cast<void>(duration_up_to(table, key, {}, kLongestLatency));
+  }
   for (const auto& named : kPoolKeys) {
     read_pool(table, named, place, devices, plan);
   }
@@ -309,7 +345,8 @@ TrainingPlan read_training(const ConfigTable& table, const JobPlace& place, Free
   plan.communication_ratio = table.optional_number("communication_ratio", {0, 0.99}).value_or(0);
   plan.idle = table.power("idle");
   plan.compute = table.power("compute_power");
-  plan.communication = power_or(table, "communication_power", plan.idle);
+  plan.communication = device_power(table, "communication_power", plan.idle);
+  static_cast<void>(device_power(table, "compute_power", {}));
   if (plan.compute <= plan.idle) {
     table.fail("compute_power", "is not above idle", "give the draw of a GPU that computes");
   }

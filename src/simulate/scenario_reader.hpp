@@ -51,6 +51,14 @@ class FreeDevices {
                                             const topology::PowerTree& tree);
 
 [[nodiscard]] Watts power_or(const ConfigTable& table, std::string_view key, Watts otherwise);
+
+/// Of one device: at most kMostDeviceWatts. Throws Error(bad_input) above.
+[[nodiscard]] Watts device_power(const ConfigTable& table, std::string_view key, Watts otherwise);
+
+/// Throws Error(bad_input) above `most`.
+[[nodiscard]] Seconds duration_up_to(const ConfigTable& table, std::string_view key,
+                                     Seconds otherwise, Seconds most);
+
 [[nodiscard]] Seconds duration_or(const ConfigTable& table, std::string_view key,
                                   Seconds otherwise);
 

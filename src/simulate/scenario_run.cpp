@@ -74,7 +74,7 @@ struct ScenarioRun::Parts {
         platform_{plant_},
         values_{device_values(scenario_)},
         gpus_{std::vector<char>(values_.size()), std::vector<char>(values_.size()),
-              platform_.clock_ratios()} {
+              std::vector<char>(values_.size()), platform_.clock_ratios()} {
     start_jobs(scenario);
     const PolicySite site{scenario_, plan_,   seed_for(seed_, kOfMessages),
                           platform_, values_, [this] { return demands_; }};
@@ -142,6 +142,7 @@ struct ScenarioRun::Parts {
       const auto left = scenario_.tree.find_device(whole.tree.devices()[d].id);
       if (left && had_job[d] != 0 && has_job[left->value] == 0) {
         plant_.set_on(*left, false);
+        gpus_.is_unused[left->value] = 1;
       }
     }
   }

@@ -13,6 +13,7 @@ namespace perwatt::simulate {
 namespace {
 
 constexpr std::int64_t kNoServiceEvent = std::numeric_limits<std::int64_t>::max();
+constexpr double kLongestServiceWork = 4e18;  // ns: 127 years
 
 std::int64_t whole_nanoseconds(Seconds time) {
   return std::llround(in_seconds(time) * static_cast<double>(kNanosecondsPerSecond));
@@ -127,7 +128,9 @@ void InferenceService::Engine::schedule_end(std::size_t index) {
     return;
   }
   const double left = std::max(0.0, static_cast<double>(instance.work) - instance.done);
-  const auto lasts = static_cast<std::int64_t>(std::ceil(left / speed));
+  // What would outlast every run ends never, not before now.
+  const auto lasts =
+      static_cast<std::int64_t>(std::min(kLongestServiceWork, std::ceil(left / speed)));
   ends_.push({now_ + lasts, ++order_, index, instance.version});
 }
 
@@ -326,7 +329,9 @@ void InferenceService::Engine::start_block(std::size_t index) {
   const auto batch = static_cast<double>(instance.running.size());
   const Seconds step = model(instance).step_base + model(instance).step_per_sequence * batch;
   instance.step_work = std::max<std::int64_t>(1, whole_nanoseconds(step));
-  instance.block_steps = instance.running.top().at_step - instance.steps;
+  instance.block_steps =
+      std::min(instance.running.top().at_step - instance.steps,
+               static_cast<std::int64_t>(kLongestServiceWork) / instance.step_work);
   instance.counted_steps = 0;
   begin(index, Activity::decode, instance.block_steps * instance.step_work);
 }

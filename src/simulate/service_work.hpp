@@ -17,6 +17,7 @@ namespace perwatt::simulate {
 struct GpuStates {
   std::vector<char> is_off;  // failed
   std::vector<char> ignores_its_cap;
+  std::vector<char> is_unused;  // switched off for good: its job is off
   std::span<const double> clock_ratios;
 };
 

@@ -5,6 +5,12 @@
 
 namespace perwatt::simulate {
 
+namespace {
+
+constexpr Seconds kTimeRounding = seconds(1e-9);  // of times that are added up step by step
+
+}  // namespace
+
 void TrainingWork::fail() {
   state_ = State::down;
   record_.lost_iterations += unsaved_iterations_;
@@ -24,7 +30,8 @@ void TrainingWork::end_phase() {
   if (state_ == State::computing || state_ == State::communicating) {
     record_.iterations += 1;
     unsaved_iterations_ += 1;
-    if (plan_.checkpoint_every > seconds(0) && since_checkpoint_ >= plan_.checkpoint_every) {
+    if (plan_.checkpoint_every > seconds(0) &&
+        since_checkpoint_ + kTimeRounding >= plan_.checkpoint_every) {
       state_ = State::checkpointing;
       left_ = plan_.checkpoint_takes;
       return;
@@ -116,6 +123,7 @@ void TrainingWork::count_energy(const Plant& plant, Seconds step) {
 
 void TrainingWork::start_counting() {
   record_ = {};
+  unsaved_energy_ = {};  // lost joules are a part of those counted
   speed_sum_ = 0;
   steps_ = 0;
 }

@@ -712,12 +712,13 @@ ACCEPTED = [
 import measure_cases  # noqa: E402
 import serving_cases  # noqa: E402
 import allocate_cases  # noqa: E402
+import scenario_cases  # noqa: E402
 import topology_cases  # noqa: E402
 import training_cases  # noqa: E402
 import training_site_cases  # noqa: E402
 import year_cases  # noqa: E402  (its cases are built from what stands above)
 
-ALL = (topology_cases.topology_cases(Case) + year_cases.all_cases(sys.modules[__name__]) +
+ALL = (topology_cases.topology_cases(Case) + scenario_cases.scenario_cases(Case) + year_cases.all_cases(sys.modules[__name__]) +
        measure_cases.all_cases(sys.modules[__name__]) + serving_cases.all_cases(sys.modules[__name__]) +
        training_cases.all_cases(sys.modules[__name__]) + allocate_cases.all_cases(sys.modules[__name__]) +
        training_site_cases.all_cases(sys.modules[__name__]) + SITES + LEVERS + CATALOGS + TABLES + IMPORTS +

@@ -32,7 +32,8 @@ struct SpeedLaw {
   double decode_exponent = 3;
 };
 
-/// `allowed` counts as no less than 1/1000 of the way. REQUIRES: exponent >= 1.
+/// In [1/1000, 1]; `allowed` counts as no less than 1/1000 of the way, and a demand that is not
+/// above idle is never held back. REQUIRES: exponent >= 1.
 [[nodiscard]] double speed_at(Watts allowed, Watts demand, Watts idle, double exponent);
 
 struct SteadyArrivals {
