@@ -147,9 +147,9 @@ const NodeMetric kNodeMetrics[] = {
      [](const auto&, const auto& node) { return told(headroom(node)); }},
     {"device_draw_watts", "Draw summed over the devices below the node.",
      [](const auto&, const auto& node) { return told(node.device_draw); }},
-    {"devices_count", "Devices below the node.",
+    {"devices", "Devices below the node.",
      [](const LiveNode& node, const auto&) { return std::optional<double>{node.devices}; }},
-    {"devices_on_count", "Devices below the node that are on.",
+    {"devices_on", "Devices below the node that are on.",
      [](const auto&, const auto& node) { return std::optional<double>{node.devices_on}; }},
 };
 

@@ -11,6 +11,9 @@ namespace {
 using topology::NodeIndex;
 using topology::PowerTree;
 
+/// Sums of steps meet times of the file to this.
+constexpr Seconds kTimeSlack = seconds(1e-6);
+
 /// Adds up from the leaves along first supplies.
 template <class Add>
 void add_to_parents(const PowerTree& tree, Add add) {
@@ -19,14 +22,15 @@ void add_to_parents(const PowerTree& tree, Add add) {
   }
 }
 
-/// By node: the least limit in force at `time`.
+/// By node: the least limit in force in the step that ended at `time`.
 std::vector<std::optional<Watts>> limits_at(const simulate::Scenario& scenario, Seconds time) {
   std::vector<std::optional<Watts>> limits;
   for (const auto& node : scenario.tree.nodes()) {
     limits.push_back(node.steady_limit());
   }
   for (const auto& fault : scenario.faults) {
-    const bool is_active = fault.at <= time && time < fault.at + fault.lasts;
+    const Seconds begun = time - fault.at;
+    const bool is_active = begun > kTimeSlack && begun <= fault.lasts + kTimeSlack;
     if (fault.kind == simulate::FaultKind::limit_lowered && is_active) {
       auto& limit = limits[fault.node.value];
       limit = limit ? std::min(*limit, fault.power) : fault.power;
@@ -100,7 +104,7 @@ std::vector<NodeFigures> LiveObserver::figures(const simulate::ScenarioRun& run)
 
 LiveRates LiveObserver::rates(const LiveState& state) {
   // What is earned counts anew with the first step after the warm-up.
-  const auto is_scored = [&](Seconds time) { return time > scenario_.warm_up + seconds(1e-6); };
+  const auto is_scored = [&](Seconds time) { return time > scenario_.warm_up + kTimeSlack; };
   while (!samples_.empty() && !is_scored(samples_.front().time) && is_scored(state.time)) {
     samples_.pop_front();
   }
@@ -147,7 +151,9 @@ LiveState LiveObserver::observe(const simulate::ScenarioRun& run) {
   state.is_over = run.steps_done() == run.steps();
   state.nodes = figures(run);
   state.totals = run.totals();
-  state.energy = run.plant().energy_of_node({0});
+  const Joules energy = run.plant().energy_of_node({0});
+  energy_before_ = energy_before_.value_or(energy);
+  state.energy = energy - *energy_before_;
   state.violations = run.plant().violations();
   state.rates = rates(state);
   const auto& events = run.events();

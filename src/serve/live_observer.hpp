@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class LiveObserver {
   std::string policy_;
   std::string policy_kind_;
   std::int64_t number_ = 0;
+  std::optional<Joules> energy_before_;  // the first state
   std::deque<Sample> samples_;
   LiveRates rates_;  // of the last state
   LiveHistory history_;

@@ -122,7 +122,7 @@ ROWS = """[...document.querySelectorAll("#tree tbody tr")].map(row => ({node: ro
 SHOWN = """({facility: document.getElementById("facility").textContent, time: document.getElementById("time").textContent,
   good: document.getElementById("good").textContent, usd: document.getElementById("usd").textContent,
   link: document.getElementById("link").textContent, mode: document.getElementById("mode").textContent,
-  about: document.getElementById("about").textContent})"""
+  about: document.getElementById("about").textContent, name: document.getElementById("name").textContent})"""
 INK = """(() => { const canvas = document.getElementById("chart"), pen = canvas.getContext("2d");
   return pen.getImageData(0, 0, canvas.width, canvas.height).data.filter((value, i) => i % 4 === 3 && value > 0).length; })()"""
 
@@ -140,7 +140,7 @@ def check_example(options):
         browser.wait_until('document.querySelectorAll("#tree tbody tr").length > 0')
         first, state = browser.evaluate(SHOWN), server.state()
         assert first["mode"] == "simulated" and first["link"] == "live", first
-        assert "site-live" in first["about"] and "perwatt" in first["about"], first
+        assert first["name"] == "site-live" and "a simulation. Policy perwatt." in first["about"], first
         shown = [row["node"] for row in browser.evaluate(ROWS)]
         wanted = [node["id"] for node in state["nodes"] if node["kind"] != "node"]
         assert sorted(shown) == sorted(wanted), (shown, wanted)

@@ -76,7 +76,7 @@ struct LiveState {
   std::vector<NodeFigures> nodes;  // as LiveSite::nodes
   LiveRates rates;
   simulate::RunTotals totals;
-  Joules energy;  // of the root
+  Joules energy;  // of the root, since the work began
   simulate::Violations violations;
   std::vector<LiveEvent> events;  // the newest
   LiveHistory history;            // the newest
