@@ -3,12 +3,12 @@
 #include <cstdio>
 
 #include "descriptors.hpp"
+#include "listen_options.hpp"
 #include "train_question.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
-#include "perwatt/base/file.hpp"
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
@@ -19,7 +19,6 @@ namespace perwatt::cli {
 
 namespace {
 
-constexpr std::size_t kLeastTokenBytes = 16;
 constexpr Seconds kLeastIdle = seconds(60);
 
 /// Connections that waiting ranks leave to others.
@@ -49,45 +48,8 @@ std::size_t read_bytes(const std::string& text, const char* flag) {
   return static_cast<std::size_t>(*number) << shift;
 }
 
-/// "127.0.0.1:7787", "[::1]:7787".
-void read_listen(const std::string& text, net::HttpServerOptions& server) {
-  const auto colon = text.rfind(':');
-  const auto port =
-      colon == std::string::npos ? std::nullopt : parse_integer(text.substr(colon + 1));
-  if (!port || *port < 0 || *port > 65535) {
-    throw Error{ErrorCode::usage, "'" + printable(text) + "' is no address with a port", "--listen",
-                "write it as 127.0.0.1:7787 or [::1]:7787; port 0 takes any that is free"};
-  }
-  server.address = text.substr(0, colon);
-  if (server.address.starts_with('[') && server.address.ends_with(']')) {
-    server.address = server.address.substr(1, server.address.size() - 2);
-  }
-  server.port = static_cast<std::uint16_t>(*port);
-}
-
-std::string read_token(const std::string& file) {
-  const std::string token{trimmed(read_file(file))};
-  const bool is_plain = token.find_first_of(" \t\r\n:") == std::string::npos;
-  if (token.size() < kLeastTokenBytes || !is_plain) {
-    throw_bad_input(
-        "the token has " + std::to_string(token.size()) + " bytes or holds spaces or ':'", file,
-        "write one line of at least 16 letters and digits that nobody can guess");
-  }
-  return token;
-}
-
-/// An empty value, as of a variable that is not set, must not switch a guard off.
-void refuse_empty(const CLI::App& verb) {
-  for (const auto* option : verb.get_options()) {
-    if (option->count() > 0 && option->as<std::string>().empty()) {
-      throw Error{ErrorCode::usage, "it is empty", option->get_name(),
-                  "give a value, or leave it out"};
-    }
-  }
-}
-
 void run_serve(ServeOptions& options) {
-  read_listen(options.listen, options.server);
+  read_listen(options.listen, "7787", options.server);
   if (!options.token_file.empty()) {
     options.server.token = read_token(options.token_file);
   }

@@ -24,6 +24,7 @@ void add_catalog_verb(CLI::App& app);
 void add_import_verb(CLI::App& app);
 void add_measure_verb(CLI::App& app);
 void add_report_verb(CLI::App& app);
+void add_run_verb(CLI::App& app);
 void add_simulate_verb(CLI::App& app);
 void add_topology_verb(CLI::App& app);
 void add_train_verb(CLI::App& app);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "event_queue.hpp"
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -32,6 +33,12 @@ class HttpConnection {
   virtual void refuse(HttpAnswer refusal) = 0;
   virtual void answer(HttpAnswer answer, HttpReply::Done done) = 0;
   [[nodiscard]] virtual bool is_open() const = 0;
+  /// Answers the request under way; false where no event can follow.
+  virtual bool open_stream() = 0;
+  virtual HttpStream::Sent push(std::string_view event) = 0;
+  /// No effect but on a stream.
+  virtual void end_stream() = 0;
+  [[nodiscard]] virtual bool is_stream_open() const = 0;
 };
 
 /// What a connection needs of its server, which owns it until it has closed.
@@ -40,6 +47,8 @@ class ConnectionHost {
   virtual ~ConnectionHost() = default;
   [[nodiscard]] virtual const HttpServerOptions& options() const = 0;
   virtual void handle(const HttpRequest& request, const HttpReply& reply) = 0;
+  /// False where there are too many streams already.
+  virtual bool takes_stream(const HttpConnection& connection) = 0;
   virtual void closed(const HttpConnection& connection) = 0;
 };
 
@@ -53,6 +62,8 @@ class HttpReply::Answerer {
   Answerer& operator=(const Answerer&) = delete;
 
   void send(HttpAnswer answer, HttpReply::Done done);
+
+  [[nodiscard]] HttpStream open_stream();
 
   [[nodiscard]] bool is_open() const;
 
@@ -105,9 +116,13 @@ class StreamConnection final : public HttpConnection,
     response_ = {};
     response_.version(11);
     response_.result(static_cast<unsigned>(answer.status));
-    response_.set(http::field::content_type, "application/json");
+    response_.set(http::field::content_type, answer.content_type);
+    for (const auto& [name, value] : answer.fields) {
+      response_.set(name, value);
+    }
     if (answer.status == 401) {
-      response_.set(http::field::www_authenticate, "Bearer");
+      response_.insert(http::field::www_authenticate, "Bearer");
+      response_.insert(http::field::www_authenticate, R"(Basic realm="perwatt")");  // for browsers
     }
     response_.keep_alive(keeps_alive_);
     if (!is_head_) {
@@ -123,6 +138,51 @@ class StreamConnection final : public HttpConnection,
                         }
                         failure ? self->close() : self->answered();
                       });
+  }
+
+  bool open_stream() override {
+    if (!is_open_) {
+      return false;
+    }
+    if (!is_head_ && !host_.takes_stream(*this)) {
+      answer({503, detail_json("there are " + std::to_string(host_.options().most_streams) +
+                               " streams, as many as this server keeps; come again")},
+             {});
+      return false;
+    }
+    keeps_alive_ = false;
+    events_.emplace(host_.options().most_stream_bytes, is_chunked_);
+    if (is_head_) {
+      events_->end();
+    }
+    write_stream(EventQueue::head(is_chunked_));
+    return !is_head_;
+  }
+
+  HttpStream::Sent push(std::string_view event) override {
+    if (!is_stream_open()) {
+      return HttpStream::Sent::closed;
+    }
+    if (!events_->add(event)) {
+      return HttpStream::Sent::lost;
+    }
+    if (writing_.empty()) {
+      write_stream(events_->take());
+    }
+    return HttpStream::Sent::taken;
+  }
+
+  void end_stream() override {
+    if (is_stream_open()) {
+      events_->end();
+      if (writing_.empty()) {
+        write_stream(events_->take());
+      }
+    }
+  }
+
+  [[nodiscard]] bool is_stream_open() const override {
+    return is_open_ && events_ && !events_->is_ended();
   }
 
  private:
@@ -226,6 +286,7 @@ class StreamConnection final : public HttpConnection,
     keeps_alive_ = parser_->keep_alive();
     auto message = parser_->release();
     is_head_ = message.method() == http::verb::head;
+    is_chunked_ = message.version() >= 11;
     HttpRequest request;
     request.method = std::string{message.method_string()};
     const std::string target{message.target()};
@@ -235,6 +296,28 @@ class StreamConnection final : public HttpConnection,
     request.body = std::move(message.body());
     read();
     host_.handle(request, reply);
+  }
+
+  /// Writes `bytes`, then what came meanwhile; closes after the end.
+  void write_stream(std::string bytes) {
+    writing_ = std::move(bytes);
+    if (writing_.empty()) {
+      if (events_->is_ended()) {
+        close();
+      }
+      return;
+    }
+    arm();
+    asio::async_write(
+        stream_, asio::buffer(writing_),
+        [self = this->shared_from_this()](boost::system::error_code failure, std::size_t) {
+          if (failure) {
+            self->close();
+            return;
+          }
+          self->timer_.cancel();
+          self->write_stream(self->is_head_ ? std::string{} : self->events_->take());
+        });
   }
 
   void answered() {
@@ -298,10 +381,13 @@ class StreamConnection final : public HttpConnection,
   std::optional<HttpAnswer> refusal_;  // of the request just read
   std::optional<HttpAnswer> unconditional_refusal_;
   std::array<char, 4096> drained_{};
+  std::optional<EventQueue> events_;  // once the answer is a stream
+  std::string writing_;               // to the stream, now
   bool is_open_ = true;
   bool is_refused_ = false;  // what came was no request, or too long
   bool keeps_alive_ = true;
   bool is_head_ = false;       // the request under way wants no body
+  bool is_chunked_ = true;     // likewise speaks HTTP/1.1
   bool is_answering_ = false;  // from a request handed on to its answer written
   bool is_read_ = false;       // the next request, whole
 };

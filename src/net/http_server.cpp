@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <map>
+#include <vector>
 
 #include "http_connection.hpp"
 #include <boost/asio/io_context.hpp>
@@ -23,6 +24,9 @@ using asio::ip::tcp;
 
 /// Callers beyond HttpServerOptions::most_connections that are told so; more are hung up on.
 constexpr std::size_t kMostToldOff = 256;
+
+/// For streams to take what waits when the server stops.
+constexpr std::chrono::seconds kFarewell{1};
 
 constexpr unsigned char kSessionContext[] = "perwatt";
 
@@ -146,6 +150,29 @@ bool HttpReply::is_open() const {
   return answerer_->is_open();
 }
 
+HttpStream HttpReply::open_stream() const {
+  return answerer_->open_stream();
+}
+
+HttpStream::HttpStream(std::weak_ptr<HttpConnection> connection)
+    : connection_{std::move(connection)} {}
+
+HttpStream::Sent HttpStream::send(std::string_view event) const {
+  const auto connection = connection_.lock();
+  return connection ? connection->push(event) : Sent::closed;
+}
+
+void HttpStream::end() const {
+  if (const auto connection = connection_.lock()) {
+    connection->end_stream();
+  }
+}
+
+bool HttpStream::is_open() const {
+  const auto connection = connection_.lock();
+  return connection && connection->is_stream_open();
+}
+
 bool HttpReply::Answerer::is_open() const {
   const auto connection = connection_.lock();
   return connection && connection->is_open();
@@ -164,6 +191,14 @@ void HttpReply::Answerer::send(HttpAnswer answer, Done done) {
   } else if (done) {
     done(false);
   }
+}
+
+HttpStream HttpReply::Answerer::open_stream() {
+  const auto connection = connection_.lock();
+  if (std::exchange(is_sent_, true) || !connection || !connection->open_stream()) {
+    return {};
+  }
+  return HttpStream{connection_};
 }
 
 struct HttpServer::Listener final : ConnectionHost {
@@ -200,7 +235,43 @@ struct HttpServer::Listener final : ConnectionHost {
   void closed(const HttpConnection& connection) override {
     const auto gone = connections.find(&connection);
     served -= gone->second.is_told_off ? 0 : 1;
+    streams -= gone->second.is_stream ? 1 : 0;
     connections.erase(gone);
+    if (is_stopping && streams == 0) {
+      io.stop();
+    }
+  }
+
+  bool takes_stream(const HttpConnection& connection) override {
+    if (streams >= settings.most_streams || is_stopping) {
+      return false;
+    }
+    connections.at(&connection).is_stream = true;
+    ++streams;
+    return true;
+  }
+
+  void say_goodbye() {
+    if (std::exchange(is_stopping, true)) {
+      return;
+    }
+    boost::system::error_code ignored;
+    acceptor.close(ignored);
+    std::vector<std::shared_ptr<HttpConnection>> open;
+    for (const auto& [key, one] : connections) {
+      if (one.is_stream) {
+        open.push_back(one.connection);
+      }
+    }
+    for (const auto& connection : open) {
+      connection->end_stream();
+    }
+    if (streams == 0) {
+      io.stop();
+      return;
+    }
+    retry.expires_after(kFarewell);
+    retry.async_wait([this](boost::system::error_code) { io.stop(); });
   }
 
   void accept() {
@@ -211,7 +282,7 @@ struct HttpServer::Listener final : ConnectionHost {
       if (failure) {  // no descriptor is left, or the caller is gone already
         retry.expires_after(std::chrono::milliseconds{100});
         retry.async_wait([this](boost::system::error_code cancelled) {
-          if (!cancelled) {
+          if (!cancelled && !is_stopping) {
             accept();
           }
         });
@@ -237,7 +308,7 @@ struct HttpServer::Listener final : ConnectionHost {
     }
     const bool is_full = served >= settings.most_connections;
     served += is_full ? 0 : 1;
-    connections.emplace(connection.get(), Welcomed{connection, is_full});
+    connections.emplace(connection.get(), Welcomed{connection, is_full, false});
     if (is_full) {
       connection->refuse(
           {503, detail_json("there are " + std::to_string(settings.most_connections) +
@@ -257,10 +328,13 @@ struct HttpServer::Listener final : ConnectionHost {
   struct Welcomed {
     std::shared_ptr<HttpConnection> connection;
     bool is_told_off;
+    bool is_stream;
   };
 
   std::map<const HttpConnection*, Welcomed> connections;
-  std::size_t served = 0;  // of them, without those told off
+  std::size_t served = 0;   // of them, without those told off
+  std::size_t streams = 0;  // of them
+  bool is_stopping = false;
 };
 
 HttpServer::HttpServer(HttpServerOptions options, Handler handler)
@@ -282,7 +356,7 @@ void HttpServer::run(bool until_signal) {
     signals.add(SIGTERM);
     signals.async_wait([this](boost::system::error_code failure, int) {
       if (!failure) {
-        listener_->io.stop();
+        listener_->say_goodbye();
       }
     });
   }
@@ -291,7 +365,11 @@ void HttpServer::run(bool until_signal) {
 }
 
 void HttpServer::stop() {
-  listener_->io.stop();
+  asio::post(listener_->io, [this] { listener_->say_goodbye(); });
+}
+
+void HttpServer::post(std::function<void()> task) {
+  asio::post(listener_->io, std::move(task));
 }
 
 }  // namespace perwatt::net

@@ -1,23 +1,17 @@
 #include "perwatt/net/http_server.hpp"
 
-#include <array>
 #include <atomic>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "raw_server.hpp"
-#include <arpa/inet.h>
+#include "running_server.hpp"
 #include <curl/curl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/pem.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/net/fetch.hpp"
@@ -28,94 +22,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-/// A server on a thread of its own.
-class RunningServer {
- public:
-  RunningServer(HttpServerOptions options, HttpServer::Handler handler)
-      : server_{std::move(options), std::move(handler)}, thread_{[this] { server_.run(); }} {}
-
-  ~RunningServer() {
-    server_.stop();
-    thread_.join();
-  }
-
-  RunningServer(const RunningServer&) = delete;
-  RunningServer& operator=(const RunningServer&) = delete;
-
-  [[nodiscard]] std::string url() const { return server_.url(); }
-
-  [[nodiscard]] std::uint16_t port() const {
-    return static_cast<std::uint16_t>(std::stoi(url().substr(url().rfind(':') + 1)));
-  }
-
- private:
-  HttpServer server_;
-  std::thread thread_;
-};
-
-/// Fails after a while.
-template <class Condition>
-void wait_until(Condition holds) {
-  for (int tries = 0; tries < 20000 && !holds(); ++tries) {
-    std::this_thread::sleep_for(std::chrono::milliseconds{1});
-  }
-  ASSERT_TRUE(holds());
-}
-
-/// A socket whose every byte the test decides.
-class RawClient {
- public:
-  explicit RawClient(std::uint16_t port) : socket_{::socket(AF_INET, SOCK_STREAM, 0)} {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    is_connected_ =
-        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    const timeval patience{20, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  }
-
-  ~RawClient() { hang_up(); }
-
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-
-  void send(std::string_view bytes) const {
-    ASSERT_TRUE(is_connected_);
-    ASSERT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-
-  /// Until `end` was read, or all of it when the server hangs up.
-  [[nodiscard]] std::string read_until(const std::string& end) const {
-    std::string read;
-    std::array<char, 4096> bytes{};
-    while (read.find(end) == std::string::npos) {
-      const auto size = ::recv(socket_, bytes.data(), bytes.size(), 0);
-      if (size <= 0) {
-        break;
-      }
-      read.append(bytes.data(), static_cast<std::size_t>(size));
-    }
-    return read;
-  }
-
-  /// REQUIRES: no null byte comes.
-  [[nodiscard]] std::string read_all() const { return read_until(std::string(1, '\0')); }
-
-  void hang_up() {
-    if (socket_ >= 0) {
-      ::close(socket_);
-      socket_ = -1;
-    }
-  }
-
- private:
-  int socket_;
-  bool is_connected_ = false;
-};
 
 void echo(const HttpRequest& request, const HttpReply& reply) {
   reply.send(
@@ -331,7 +237,9 @@ TEST(HttpServer, RefusesStrangersBeforeTheirBody) {
   const RunningServer server{options, echo};
   const RawClient stranger{server.port()};
   stranger.send("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
-  EXPECT_THAT(stranger.read_until("}"), StartsWith("HTTP/1.1 401"));
+  EXPECT_THAT(stranger.read_until("}"),
+              AllOf(StartsWith("HTTP/1.1 401"), HasSubstr("WWW-Authenticate: Bearer\r\n"),
+                    HasSubstr("WWW-Authenticate: Basic realm=\"perwatt\"\r\n")));
 }
 
 TEST(HttpServer, AsksForTheToken) {
@@ -406,16 +314,6 @@ TEST(HttpServer, SaysThatThePortIsTaken) {
     EXPECT_EQ(error.code(), ErrorCode::peer_failed);
     EXPECT_THAT(error.what(), HasSubstr(std::to_string(first.port())));
   }
-}
-
-/// The key of an identity as a file.
-std::string key_file_of(const TestIdentity& identity) {
-  const auto path = identity.pem_file() + ".key";
-  auto* file = std::fopen(path.c_str(), "w");
-  PEM_write_PrivateKey(file, SSL_CTX_get0_privatekey(identity.context()), nullptr, nullptr, 0,
-                       nullptr, nullptr);
-  std::fclose(file);
-  return path;
 }
 
 /// What a caller gets, asking twice, that trusts `root` and shows `own`, if any; "" where it gets

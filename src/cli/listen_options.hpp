@@ -1,0 +1,22 @@
+// Where a verb that serves listens, and to whom.
+#pragma once
+
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "perwatt/net/http_server.hpp"
+
+namespace perwatt::cli {
+
+/// Of --listen: "127.0.0.1:7787", "[::1]:7787". `example` is the port that a remedy names.
+void read_listen(const std::string& text, const std::string& example,
+                 net::HttpServerOptions& server);
+
+/// Of --token-file.
+[[nodiscard]] std::string read_token(const std::string& file);
+
+/// An empty value, as of a variable that is not set, must not switch a guard off.
+void refuse_empty(const CLI::App& verb);
+
+}  // namespace perwatt::cli

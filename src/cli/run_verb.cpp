@@ -1,0 +1,150 @@
+// perwatt run: a site under control, with a live page. Without devices it is simulated.
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <optional>
+
+#include "descriptors.hpp"
+#include "listen_options.hpp"
+#include "verbs.hpp"
+#include <fmt/format.h>
+
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
+#include "perwatt/base/parse_quantity.hpp"
+#include "perwatt/base/text.hpp"
+#include "perwatt/serve/live_routes.hpp"
+#include "perwatt/serve/live_simulation.hpp"
+#include "perwatt/simulate/scenario.hpp"
+
+namespace perwatt::cli {
+
+namespace {
+
+struct RunOptions {
+  std::string site;
+  std::string policy;
+  std::string listen = "127.0.0.1:8600";
+  double speed = 10;
+  std::string duration;
+  std::optional<std::uint64_t> seed;
+  std::string token_file;
+  net::HttpServerOptions server;
+};
+
+/// The one of that name; without a name the first of kind perwatt.
+const simulate::PolicyPlan& run_policy(const simulate::Scenario& scenario,
+                                       const std::string& name) {
+  const auto found = std::find_if(
+      scenario.policies.begin(), scenario.policies.end(), [&](const simulate::PolicyPlan& one) {
+        return name.empty() ? one.kind == simulate::PolicyKind::perwatt : one.name == name;
+      });
+  if (found != scenario.policies.end()) {
+    return *found;
+  }
+  std::vector<std::string> known;
+  for (const auto& policy : scenario.policies) {
+    known.push_back(policy.name);
+  }
+  if (name.empty()) {
+    throw Error{ErrorCode::usage, "the site has no policy of kind perwatt", "--policy",
+                "choose " + suggestion("", known)};
+  }
+  throw Error{ErrorCode::usage, "'" + printable(name) + "' is no policy of the site", "--policy",
+              suggestion(name, known)};
+}
+
+void shorten(simulate::Scenario& scenario, const std::string& duration) {
+  if (duration.empty()) {
+    return;
+  }
+  scenario.duration = parse_flag([&] { return parse_seconds(duration, "--duration"); });
+  const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
+  if (scenario.duration < step || scenario.duration > seconds(400 * 86400.0)) {
+    throw Error{ErrorCode::usage, "is not from one step of the plant to 400 days", "--duration",
+                "write --duration 10min"};
+  }
+}
+
+void run_run(RunOptions& options) {
+  read_listen(options.listen, "8600", options.server);
+  if (!options.token_file.empty()) {
+    options.server.token = read_token(options.token_file);
+  }
+  auto scenario = simulate::read_scenario(read_file(options.site), options.site,
+                                          std::filesystem::path{options.site}.parent_path());
+  shorten(scenario, options.duration);
+  const auto& policy = run_policy(scenario, options.policy);
+  allow_many_descriptors();
+  std::optional<serve::LiveRoutes> routes;  // once there is something to show
+  net::HttpServer server{options.server,
+                         [&](const net::HttpRequest& request, const net::HttpReply& reply) {
+                           routes->handle(request, reply);
+                         }};
+  serve::LiveSimulation simulation{
+      scenario, policy, {options.seed.value_or(scenario.seed), options.speed, PERWATT_VERSION}};
+  routes.emplace(simulation.site(), simulation.newest());
+  fmt::print(
+      "Listening on {}: {}, {} nodes, {} devices, simulated at {} times the clock, policy {}\n",
+      server.url(), printable(scenario.name), simulation.site().nodes.size(),
+      simulation.site().nodes.front().devices, significant(options.speed), printable(policy.name));
+  std::fflush(stdout);
+  std::atomic<bool> has_posted = false;
+  simulation.start([&] {
+    if (simulation.failure()) {
+      server.stop();
+    } else if (!has_posted.exchange(true)) {
+      server.post([&] {
+        has_posted = false;
+        routes->publish(simulation.newest());
+      });
+    }
+  });
+  server.run(true);
+  simulation.stop();
+  if (const auto failure = simulation.failure()) {
+    std::rethrow_exception(failure);
+  }
+  fmt::print("Stopped\n");
+}
+
+}  // namespace
+
+void add_run_verb(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  auto* verb = app.add_subcommand(
+      "run", "Control a site, with a live web page; without devices the site is simulated");
+  verb->add_option("SITE", options->site, "Site: a scenario file (docs/reference/scenario.md)")
+      ->required()
+      ->type_name("SITE.toml");
+  verb->add_option("--policy", options->policy,
+                   "One of the site's policies, by name; else the first of kind perwatt")
+      ->type_name("NAME");
+  verb->add_option("--listen", options->listen, "Address and port")->capture_default_str();
+  verb->add_option("--speed", options->speed, "Simulated seconds per second")
+      ->check(CLI::Range(1.0, 1000.0))
+      ->capture_default_str();
+  verb->add_option("--duration", options->duration, "Instead of the site's, e.g. 24h");
+  verb->add_option("--seed", options->seed, "Instead of the site's")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53));
+  verb->add_option("--token-file", options->token_file,
+                   "Callers must send the token in this file, as bearer token or password")
+      ->type_name("FILE");
+  verb->add_option("--certificate", options->server.certificate_file, "Speak TLS with it")
+      ->type_name("CHAIN.pem");
+  verb->add_option("--key", options->server.key_file, "Of the certificate")->type_name("KEY.pem");
+  verb->footer(
+      "The page, its state as JSON, its events and metrics: docs/reference/run.md. Without\n"
+      "--token-file it listens on loopback addresses only. SIGINT and SIGTERM stop it.\n"
+      "It runs until it is stopped:\n"
+      "  perwatt run examples/site-live.toml\n"
+      "  perwatt run examples/site-live.toml --policy static --speed 60 --listen 127.0.0.1:8601");
+  verb->callback([options, verb] {
+    refuse_empty(*verb);
+    run_run(*options);
+  });
+}
+
+}  // namespace perwatt::cli

@@ -1,0 +1,46 @@
+// A site over HTTP: a page, its state as JSON, its changes as events, metrics
+// (docs/reference/run.md).
+//
+// Thread rule: everything on the thread of the server.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "perwatt/net/http_server.hpp"
+#include "perwatt/serve/live_state.hpp"
+
+namespace perwatt::serve {
+
+class LiveRoutes {
+ public:
+  LiveRoutes(LiveSite site, std::shared_ptr<const LiveState> first);
+
+  /// Answers every request: 200, or {"detail": reason} with 404, 405 or 503.
+  void handle(const net::HttpRequest& request, const net::HttpReply& reply);
+
+  /// Shows `state` from now on: an event `state` with what changed to every stream, an event
+  /// `event` for all that happened since.
+  void publish(std::shared_ptr<const LiveState> state);
+
+  [[nodiscard]] std::size_t streams() const { return streams_.size(); }
+
+ private:
+  struct Listener {
+    net::HttpStream stream;
+    bool needs_all = true;  // all nodes: it is new, or lost events
+  };
+
+  void open_stream(const net::HttpReply& reply);
+  [[nodiscard]] const std::string& state_json();
+
+  LiveSite site_;
+  std::shared_ptr<const LiveState> state_;
+  std::int64_t events_told_ = 0;
+  std::string state_json_;  // of state_; empty until asked for
+  std::vector<Listener> streams_;
+};
+
+}  // namespace perwatt::serve

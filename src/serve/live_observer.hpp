@@ -1,0 +1,46 @@
+// Looks at a run and makes what the live page shows.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "perwatt/serve/live_state.hpp"
+#include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/scenario_run.hpp"
+
+namespace perwatt::serve {
+
+class LiveObserver {
+ public:
+  LiveObserver(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy);
+
+  /// Without speed and version.
+  [[nodiscard]] LiveSite site() const;
+
+  /// REQUIRES: always the same run, of the scenario and policy.
+  [[nodiscard]] LiveState observe(const simulate::ScenarioRun& run);
+
+ private:
+  struct Sample {
+    Seconds time;
+    simulate::RunTotals totals;
+    Joules energy;
+  };
+
+  [[nodiscard]] std::vector<NodeFigures> figures(const simulate::ScenarioRun& run) const;
+  [[nodiscard]] LiveRates rates(const LiveState& state);
+  void remember(const LiveState& state);
+
+  simulate::Scenario scenario_;  // as it is under the policy
+  std::string policy_;
+  std::string policy_kind_;
+  std::int64_t number_ = 0;
+  std::optional<Joules> energy_before_;  // the first state
+  std::deque<Sample> samples_;
+  LiveRates rates_;  // of the last state
+  LiveHistory history_;
+};
+
+}  // namespace perwatt::serve

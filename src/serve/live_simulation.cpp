@@ -1,0 +1,161 @@
+#include "perwatt/serve/live_simulation.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "live_observer.hpp"
+
+#include "perwatt/base/instant.hpp"
+#include "perwatt/simulate/scenario_run.hpp"
+
+namespace perwatt::serve {
+
+struct LiveSimulation::Parts {
+  Parts(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy,
+        LiveSettings settings)
+      : observer_{scenario, policy},
+        site_{observer_.site()},
+        run_{scenario, policy, settings.seed},
+        step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)} {
+    site_.speed_ratio = settings.speed_ratio;
+    site_.version = std::move(settings.version);
+    publish(observer_.observe(run_));
+  }
+
+  void publish(LiveState state) {
+    auto next = std::make_shared<const LiveState>(std::move(state));
+    const std::lock_guard guard{mutex_};
+    newest_ = std::move(next);
+  }
+
+  /// Due at `now`, from the beginning.
+  [[nodiscard]] std::int64_t steps_due(Instant now) const {
+    const double due = std::floor((now - begin_) * site_.speed_ratio / step_);
+    return due >= static_cast<double>(run_.steps()) ? run_.steps() : std::llround(due);
+  }
+
+  /// False when more is due than a look has time for.
+  [[nodiscard]] bool catch_up() {
+    const auto now = Instant::now();
+    const auto due = steps_due(now);
+    while (run_.steps_done() < due) {
+      run_.step();
+      if (Instant::now() - now >= kLook) {
+        return run_.steps_done() >= due;
+      }
+    }
+    return true;
+  }
+
+  void look() {
+    const bool is_in_time = catch_up();
+    const auto now = Instant::now();
+    const bool ends_now = run_.steps_done() == run_.steps() && !is_over_;
+    if (now >= next_state_ || ends_now) {
+      is_over_ = is_over_ || ends_now;
+      auto state = observer_.observe(run_);
+      state.speed_reached_ratio = (state.time - seen_time_) / (now - seen_at_);
+      seen_time_ = state.time;
+      seen_at_ = now;
+      publish(std::move(state));
+      on_news_();
+      while (next_state_ <= now) {
+        next_state_ = next_state_ + kStateEvery;
+      }
+    }
+    if (is_in_time) {
+      rest(is_over_ ? next_state_ - Instant::now() : std::min(kLook, next_state_ - Instant::now()));
+    }
+  }
+
+  void rest(Seconds time) {
+    std::unique_lock lock{mutex_};
+    wake_.wait_for(lock, std::chrono::duration<double>{std::max(0.0, in_seconds(time))},
+                   [this] { return is_stopping_; });
+  }
+
+  [[nodiscard]] bool is_stopping() const {
+    const std::lock_guard guard{mutex_};
+    return is_stopping_;
+  }
+
+  void run() {
+    begin_ = seen_at_ = Instant::now();
+    next_state_ = begin_ + kStateEvery;
+    try {
+      while (!is_stopping()) {
+        look();
+      }
+    } catch (...) {
+      {
+        const std::lock_guard guard{mutex_};
+        failure_ = std::current_exception();
+      }
+      on_news_();
+    }
+  }
+
+  LiveObserver observer_;  // down to is_over_: of the thread while it runs
+  LiveSite site_;
+  simulate::ScenarioRun run_;
+  Seconds step_;
+  std::function<void()> on_news_;
+  Instant begin_;
+  Instant next_state_;
+  Instant seen_at_;  // of the last state
+  Seconds seen_time_;
+  bool is_over_ = false;
+
+  mutable std::mutex mutex_;  // guards the next three
+  std::shared_ptr<const LiveState> newest_;
+  std::exception_ptr failure_;
+  bool is_stopping_ = false;
+  std::condition_variable wake_;
+  std::thread thread_;
+};
+
+LiveSimulation::LiveSimulation(const simulate::Scenario& scenario,
+                               const simulate::PolicyPlan& policy, LiveSettings settings)
+    : parts_{std::make_unique<Parts>(scenario, policy, std::move(settings))} {}
+
+LiveSimulation::~LiveSimulation() {
+  stop();
+}
+
+const LiveSite& LiveSimulation::site() const {
+  return parts_->site_;
+}
+
+std::shared_ptr<const LiveState> LiveSimulation::newest() const {
+  const std::lock_guard guard{parts_->mutex_};
+  return parts_->newest_;
+}
+
+std::exception_ptr LiveSimulation::failure() const {
+  const std::lock_guard guard{parts_->mutex_};
+  return parts_->failure_;
+}
+
+void LiveSimulation::start(std::function<void()> on_news) {
+  parts_->on_news_ = std::move(on_news);
+  parts_->thread_ = std::thread{[this] { parts_->run(); }};
+}
+
+void LiveSimulation::stop() {
+  {
+    const std::lock_guard guard{parts_->mutex_};
+    parts_->is_stopping_ = true;
+  }
+  parts_->wake_.notify_all();
+  if (parts_->thread_.joinable()) {
+    parts_->thread_.join();
+  }
+}
+
+}  // namespace perwatt::serve
