@@ -171,10 +171,13 @@ class ManagedPolicy final : public Policy {
       return trust;
     };
     control::WatchRules rules;
-    rules.devices = of_sensor(*plant.device_sensors, speaks_every_);
-    rules.meters = of_sensor(*plant.node_sensors, speaks_every_);
-    rules.errors.device_ratio = std::max(0.02, 2 * plant.device_sensors->most_bias_ratio);
-    rules.errors.meter_ratio = std::max(0.02, 2 * plant.node_sensors->most_bias_ratio);
+    rules.devices = of_sensor(plant.device_sensors.value_or(SensorSpec{}), speaks_every_);
+    rules.meters = of_sensor(plant.node_sensors.value_or(SensorSpec{}), speaks_every_);
+    const auto error_of = [](const std::optional<SensorSpec>& sensor) {
+      return std::max(0.02, sensor ? 2 * sensor->most_bias_ratio : 0);
+    };
+    rules.errors.device_ratio = error_of(plant.device_sensors);
+    rules.errors.meter_ratio = error_of(plant.node_sensors);
     rules.alarms.settle = site_.scenario.settle + speaks_every_ + margin;
     rules.alarms.grace = kLeadIn + speaks_every_ * 5;
     rules.ladder.tick = speaks_every_;

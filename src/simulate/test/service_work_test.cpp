@@ -1,10 +1,9 @@
 // A service on the GPUs of a plant: what takes an instance down, what slows it, what it asks for.
-#include "service_work.hpp"
-
 #include <cmath>
 #include <vector>
 
 #include "plants.hpp"
+#include "request_work.hpp"
 #include "service_support.hpp"
 #include <gtest/gtest.h>
 
@@ -57,7 +56,7 @@ struct ServiceSite {
   GpuStates gpus{std::vector<char>(kWorkGpus), std::vector<char>(kWorkGpus),
                  std::vector<char>(kWorkGpus), clocks};
   std::vector<Watts> demands = std::vector<Watts>(kWorkGpus);
-  ServiceWork work;
+  RequestWork work;
   double demand_sum = 0;
 };
 

@@ -29,7 +29,7 @@ class Allocator {
   /// each figure. Where much changed at once, or groups cross branches, it is solve().
   const Allocation& resolve();
 
-    /// With all changes so far.
+  /// With all changes so far.
   [[nodiscard]] const Problem& problem() const;
 
   /// How many calls of resolve() did without a full solve.
