@@ -12,6 +12,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+from example_sites import planned_sites  # noqa: E402
 RELATIVE = 1e-9
 SHUFFLES = 4
 TOTALS = ("profit_usd_per_hour", "relaxed_profit_usd_per_hour", "revenue_usd_per_hour", "energy_usd_per_hour",
@@ -79,7 +81,7 @@ def same_answer(suite, what, got, want):
 
 def order_does_not_matter(suite):
     pick = random.Random(1)
-    for example in sorted((ROOT / "examples").glob("site-*.toml")):
+    for example in planned_sites():
         text = example_text(example)
         want = suite.plan(example)
         for i in range(SHUFFLES):
@@ -104,7 +106,7 @@ def order_of_points_does_not_matter(suite):
         header, *rows = file.read_text().splitlines(keepends=True)
         pick.shuffle(rows)
         (data / "points" / file.name).write_text(header + "".join(rows))
-    for example in sorted((ROOT / "examples").glob("site-*.toml")):
+    for example in planned_sites():
         same_answer(suite, f"{example.name}, points reordered", suite.plan(example, data=data), suite.plan(example))
 
 
@@ -200,7 +202,7 @@ def shipped_points_round_trip(suite):
         again.write_bytes(printed.read_bytes())
         suite.run("import", "mlenergy", empty, "--output", again)
         suite.that(again.read_bytes() == printed.read_bytes(), f"{file.name}: printing twice is not the same")
-    for example in sorted((ROOT / "examples").glob("site-*.toml")):
+    for example in planned_sites():
         same_answer(suite, f"{example.name}, points printed", suite.plan(example, data=data), suite.plan(example))
 
 
@@ -233,7 +235,7 @@ def baseline_is_the_site_without_purchases_as_it_runs(suite):
 
 def scale(suite):
     """Twice the site earns at least twice as much, and relaxed exactly twice."""
-    for example in sorted((ROOT / "examples").glob("site-*.toml")):
+    for example in planned_sites():
         text = example_text(example)
         one, two = suite.plan(example), text
         for key in ("demand_output_tokens_per_s", "committed_output_tokens_per_s", "committed_trained_tokens_per_s", "max_pipelines", "owned",
