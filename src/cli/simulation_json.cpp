@@ -46,6 +46,7 @@ ordered_json services_json(const PolicyRuns& runs) {
     list.push_back({{"id", service.id},
                     {"arrived_requests", record.arrived_requests},
                     {"completed_requests", record.completed_requests},
+                    {"unfinished_requests", service.unfinished_requests},
                     {"dropped_requests", record.dropped_requests},
                     {"output_tokens", record.output_tokens},
                     {"good_tokens", record.good_tokens},
@@ -65,6 +66,15 @@ ordered_json services_json(const PolicyRuns& runs) {
 }
 
 /// Of the first seed, the first of them.
+ordered_json lowered_json(const PolicyRuns& runs) {
+  simulate::LoweredLimits sum;
+  for (const auto& run : runs) {
+    sum.time_over += run.lowered.time_over;
+    sum.energy_over += run.lowered.energy_over;
+  }
+  return {{"seconds_over", in_seconds(sum.time_over)}, {"joules_over", sum.energy_over.in_base()}};
+}
+
 ordered_json events_json(const PolicyResult& run) {
   constexpr std::size_t kMostEvents = 200;
   auto list = ordered_json::array();
@@ -143,7 +153,8 @@ void add_work(FigureWriter& figures, ordered_json& json, ordered_json& widths) {
 ordered_json policy_json(const PolicyRuns& runs, const PolicyRuns* bound) {
   ordered_json json{{"policy", runs.front().policy},
                     {"kind", simulate::to_string(runs.front().kind)},
-                    {"violations", violations_json(report::all_violations(runs))}};
+                    {"violations", violations_json(report::all_violations(runs))},
+                    {"over_lowered_limits", lowered_json(runs)}};
   ordered_json widths = ordered_json::object();
   FigureWriter figures{runs};
   add_power(figures, runs, json, widths);

@@ -21,7 +21,18 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
-constexpr std::uint8_t kStateVersion = 1;
+constexpr std::uint8_t kStateVersion = 2;
+
+/// As value_at, but below its first point the curve goes on as steeply as it begins: a device that
+/// falls back below it is still worth raising.
+double value_from(std::span<const allocate::CurvePoint> curve, Watts power) {
+  if (power >= curve.front().power || curve.size() < 2) {
+    return allocate::value_at(curve, power);
+  }
+  const double slope =
+      (curve[1].value - curve[0].value) / in_watts(curve[1].power - curve[0].power);
+  return curve[0].value - slope * in_watts(curve[0].power - power);
+}
 
 }  // namespace
 
@@ -125,6 +136,7 @@ struct Controller::Parts {
   }
 
   void lay_out() {
+    has_new_limits = false;
     apply_limits();
     for (std::uint32_t d = 0; d < devices.size(); ++d) {
       laid_out->set_curve(allocate::DeviceIndex{d}, curve_of(d));
@@ -161,13 +173,13 @@ struct Controller::Parts {
         points.push_back({power, value});
       }
     };
-    add(fail_safe, allocate::value_at(curve, fail_safe));
+    add(fail_safe, value_from(curve, fail_safe));
     for (const auto& point : curve) {
       if (point.power > fail_safe && point.power < wanted) {
         add(point.power, point.value);
       }
     }
-    add(wanted, allocate::value_at(curve, wanted));
+    add(wanted, value_from(curve, wanted));
     add_habits(d, wanted, highest, points);
     return points;
   }
@@ -236,6 +248,9 @@ struct Controller::Parts {
 
   void split() {
     restrain();
+    if (has_new_limits) {  // of however many nodes: one layout
+      lay_out();
+    }
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const std::pair wanted{loops[d].demand.estimate(), loops[d].demand.habits()};
       if (changed_curve[d] || wanted != wanted_before[d]) {
@@ -289,8 +304,9 @@ struct Controller::Parts {
   /// Devices that are to get less. Where a limit is over all go at once, or none.
   void lower() {
     std::vector<ChargeLedger::Request> lowers;
+    const Watts dead_band = ledger.is_over() ? Watts{} : rules.dead_band;
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      if (loops[d].ask && targets[d] < loops[d].cap - rules.dead_band) {
+      if (loops[d].ask && targets[d] < loops[d].cap - dead_band) {
         lowers.push_back(request(d, targets[d]));
       }
     }
@@ -454,6 +470,7 @@ struct Controller::Parts {
   std::vector<Watts> targets;
   std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
   std::vector<char> changed_curve;
+  bool has_new_limits = false;                    // that the allocator does not know
   std::vector<allocate::CurvePoint> split_curve;  // of curve_of()
   double headroom = kHeadroomWorth;               // per root watt, the same for all
   std::vector<Controller::Grant> grants;
@@ -483,6 +500,8 @@ void Controller::ask(topology::DeviceIndex device, const device::LeaseAsk& ask, 
 }
 
 void Controller::report(topology::DeviceIndex device, const device::LeaseReport& report) {
+  auto& last_id = parts_->loops[device.value].last_id;
+  last_id = std::max(last_id, report.accepted);  // an agent takes rising numbers only
   parts_->ledger.report(device, report);
 }
 
@@ -524,7 +543,7 @@ bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
                            std::max(Watts{}, limit - limits.units.fixed_supply[node.value]));
     }
   }
-  parts_->lay_out();
+  parts_->has_new_limits = true;
   return true;
 }
 

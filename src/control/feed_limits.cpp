@@ -134,6 +134,12 @@ std::vector<Watts> survivable_limits(const PowerTree& tree, Seconds response) {
       is_one_of_several[supply.parent.value] |= node.supplies.size() > 1;
     }
   }
+  for (auto n = static_cast<std::uint32_t>(tree.nodes().size()); n-- > 1;) {
+    for (const auto& supply : tree.nodes()[n].supplies) {  // and all above such a node
+      is_one_of_several[supply.parent.value] =
+          static_cast<char>(is_one_of_several[supply.parent.value] | is_one_of_several[n]);
+    }
+  }
   for (std::uint32_t lost = 1; lost < tree.nodes().size(); ++lost) {
     if (!is_one_of_several[lost]) {
       continue;

@@ -6,7 +6,7 @@ namespace perwatt::control {
 
 namespace {
 
-constexpr std::uint8_t kInputVersion = 1;
+constexpr std::uint8_t kInputVersion = 2;
 
 enum class InputKind : std::uint8_t {
   ask = 1,

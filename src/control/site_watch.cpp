@@ -43,6 +43,13 @@ std::vector<ChargeTerms> terms_of_devices(std::span<const ControlledDevice> devi
   return terms;
 }
 
+/// Whether a step is for all below, tagged or not: only for what trips (breach_ladder.hpp).
+bool takes_all(const topology::Limit& limit, BreachStep step) {
+  const bool trips = limit.curve || limit.kind == topology::LimitKind::breaker ||
+                     limit.kind == topology::LimitKind::ups;
+  return trips && step >= BreachStep::fail_safe;
+}
+
 }  // namespace
 
 SiteWatch::SiteWatch(const topology::PowerTree& tree, std::span<const ControlledDevice> devices,
@@ -58,7 +65,7 @@ SiteWatch::SiteWatch(const topology::PowerTree& tree, std::span<const Controlled
       ladder_{tree, rules.ladder},
       told_(devices.size()),
       orders_(tree.nodes().size(), NodeOrder::normal),
-      steps_(tree.nodes().size(), BreachStep::none),
+      is_sent_(tree.nodes().size(), 0),
       is_throttled_(tree.nodes().size(), 0) {}
 
 void SiteWatch::look_at_devices(Instant now, std::span<const device::PowerReading> readings,
@@ -79,7 +86,8 @@ void SiteWatch::look_at_devices(Instant now, std::span<const device::PowerReadin
       node_trust_.set_trusted(device, standing.is_trusted());
     }
     const auto demand = device_trust_.demand(d, cap, charge, now);
-    supplies_.set_device(device, demand.draw + terms.beside,
+    const bool has_beside = demand.source == ReadingTrust::Source::charge;
+    supplies_.set_device(device, has_beside ? demand.draw : demand.draw + terms.beside,
                          standing.is_trusted() ? Watts{} : charge);
     alarms_.look(device, standing, enforced[d]);
   }
@@ -104,8 +112,7 @@ void SiteWatch::obey_nodes(Instant now, Controller& controller) {
   for (const auto& [node, order] : node_trust_.tick(now)) {
     controller.hold_raises(node, order != NodeOrder::normal);
     orders_[node.value] = order;
-    controller.to_fail_safe(
-        node, order == NodeOrder::to_fail_safe || steps_[node.value] >= BreachStep::fail_safe);
+    controller.to_fail_safe(node, order == NodeOrder::to_fail_safe || is_sent_[node.value] != 0);
   }
   alarms_.look(node_trust_);
 }
@@ -117,18 +124,23 @@ void SiteWatch::take_steps(Instant now, Controller& controller) {
     return;
   }
   has_steps_ = !required_.empty();
-  for (std::uint32_t n = 0; n < steps_.size(); ++n) {
-    const auto step = ladder_.step({n});
-    if ((step >= BreachStep::fail_safe) != (steps_[n] >= BreachStep::fail_safe)) {
-      controller.to_fail_safe(
-          {n}, step >= BreachStep::fail_safe || orders_[n] == NodeOrder::to_fail_safe);
+  std::vector<char> is_sent(is_sent_.size(), 0);
+  for (const auto& breach : required_) {
+    if (takes_all(tree_->node(breach.node).limits[breach.limit], breach.step)) {
+      is_sent[breach.node.value] = 1;
     }
-    steps_[n] = step;
-    is_throttled_[n] = step >= BreachStep::throttle ? 1 : 0;
+  }
+  for (std::uint32_t n = 0; n < is_sent.size(); ++n) {
+    if (is_sent[n] != is_sent_[n]) {
+      controller.to_fail_safe(topology::NodeIndex{n},
+                              is_sent[n] != 0 || orders_[n] == NodeOrder::to_fail_safe);
+    }
+    is_throttled_[n] = ladder_.step({n}) >= BreachStep::throttle ? 1 : 0;
     for (const auto& supply : tree_->nodes()[n].supplies) {
       is_throttled_[n] = static_cast<char>(is_throttled_[n] | is_throttled_[supply.parent.value]);
     }
   }
+  is_sent_ = std::move(is_sent);
 }
 
 /// The least of what another writer leaves and what throttling leaves.

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 
 #include "scenario_reader.hpp"
 
 #include "perwatt/base/random.hpp"
 #include "perwatt/control/feed_limits.hpp"
+#include "perwatt/topology/loads.hpp"
 
 namespace perwatt::simulate {
 
@@ -71,6 +73,15 @@ void add(const Fault& fault, DeviceState& state) {
   }
 }
 
+/// FNV-1a: the same with every library.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return hash;
+}
+
 }  // namespace
 
 FaultRunner::FaultRunner(const Scenario& scenario, Instant origin, Seconds span, std::uint64_t seed)
@@ -78,7 +89,6 @@ FaultRunner::FaultRunner(const Scenario& scenario, Instant origin, Seconds span,
   if (scenario.failures) {
     draw_failures(*scenario.failures, span, seed);
   }
-  is_active_.resize(faults_.size());
   for (std::size_t f = 0; f < faults_.size(); ++f) {
     events_.push_back({origin_ + faults_[f].at, f, true});
     events_.push_back({origin_ + faults_[f].at + faults_[f].lasts, f, false});
@@ -88,11 +98,11 @@ FaultRunner::FaultRunner(const Scenario& scenario, Instant origin, Seconds span,
 }
 
 void FaultRunner::draw_failures(const RandomFailures& failures, Seconds span, std::uint64_t seed) {
-  std::mt19937_64 random{seed};
   for (std::uint32_t n = 0; n < tree_.nodes().size(); ++n) {
     if (tree_.nodes()[n].kind != failures.level) {
       continue;
     }
+    std::mt19937_64 random{seed ^ hash_of(tree_.nodes()[n].id)};  // whatever else is there
     Seconds at = failures.mean_time_between * unit_exponential(random);
     while (at < span) {
       Fault fault;
@@ -125,8 +135,8 @@ std::vector<std::string> FaultRunner::step(Instant now, Plant& plant, GpuStates&
 void FaultRunner::apply_to_devices(const Fault& fault, Plant& plant, GpuStates& gpus) const {
   const auto devices = devices_below(tree_, fault.node);
   std::vector<DeviceState> states(devices.size());
-  for (std::size_t f = 0; f < faults_.size(); ++f) {
-    if (!is_active_[f] || !is_of_devices(faults_[f].kind)) {
+  for (const auto f : active_) {
+    if (!is_of_devices(faults_[f].kind)) {
       continue;
     }
     for (const auto device : devices_below(tree_, faults_[f].node)) {
@@ -152,8 +162,8 @@ void FaultRunner::apply_to_devices(const Fault& fault, Plant& plant, GpuStates& 
 
 const Fault* FaultRunner::last_active(FaultKind kind, topology::NodeIndex node) const {
   const Fault* last = nullptr;
-  for (std::size_t f = 0; f < faults_.size(); ++f) {
-    last = is_active_[f] && faults_[f].kind == kind && faults_[f].node == node ? &faults_[f] : last;
+  for (const auto f : active_) {
+    last = faults_[f].kind == kind && faults_[f].node == node ? &faults_[f] : last;
   }
   return last;
 }
@@ -170,23 +180,36 @@ const Fault* FaultRunner::last_active_of_meter(topology::NodeIndex node) const {
 
 double FaultRunner::message_loss() const {
   double most = 0;
-  for (std::size_t f = 0; f < faults_.size(); ++f) {
-    most = is_active_[f] && faults_[f].kind == FaultKind::messages_lost
-               ? std::max(most, faults_[f].factor)
-               : most;
+  for (const auto f : active_) {
+    most = faults_[f].kind == FaultKind::messages_lost ? std::max(most, faults_[f].factor) : most;
   }
   return most;
+}
+
+void FaultRunner::count_over_lowered(Instant now, const Plant& plant, Seconds step,
+                                     LoweredLimits& lowered) const {
+  for (const auto f : active_) {
+    const auto& fault = faults_[f];
+    if (fault.kind != FaultKind::limit_lowered || now - origin_ < fault.at + kLoweredGrace) {
+      continue;
+    }
+    const Watts supply = watts(plant.supply_watts()[fault.node.value]);
+    if (topology::passes(supply, fault.power)) {
+      lowered.time_over += step;
+      lowered.energy_over += (supply - fault.power) * step;
+    }
+  }
 }
 
 void FaultRunner::tell_limits(Policy& policy) const {
   std::vector<topology::NodeIndex> lost;
   auto limits = control::steady_limits(tree_);
-  for (std::size_t f = 0; f < faults_.size(); ++f) {
+  for (const auto f : active_) {
     const auto& fault = faults_[f];
-    if (is_active_[f] && fault.kind == FaultKind::feed_lost) {
+    if (fault.kind == FaultKind::feed_lost) {
       lost.push_back(fault.node);
     }
-    if (is_active_[f] && fault.kind == FaultKind::limit_lowered) {
+    if (fault.kind == FaultKind::limit_lowered) {
       limits[fault.node.value] = std::min(limits[fault.node.value], fault.power);
     }
   }
@@ -196,7 +219,11 @@ void FaultRunner::tell_limits(Policy& policy) const {
 void FaultRunner::change(std::size_t f, bool begins, Instant now, Plant& plant, GpuStates& gpus,
                          Policy& policy) {
   const auto& fault = faults_[f];
-  is_active_[f] = begins;
+  if (begins) {
+    active_.insert(std::upper_bound(active_.begin(), active_.end(), f), f);
+  } else {
+    std::erase(active_, f);
+  }
   switch (fault.kind) {
     case FaultKind::feed_lost:
       plant.set_breaker_open(fault.node, last_active(fault.kind, fault.node) != nullptr);

@@ -19,6 +19,11 @@ class FaultRunner {
   FaultRunner(const Scenario& scenario, Instant origin, Seconds span, std::uint64_t seed);
 
   /// What began and ended, in words.
+  /// Adds what was drawn over lowered limits in a step of the plant that is done.
+  void count_over_lowered(Instant now, const Plant& plant, Seconds step,
+                          LoweredLimits& lowered) const;
+
+  /// What began and ended, in words.
   std::vector<std::string> step(Instant now, Plant& plant, GpuStates& gpus, Policy& policy);
 
  private:
@@ -40,8 +45,8 @@ class FaultRunner {
   const topology::PowerTree& tree_;
   Instant origin_;
   std::vector<Fault> faults_;
-  std::vector<char> is_active_;
-  std::vector<Event> events_;  // by time
+  std::vector<std::size_t> active_;  // in their order
+  std::vector<Event> events_;        // by time
   std::size_t next_ = 0;
 };
 

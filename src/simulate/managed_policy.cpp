@@ -181,7 +181,9 @@ class ManagedPolicy final : public Policy {
     rules.alarms.settle = site_.scenario.settle + speaks_every_ + margin;
     rules.alarms.grace = kLeadIn + speaks_every_ * 5;
     rules.ladder.tick = speaks_every_;
-    rules.ladder.times.fail_safe = this->rules().lease + this->rules().wearing_in;
+    const Seconds until_sent = site_.plan.cadence + site_.scenario.message_delay * 2;
+    rules.ladder.times.throttle += until_sent;
+    rules.ladder.times.fail_safe = this->rules().lease + this->rules().wearing_in + until_sent;
     return rules;
   }
 
@@ -278,7 +280,9 @@ class ManagedPolicy final : public Policy {
       if (limit == told_limits_[n]) {
         continue;
       }
-      if (controller_->set_limit({n}, limit)) {
+      const bool is_kept = controller_->set_limit({n}, limit);
+      controller_->to_fail_safe(topology::NodeIndex{n}, !is_kept);  // the least there is
+      if (is_kept) {
         told_limits_[n] = limit;
       } else {
         messages_.push_back("fail-safe caps do not fit the limit of " +

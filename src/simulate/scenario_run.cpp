@@ -69,8 +69,8 @@ struct ScenarioRun::Parts {
         seed_{seed},
         plant_{scenario_.tree, plant_spec_for(scenario_, policy.kind, seed)},
         step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)},
-        steps_{std::llround((scenario.warm_up + scenario.duration) / step_)},
         scored_from_{std::llround(scenario.warm_up / step_)},
+        steps_{scored_from_ + std::max(1LL, std::llround(scenario.duration / step_))},
         platform_{plant_},
         values_{device_values(scenario_)},
         gpus_{std::vector<char>(values_.size()), std::vector<char>(values_.size()),
@@ -104,6 +104,7 @@ struct ScenarioRun::Parts {
       const auto counts = totals();
       score_->add_step(done_ - scored_from_, demands_, {counts.output_tokens, counts.good_tokens});
     }
+    faults_->count_over_lowered(plant_.now(), plant_, step_, lowered_);
     ++done_;
     note_violations();
   }
@@ -203,8 +204,8 @@ struct ScenarioRun::Parts {
   std::uint64_t seed_;
   Plant plant_;
   Seconds step_;
-  std::int64_t steps_;
   std::int64_t scored_from_;
+  std::int64_t steps_;
   std::int64_t done_ = 0;
   SimulatedPlatform platform_;
   std::vector<DeviceValue> values_;
@@ -217,6 +218,7 @@ struct ScenarioRun::Parts {
   std::optional<ScoreKeeper> score_;
   std::vector<RunEvent> events_;
   Violations seen_;
+  LoweredLimits lowered_;
 };
 
 ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
@@ -261,6 +263,7 @@ const std::vector<RunEvent>& ScenarioRun::events() const {
 PolicyResult ScenarioRun::result() const {
   auto result =
       parts_->score_->result(parts_->services_, parts_->trainings_, parts_->platform_.writes());
+  result.lowered = parts_->lowered_;
   result.events = parts_->events_;
   return result;
 }

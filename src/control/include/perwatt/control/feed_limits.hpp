@@ -27,8 +27,9 @@ namespace perwatt::control {
                                                 std::span<const Watts> limits);
 
 /// By node, what must be kept with all feeds up, so that the loss of any single feed leaves every
-/// limit either kept or passed by no more than its trip curve holds for `response`. Losses are
-/// those of topology/feed_loss.hpp.
+/// limit of a whole node either kept or passed by no more than its trip curve holds for `response`;
+/// limits of phases are not looked at. Losses are those of topology/feed_loss.hpp. Quadratic in
+/// nodes with several parents.
 [[nodiscard]] std::vector<Watts> survivable_limits(const topology::PowerTree& tree,
                                                    Seconds response);
 

@@ -83,7 +83,7 @@ class SiteWatch {
   std::span<const Breach> required_;
   std::vector<Told> told_;
   std::vector<NodeOrder> orders_;   // by node, of trust
-  std::vector<BreachStep> steps_;   // by node, of the ladder
+  std::vector<char> is_sent_;       // by node: to fail-safe, by the ladder
   std::vector<char> is_throttled_;  // by node: itself or one above
   bool has_steps_ = false;
 };

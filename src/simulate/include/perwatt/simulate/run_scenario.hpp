@@ -56,6 +56,15 @@ struct Timeline {
   std::vector<TokensPerSecond> good;
 };
 
+/// From a limit's lowering until it counts: agents that hear nothing have fallen back by then.
+inline constexpr Seconds kLoweredGrace = seconds(30);
+
+/// Over limits that a fault lowered, later than kLoweredGrace after that; not in Violations.
+struct LoweredLimits {
+  Seconds time_over;
+  Joules energy_over;
+};
+
 /// Something that began or ended: a fault, an alarm, a limit passed.
 struct RunEvent {
   Seconds at;  // since the work began
@@ -65,7 +74,8 @@ struct RunEvent {
 struct PolicyResult {
   std::string policy;
   PolicyKind kind = PolicyKind::perwatt;
-  Violations violations;       // of all limits, over the whole run
+    Violations violations;     // of all limits of the tree, over the whole run
+  LoweredLimits lowered;     // of limits that faults lowered, likewise
   std::optional<Watts> limit;  // of the root
   Watts mean_supply;           // of the root
   Watts mean_gpu;              // of all devices
