@@ -60,10 +60,8 @@ void run_simulate(const SimulateOptions& options) {
                                           std::filesystem::path{options.scenario}.parent_path());
   if (!options.duration.empty()) {
     scenario.duration = parse_flag([&] { return parse_seconds(options.duration, "--duration"); });
-    const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
-    if (scenario.duration < step || scenario.duration > seconds(400 * 86400.0)) {
-      throw Error{ErrorCode::usage, "is not from one step of the plant to 400 days", "--duration",
-                  "write --duration 10min"};
+    if (const auto fault = simulate::length_fault(scenario)) {
+      throw Error{ErrorCode::usage, *fault, "--duration", "write --duration 10min"};
     }
   }
   scenario.seed = options.seed.value_or(scenario.seed);

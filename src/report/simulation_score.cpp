@@ -111,6 +111,7 @@ std::vector<simulate::ServiceResult> services_of(const simulate::PolicyRuns& run
       service.record.merge(other.record);
       service.energy += other.energy;
       service.mean_speed_ratio += other.mean_speed_ratio;
+      service.unfinished_requests += other.unfinished_requests;
     }
     service.energy = service.energy / count;
     service.mean_speed_ratio /= count;

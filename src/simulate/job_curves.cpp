@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "perwatt/curve/power_curve.hpp"
 
@@ -27,6 +28,23 @@ double requests_per_second(const PoolSetup& pool, Pool which, const TokenLaws& l
   return busy > 0 ? pool.instances / busy : 0;
 }
 
+/// Requests/s over the day; nothing where clients or a trace say.
+std::optional<double> offered_per_second(const Arrivals& arrivals) {
+  if (const auto* steady = std::get_if<SteadyArrivals>(&arrivals)) {
+    return steady->rate_per_second;
+  }
+  if (const auto* daily = std::get_if<DailyArrivals>(&arrivals)) {
+    double most = 0;
+    for (const auto& point : daily->rate.points) {
+      most = std::max(most, point.rate_per_second);
+    }
+    return most;
+  }
+  return std::nullopt;
+}
+
+/// At full speed and the load it is offered, the highest of a day: more speed than that earns
+/// nothing.
 UsdPerSecond revenue(const ServicePlan& service) {
   double rate = 0;
   for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
@@ -35,6 +53,7 @@ UsdPerSecond revenue(const ServicePlan& service) {
       rate = rate == 0 ? own : own == 0 ? rate : std::min(rate, own);
     }
   }
+  rate = std::min(rate, offered_per_second(service.arrivals).value_or(rate));
   const Usd request = service.lengths.input.mean() * service.usd_per_input_token +
                       service.lengths.output.mean() * service.usd_per_output_token;
   return UsdPerSecond::from_base(in_usd(request) * rate);
@@ -70,6 +89,7 @@ DeviceValue device_value(const topology::Device& device, UsdPerSecond worth, con
   }
   const auto hull = curve::PowerCurve<UsdPerSecond>::hull_of(points);
   DeviceValue value;
+  value.has_job = true;
   value.priority = terms.priority;
   value.clock_ratio = 1 - terms.tolerated_loss_ratio;
   for (const auto& [power, usd] : hull.points()) {
@@ -87,7 +107,7 @@ std::vector<DeviceValue> device_values(const Scenario& scenario) {
   std::vector<DeviceValue> values;
   const auto devices = scenario.tree.devices();
   for (const auto& device : devices) {
-    values.push_back({{{device.min, 0}}, 1, 0});
+    values.push_back({{{device.min, 0}}, false, 1, 0});
     if (device.max > device.min) {
       values.back().curve.push_back({device.max, 0});
     }

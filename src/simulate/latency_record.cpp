@@ -50,13 +50,13 @@ void DurationHistogram::add_nanoseconds(std::int64_t duration) {
   max_nanoseconds_ = std::max(max_nanoseconds_, duration);
 }
 
-void DurationHistogram::merge(const DurationHistogram& other) {
+void DurationHistogram::merge(const DurationHistogram& other, std::int64_t times) {
   buckets_.resize(std::max(buckets_.size(), other.buckets_.size()));
   for (std::size_t i = 0; i < other.buckets_.size(); ++i) {
-    buckets_[i] += other.buckets_[i];
+    buckets_[i] += other.buckets_[i] * times;
   }
-  count_ += other.count_;
-  add_to_sum(other.sum_whole_seconds_, other.sum_rest_nanoseconds_);
+  count_ += other.count_ * times;
+  add_to_sum(other.sum_whole_seconds_ * times, other.sum_rest_nanoseconds_ * times);
   max_nanoseconds_ = std::max(max_nanoseconds_, other.max_nanoseconds_);
 }
 

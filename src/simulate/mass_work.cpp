@@ -41,6 +41,8 @@ MassWork::MassWork(const ServicePlan& plan, std::uint64_t seed)
   for (const Pool pool : kMassPools) {
     if (plan.setup.has(pool)) {
       wanted_[static_cast<std::size_t>(pool)] = plan.setup.pool(pool).model.power.idle;
+      is_up_[static_cast<std::size_t>(pool)].assign(
+          static_cast<std::size_t>(plan.setup.pool(pool).instances), 1);
     }
   }
 }
@@ -52,7 +54,7 @@ double MassWork::rate_per_second(Instant at) const {
   return rate_at(std::get<DailyArrivals>(plan_.arrivals).rate, at - Instant{});
 }
 
-MassWork::PoolState MassWork::look(Pool pool, const Plant& plant, const GpuStates& gpus) const {
+MassWork::PoolState MassWork::look(Pool pool, const Plant& plant, const GpuStates& gpus) {
   const auto& all = plan_.gpus[static_cast<std::size_t>(pool)];
   const auto each = static_cast<std::size_t>(plan_.setup.pool(pool).model.gpus);
   PoolState state;
@@ -68,6 +70,7 @@ MassWork::PoolState MassWork::look(Pool pool, const Plant& plant, const GpuState
         least = std::min(least, in_watts(plant.read_cap(gpu)));
       }
     }
+    is_up_[static_cast<std::size_t>(pool)][first / each] = is_up ? 1 : 0;
     state.up += is_up ? 1 : 0;
     cap_watts += is_up ? least : 0;
   }
@@ -82,20 +85,24 @@ void MassWork::count(const FluidStep& step) {
   rests_.output += in_tokens(step.output_tokens);
   const auto sample = twin_.take_sample_record();
   LatencyRecord record;
-  record.wait = sample.wait;
-  record.ttft = sample.ttft;
-  record.tpot = sample.tpot;
-  record.request = sample.request;
+  const auto stands_for = std::llround(1 / *plan_.sample_ratio);
+  for (const auto histogram : {&LatencyRecord::wait, &LatencyRecord::ttft, &LatencyRecord::tpot,
+                               &LatencyRecord::request}) {
+    (record.*histogram).merge(sample.*histogram, stands_for);
+  }
   record.arrived_requests = take_whole(rests_.arrived);
   record.completed_requests = take_whole(rests_.completed);
   record.input_tokens = take_whole(rests_.input);
   record.output_tokens = take_whole(rests_.output);
   record.completed_tokens = record.output_tokens;
-  const double good = sample.completed_tokens > 0 ? static_cast<double>(sample.good_tokens) /
-                                                        static_cast<double>(sample.completed_tokens)
-                                                  : 1;
-  record.good_tokens =
-      static_cast<std::int64_t>(std::llround(good * static_cast<double>(record.output_tokens)));
+  unfinished_ = std::llround(step.queued_requests + step.decoding_requests);
+  undecided_output_ += static_cast<double>(record.output_tokens);
+  if (sample.completed_tokens > 0) {
+    const double good =
+        static_cast<double>(sample.good_tokens) / static_cast<double>(sample.completed_tokens);
+    record.good_tokens = std::llround(good * undecided_output_);
+    undecided_output_ = 0;
+  }
   record_.merge(record);
 }
 
@@ -127,19 +134,27 @@ void MassWork::step(Instant until, Plant& plant, const GpuStates& gpus, std::spa
   now_ = until;
   count(done);
   for (const Pool pool : kMassPools) {
-    if (!plan_.setup.has(pool)) {
-      continue;
+    if (plan_.setup.has(pool)) {
+      set_demands(pool, done, length, plant, gpus, demands);
     }
-    const auto number = static_cast<std::size_t>(pool);
-    const auto model = at_clock(plan_.setup.pool(pool).model, plan_.laws[number],
-                                gpus.clock_ratios[plan_.gpus[number].front().value]);
-    const int up = std::max(1, twin_.fluid().instances(pool));
-    wanted_[number] = done.uses[number].energy(model, std::nullopt) /
-                      (length * (static_cast<double>(up) * model.gpus));
-    for (const auto gpu : plan_.gpus[number]) {
-      plant.set_demand(gpu, wanted_[number]);
-      demands[gpu.value] = wanted_[number];
-    }
+  }
+}
+
+/// Instances that are down idle.
+void MassWork::set_demands(Pool pool, const FluidStep& done, Seconds length, Plant& plant,
+                           const GpuStates& gpus, std::span<Watts> demands) {
+  const auto number = static_cast<std::size_t>(pool);
+  const auto& all = plan_.gpus[number];
+  const auto model = at_clock(plan_.setup.pool(pool).model, plan_.laws[number],
+                              gpus.clock_ratios[all.front().value]);
+  const int up = std::max(1, twin_.fluid().instances(pool));
+  wanted_[number] = done.uses[number].energy(model, std::nullopt) /
+                    (length * (static_cast<double>(up) * model.gpus));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool is_up = is_up_[number][i / static_cast<std::size_t>(model.gpus)] != 0;
+    const Watts wanted = is_up ? wanted_[number] : model.power.idle;
+    plant.set_demand(all[i], wanted);
+    demands[all[i].value] = wanted;
   }
 }
 

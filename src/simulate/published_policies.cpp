@@ -70,9 +70,7 @@ class SplitPolicy : public Policy {
     return site_.scenario.tree.devices()[d];
   }
 
-  [[nodiscard]] bool is_working(std::size_t d) const {
-    return site_.values[d].curve.back().value > 0;
-  }
+  [[nodiscard]] bool is_working(std::size_t d) const { return site_.values[d].has_job; }
 
   [[nodiscard]] virtual std::vector<allocate::CurvePoint> curve(std::size_t d) const {
     const auto [wanted, unit, worth] = claim(d);
@@ -102,8 +100,12 @@ class SplitPolicy : public Policy {
     return points;
   }
 
+  /// A clairvoyant's devices do not overshoot.
+  [[nodiscard]] bool is_ideal() const { return site_.plan.kind == PolicyKind::clairvoyant; }
+
   [[nodiscard]] Watts at_root(std::size_t d, Watts cap) const {
-    return cap * ((1 + site_.scenario.overshoot_ratio) * limits_.limits().units.device_factor[d]);
+    const double overshoot = is_ideal() ? 0 : site_.scenario.overshoot_ratio;
+    return cap * ((1 + overshoot) * limits_.limits().units.device_factor[d]);
   }
 
   /// Splits anew and writes what changed.
@@ -111,7 +113,8 @@ class SplitPolicy : public Policy {
     const allocate::CurveOf curve_of = [this](std::size_t d) { return curve(d); };
     if (!allocator_ || is_changed_) {
       allocator_.emplace(allocate::site_problem(site_.scenario.tree, limits_.limits(),
-                                                1 - site_.plan.guard_ratio, curve_of));
+                                                is_ideal() ? 1 : 1 - site_.plan.guard_ratio,
+                                                curve_of));
       is_changed_ = false;
       write(allocator_->solve());
       return;

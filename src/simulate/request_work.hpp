@@ -19,6 +19,10 @@ class RequestWork final : public ServiceWork {
 
   void step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands) override;
 
+  [[nodiscard]] std::int64_t unfinished() const override {
+    return service_.counts().arrived - service_.counts().completed;
+  }
+
  private:
   struct Instance {
     Pool pool = Pool::aggregated;

@@ -177,15 +177,10 @@ void read_times(const ConfigTable& table, Scenario& scenario) {
   if (step < seconds(0.001) || step > seconds(10)) {
     table.fail("step", "is not from 1 ms to 10 s", "write step = \"100ms\"");
   }
-  const double days = in_seconds(scenario.duration + scenario.warm_up) / 86400;
-  if (days > kMostDays || (scenario.duration + scenario.warm_up) / step > kMostSteps) {
-    table.fail("duration", "is longer than " + shortest(kMostDays) + " days, or than 1e10 steps",
-               "shorten it or take longer steps");
-  }
-  if (scenario.duration < step) {
-    table.fail("duration", "is shorter than a step", "write duration = \"10min\"");
-  }
   scenario.plant.step_ns = nanoseconds_of(step);
+  if (const auto fault = length_fault(scenario)) {
+    table.fail("duration", *fault, "write duration = \"10min\"");
+  }
   scenario.overshoot_ratio = percent_or(table, "overshoot", 0.03, {0, 1});
   scenario.settle = duration_up_to(table, "settle", seconds(2), kDay);
   scenario.message_delay = duration_up_to(table, "message_delay", seconds(0), kDay);
@@ -217,20 +212,11 @@ void read_failures(const ConfigTable& root, Scenario& scenario) {
     table->fail("mean_time_between", "is below 1 s", "give the mean time of one node");
   }
   static_cast<void>(duration_up_to(*table, "repair_takes", {}, kDay * kMostDays));
-  double nodes = 0;
-  for (const auto& node : scenario.tree.nodes()) {
-    nodes += node.kind == failures.level ? 1 : 0;
-  }
-  const double failures_each =
-      (scenario.warm_up + scenario.duration) / (failures.mean_time_between + failures.repair_takes);
-  if (nodes * failures_each > kMostFailures) {
-    table->fail("mean_time_between",
-                "makes " + shortest(std::round(nodes * failures_each)) + " failures, more than " +
-                    shortest(kMostFailures),
-                "lengthen it, or shorten scenario.duration");
-  }
   table->reject_unknown_keys();
   scenario.failures = failures;
+  if (const auto fault = length_fault(scenario)) {
+    table->fail("mean_time_between", *fault, "lengthen it, or shorten scenario.duration");
+  }
 }
 
 void check_names(const ConfigTable& root, const Scenario& scenario) {
@@ -299,6 +285,31 @@ void add_policies(const ConfigTable& root, Scenario& scenario) {
 }
 
 }  // namespace
+
+std::optional<std::string> length_fault(const Scenario& scenario) {
+  const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
+  const Seconds span = scenario.warm_up + scenario.duration;
+  if (scenario.duration < step) {
+    return "is shorter than a step";
+  }
+  if (span > kDay * kMostDays || span / step > kMostSteps) {
+    return "is longer than " + shortest(kMostDays) + " days, or than 1e10 steps";
+  }
+  if (!scenario.failures) {
+    return std::nullopt;
+  }
+  const auto& failures = *scenario.failures;
+  const auto nodes =
+      std::count_if(scenario.tree.nodes().begin(), scenario.tree.nodes().end(),
+                    [&](const topology::Node& node) { return node.kind == failures.level; });
+  const double count =
+      static_cast<double>(nodes) * (span / (failures.mean_time_between + failures.repair_takes));
+  if (count > kMostFailures) {
+    return "makes " + shortest(std::round(count)) + " failures, more than " +
+           shortest(kMostFailures);
+  }
+  return std::nullopt;
+}
 
 double speed_at(Watts allowed, Watts demand, Watts idle, double exponent) {
   if (allowed >= demand || demand <= idle) {

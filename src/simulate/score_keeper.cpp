@@ -134,7 +134,8 @@ void ScoreKeeper::add_services(PolicyResult& result,
   for (const auto& service : services) {
     const auto& record = service->record();
     const auto& plan = service->plan();
-    result.services.push_back({plan.id, record, service->energy(), service->mean_speed()});
+    result.services.push_back(
+        {plan.id, record, service->energy(), service->mean_speed(), service->unfinished()});
     result.record.merge(record);
     result.revenue += earned(*service) / time;
     if (record.total_tokens() > 0) {

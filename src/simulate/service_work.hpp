@@ -39,6 +39,9 @@ class ServiceWork {
   /// Forgets what was counted so far.
   void start_counting();
 
+  /// Arrived and not done, now.
+  [[nodiscard]] virtual std::int64_t unfinished() const = 0;
+
   [[nodiscard]] const ServicePlan& plan() const { return plan_; }
 
   [[nodiscard]] const LatencyRecord& record() const { return record_; }

@@ -123,7 +123,8 @@ void TrainingWork::count_energy(const Plant& plant, Seconds step) {
 
 void TrainingWork::start_counting() {
   record_ = {};
-  unsaved_energy_ = {};  // lost joules are a part of those counted
+  unsaved_iterations_ = 0;  // of before: not counted as lost either
+  unsaved_energy_ = {};     // lost joules are a part of those counted
   speed_sum_ = 0;
   steps_ = 0;
 }

@@ -52,19 +52,22 @@ TEST(JobCurves, ATrainingGpuIsWorthItsPriceAtFullSpeed) {
   EXPECT_EQ(values[gpu].clock_ratio, 1);
 }
 
-TEST(JobCurves, AServiceIsWorthWhatItsNarrowestPoolCanServe) {
-  const auto scenario = scenario_of(small_scenario_text());
-  const auto values = device_values(scenario);
-  const auto& chat = scenario.services[0];
-  const double prompt = in_tokens(chat.lengths.input.mean());
-  const double answer = in_tokens(chat.lengths.output.mean());
-  const double prefill = 2 * 20'000 / prompt;
-  const double decode = 128 / ((0.01 + 0.0001 * 128) * (answer - 1));
-  const double usd = std::min(prefill, decode) * answer * 2e-6;
-  for (const auto pool : {Pool::prefill, Pool::decode}) {
-    for (const auto gpu : chat.gpus[static_cast<std::size_t>(pool)]) {
-      EXPECT_NEAR(values[gpu.value].curve.back().value, usd / 4, 1e-9);
-      EXPECT_DOUBLE_EQ(values[gpu.value].clock_ratio, 0.95);
+TEST(JobCurves, AServiceIsWorthWhatItIsOfferedAndItsNarrowestPoolCanServe) {
+  for (const double offered : {1.0, 1e6}) {
+    auto scenario = scenario_of(small_scenario_text());
+    auto& chat = scenario.services[0];
+    chat.arrivals = SteadyArrivals{.rate_per_second = offered};
+    const auto values = device_values(scenario);
+    const double prompt = in_tokens(chat.lengths.input.mean());
+    const double answer = in_tokens(chat.lengths.output.mean());
+    const double prefill = 2 * 20'000 / prompt;
+    const double decode = 128 / ((0.01 + 0.0001 * 128) * (answer - 1));
+    const double usd = std::min({prefill, decode, offered}) * answer * 2e-6;
+    for (const auto pool : {Pool::prefill, Pool::decode}) {
+      for (const auto gpu : chat.gpus[static_cast<std::size_t>(pool)]) {
+        EXPECT_NEAR(values[gpu.value].curve.back().value, usd / 4, 1e-9);
+        EXPECT_DOUBLE_EQ(values[gpu.value].clock_ratio, 0.95);
+      }
     }
   }
 }

@@ -24,7 +24,8 @@ class DurationHistogram {
   /// REQUIRES: duration >= 0.
   void add_nanoseconds(std::int64_t duration);
 
-  void merge(const DurationHistogram& other);
+  /// Each of `other` so many times. REQUIRES: times >= 1.
+  void merge(const DurationHistogram& other, std::int64_t times = 1);
 
   [[nodiscard]] std::int64_t count() const { return count_; }
 

@@ -34,6 +34,7 @@ struct ServiceResult {
   LatencyRecord record;
   Joules energy;  // of its GPUs
   double mean_speed_ratio = 1;
+  std::int64_t unfinished_requests = 0;  // at the end: in no percentile
 };
 
 struct TrainingResult {
@@ -74,8 +75,8 @@ struct RunEvent {
 struct PolicyResult {
   std::string policy;
   PolicyKind kind = PolicyKind::perwatt;
-    Violations violations;     // of all limits of the tree, over the whole run
-  LoweredLimits lowered;     // of limits that faults lowered, likewise
+  Violations violations;       // of all limits of the tree, over the whole run
+  LoweredLimits lowered;       // of limits that faults lowered, likewise
   std::optional<Watts> limit;  // of the root
   Watts mean_supply;           // of the root
   Watts mean_gpu;              // of all devices

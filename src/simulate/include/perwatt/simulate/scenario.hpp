@@ -183,6 +183,9 @@ struct Scenario {
   std::uint64_t seed = 1;
 };
 
+/// What is wrong with how long it lasts, in words, or nothing.
+[[nodiscard]] std::optional<std::string> length_fault(const Scenario& scenario);
+
 /// The scenario without the nodes that are absent under the policy, and without its jobs that are
 /// off. Throws Error(bad_input) where a job that is not off has a GPU there.
 [[nodiscard]] Scenario scenario_for(const Scenario& scenario, const PolicyPlan& policy);
