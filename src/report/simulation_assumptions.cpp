@@ -81,7 +81,7 @@ const char* policy_meaning(PolicyKind kind) {
     case PolicyKind::perwatt:
       return "leases, by value";
     case PolicyKind::clairvoyant:
-      return "by value, with true demand and devices that obey at once: a bound";
+      return "by value, with true demand and devices that obey at once, moment by moment";
   }
   return "";
 }

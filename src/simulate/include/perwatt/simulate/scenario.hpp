@@ -145,7 +145,7 @@ enum class PolicyKind {
   steering,      // every 90 s under-users give to those at their cap (DPS 0.7.6 defaults)
   stealing,      // by priority bands, the highest first, without regard to use
   perwatt,       // leases, by value
-  clairvoyant    // by value, with true demand and devices that obey at once: a bound
+  clairvoyant    // by value, with true demand and devices that obey at once
 };
 
 [[nodiscard]] std::string_view to_string(PolicyKind kind);
