@@ -162,6 +162,47 @@ TEST(Controller, AFallenLimitIsKeptAndARisenOneUsed) {
   EXPECT_NEAR(rack.total(), 2000, 1);  // the tree's own limit holds
 }
 
+TEST(Controller, ALimitThatFallsByLessThanTheDeadBandIsKeptToo) {
+  Rack rack{6, 4200, {1, 1, 1, 1, 1, 1}, {}};
+  rack.run(30);
+  EXPECT_NEAR(rack.total(), 4200, 1);
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(4150)));  // 8.3 W of each
+  for (int t = 0; t < 30; ++t) {
+    rack.run(1);
+    EXPECT_GT(rack.total(), 4100) << "fell back after " << t << " s";
+  }
+  EXPECT_NEAR(rack.total(), 4150, 1);
+  EXPECT_FALSE(rack.controller.ledger().is_over());
+}
+
+TEST(Controller, GoesOnAboveTheNumberThatAnAgentHasTaken) {
+  const auto tree = rack_of(1, 1000);
+  Controller controller{tree, {device_of(1)}, {}};
+  controller.report({0}, {1, 20, true, true, watts(200)});  // of a controller before it
+  controller.ask({0}, {1, 1}, second(1));
+  controller.read({0}, second(1), watts(200), watts(200));
+  const auto grants = controller.tick(second(1));
+  ASSERT_EQ(grants.size(), 1u);
+  EXPECT_GT(grants[0].grant.id, 20u);
+}
+
+TEST(Controller, ACurveThatBeginsAboveFailSafeIsClimbed) {
+  const auto tree = rack_of(1, 1000);
+  auto device = device_of(1);
+  device.curve = {{watts(300), 0}, {watts(700), 400}};
+  Controller controller{tree, {device}, {}};
+  double cap = 200;
+  for (int t = 1; t < 30; ++t) {
+    controller.ask({0}, {1, static_cast<std::uint64_t>(t)}, second(t));
+    controller.read({0}, second(t), watts(cap), watts(cap));
+    for (const auto& grant : controller.tick(second(t))) {
+      cap = in_watts(grant.grant.cap);
+      controller.report({0}, {1, grant.grant.id, false, true, grant.grant.cap});
+    }
+  }
+  EXPECT_GT(cap, 690);
+}
+
 TEST(Controller, WritesOnlyToChangeAndToRenew) {
   Rack rack{4, 1600, {1, 1, 1, 1}, {}};
   rack.demand = {300, 300, 300, 300};

@@ -209,5 +209,21 @@ TEST(FeedLimits, AfterAnySingleLossTheSurvivorsHoldForTheResponse) {
   RecordProperty("overloads_survived", survived);
 }
 
+TEST(FeedLimits, ALossAboveSeveralFeedsIsASingleLossToo) {
+  auto rack = feed_node("rack", {{"a1", 0.25}, {"a2", 0.25}, {"b", 0.5}});
+  auto b = feed_node("b", {{"site", 1}});
+  b.limits = {{topology::LimitKind::other, watts(100'000), {}, {}, {}}};  // stands nothing
+  std::vector<topology::NodeSpec> nodes{
+      feed_node("site", {}),       feed_node("a", {{"site", 1}}), b,
+      feed_node("a1", {{"a", 1}}), feed_node("a2", {{"a", 1}}),   rack};
+  topology::DeviceSpec gpu;
+  gpu.id = "gpu";
+  gpu.parent = "rack";
+  gpu.max = watts(1000);
+  const auto tree = PowerTree::build(nodes, {gpu});
+  const auto kept = survivable_limits(tree, seconds(10));
+  EXPECT_DOUBLE_EQ(in_watts(kept[tree.find_node("b")->value]), 50'000);  // all of it with a lost
+}
+
 }  // namespace
 }  // namespace perwatt::control

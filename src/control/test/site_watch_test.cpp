@@ -21,10 +21,14 @@ Instant watch_second(int time) {
   return Instant{} + seconds(time);
 }
 
-topology::PowerTree watched_rack() {
+topology::PowerTree watched_rack(bool trips = true) {
   topology::NodeSpec rack;
   rack.id = rack.place = "rack";
   rack.limits = {{topology::LimitKind::breaker, watts(kWatchLimit), {}, topology::TripCurve{}, {}}};
+  if (!trips) {
+    rack.limits[0].kind = topology::LimitKind::contract;
+    rack.limits[0].curve.reset();
+  }
   rack.meter = topology::MeterSide::supply;
   std::vector<topology::DeviceSpec> devices(kRackGpus);
   for (std::size_t d = 0; d < kRackGpus; ++d) {
@@ -45,8 +49,9 @@ WatchRules watch_rules() {
 
 /// A rack that obeys at once, its watch and its controller, a second at a time.
 struct WatchedRack {
-  explicit WatchedRack(std::vector<char> is_flexible = {0, 0, 0, 0})
-      : watch{tree, devices, std::move(is_flexible), watch_rules()},
+  explicit WatchedRack(std::vector<char> is_flexible = {0, 0, 0, 0}, bool trips = true)
+      : tree{watched_rack(trips)},
+        watch{tree, devices, std::move(is_flexible), watch_rules()},
         controller{tree, devices, control_rules()} {}
 
   static ControlRules control_rules() {
@@ -100,7 +105,7 @@ struct WatchedRack {
     });
   }
 
-  topology::PowerTree tree = watched_rack();
+  topology::PowerTree tree;
   std::vector<ControlledDevice> devices{
       kRackGpus,
       {{watts(200), 0, {}}, watts(100), watts(700), {{watts(100), 0}, {watts(700), 600}}}};
@@ -161,6 +166,19 @@ TEST(SiteWatch, WattsThatAnotherWriterHoldsBackGoToOthers) {
   rack.demand = {700, 300, 300, 300};
   rack.run(60);
   EXPECT_GT(rack.cap[0], 650);
+}
+
+TEST(SiteWatch, WhatIsNotTaggedIsNotTouchedForALimitThatTripsNothing) {
+  WatchedRack rack{{0, 0, 0, 0}, false};
+  rack.demand = {690, 690, 690, 690};
+  rack.run(60);
+  rack.ignores[2] = true;
+  rack.demand[2] = 1300;
+  rack.run(60);
+  EXPECT_TRUE(rack.has_alarm(AlarmKind::limit_passed));
+  ASSERT_FALSE(rack.watch.required().empty());
+  EXPECT_EQ(rack.watch.required()[0].step, BreachStep::pause);  // the caller's to take
+  EXPECT_GE(rack.cap[0], 400);
 }
 
 TEST(SiteWatch, ADeviceThatIgnoresItsCapIsNamedAndTheRestMakesRoom) {
