@@ -10,6 +10,7 @@
 #include "service_work.hpp"
 
 #include "perwatt/simulate/plant.hpp"
+#include "perwatt/simulate/run_scenario.hpp"
 
 namespace perwatt::simulate {
 
