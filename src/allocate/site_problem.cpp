@@ -31,6 +31,22 @@ Problem site_problem(const topology::PowerTree& tree, const SiteLimits& limits, 
   return problem;
 }
 
+void set_limits(Problem& problem, const SiteLimits& limits, double used_ratio) {
+  const auto least = limits.least();
+  for (std::uint32_t s = 0; s < least.nested.size(); ++s) {
+    problem.set_limit(NodeIndex{s}, least.nested[s] * used_ratio);
+  }
+  for (std::uint32_t k = 0; k < least.cross.size(); ++k) {
+    problem.set_cross_limit(CrossLimitIndex{k}, least.cross[k] * used_ratio);
+  }
+}
+
+void ChangingLimits::restore(std::span<const Watts> powers) {
+  for (std::size_t i = 0; i < powers.size(); ++i) {
+    limits_.limits[i].power = powers[i];
+  }
+}
+
 void ChangingLimits::set(topology::NodeIndex node, Watts limit) {
   for (std::size_t i = 0; i < limits_.limits.size(); ++i) {
     auto& one = limits_.limits[i];

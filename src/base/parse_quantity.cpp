@@ -106,6 +106,15 @@ UsdPerJoule parse_energy_price(std::string_view text, std::string_view where) {
       parse(text, where, kEnergyPriceUnits, "price of energy", "0.08USD/kWh"));
 }
 
+std::optional<double> parse_percentage(std::string_view text) {
+  if (text.empty() || text.back() != '%') {
+    return std::nullopt;
+  }
+  text.remove_suffix(1);
+  const auto number = parse_number(trimmed(text));
+  return number ? std::optional{*number / 100} : std::nullopt;
+}
+
 Celsius parse_celsius(std::string_view text, std::string_view where) {
   const double degrees = parse(text, where, kTemperatureUnits, "temperature", "45C", Sign::any);
   if (degrees < kColdest || degrees > kHottest) {

@@ -29,7 +29,19 @@ void read_listen(const std::string& text, const std::string& example,
   server.port = static_cast<std::uint16_t>(*port);
 }
 
-std::string read_token(const std::string& file) {
+void add_caller_options(CLI::App& verb, std::string& token_file, net::HttpServerOptions& server) {
+  verb.add_option("--token-file", token_file,
+                  "Callers must send the token in this file, as bearer token or password")
+      ->type_name("FILE");
+  verb.add_option("--certificate", server.certificate_file, "Speak TLS with it")
+      ->type_name("CHAIN.pem");
+  verb.add_option("--key", server.key_file, "Of the certificate")->type_name("KEY.pem");
+}
+
+void read_token(const std::string& file, net::HttpServerOptions& server) {
+  if (file.empty()) {
+    return;
+  }
   const std::string token{trimmed(read_file(file))};
   const bool is_plain = token.find_first_of(" \t\r\n:") == std::string::npos;
   if (token.size() < kLeastTokenBytes || !is_plain) {
@@ -37,7 +49,7 @@ std::string read_token(const std::string& file) {
         "the token has " + std::to_string(token.size()) + " bytes or holds spaces or ':'", file,
         "write one line of at least 16 letters and digits that nobody can guess");
   }
-  return token;
+  server.token = token;
 }
 
 void refuse_empty(const CLI::App& verb) {

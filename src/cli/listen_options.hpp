@@ -13,8 +13,11 @@ namespace perwatt::cli {
 void read_listen(const std::string& text, const std::string& example,
                  net::HttpServerOptions& server);
 
-/// Of --token-file.
-[[nodiscard]] std::string read_token(const std::string& file);
+/// --token-file, --certificate and --key. What they are bound to outlives the parsing.
+void add_caller_options(CLI::App& verb, std::string& token_file, net::HttpServerOptions& server);
+
+/// Of --token-file; none where it is empty.
+void read_token(const std::string& file, net::HttpServerOptions& server);
 
 /// An empty value, as of a variable that is not set, must not switch a guard off.
 void refuse_empty(const CLI::App& verb);

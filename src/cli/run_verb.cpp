@@ -1,19 +1,16 @@
 // perwatt run: a site under control, with a live page. Without devices it is simulated.
-#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <optional>
 
 #include "descriptors.hpp"
 #include "listen_options.hpp"
+#include "scenario_input.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
-#include "perwatt/base/file.hpp"
-#include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/serve/live_routes.hpp"
 #include "perwatt/serve/live_simulation.hpp"
@@ -28,8 +25,7 @@ struct RunOptions {
   std::string policy;
   std::string listen = "127.0.0.1:8600";
   double speed = 10;
-  std::string duration;
-  std::optional<std::uint64_t> seed;
+  ScenarioFlags flags;
   std::string token_file;
   net::HttpServerOptions server;
 };
@@ -37,45 +33,24 @@ struct RunOptions {
 /// The one of that name; without a name the first of kind perwatt.
 const simulate::PolicyPlan& run_policy(const simulate::Scenario& scenario,
                                        const std::string& name) {
-  const auto found = std::find_if(
-      scenario.policies.begin(), scenario.policies.end(), [&](const simulate::PolicyPlan& one) {
-        return name.empty() ? one.kind == simulate::PolicyKind::perwatt : one.name == name;
-      });
-  if (found != scenario.policies.end()) {
-    return *found;
+  if (!name.empty()) {
+    return policy_named(scenario, name);
   }
   std::vector<std::string> known;
   for (const auto& policy : scenario.policies) {
+    if (policy.kind == simulate::PolicyKind::perwatt) {
+      return policy;
+    }
     known.push_back(policy.name);
   }
-  if (name.empty()) {
-    throw Error{ErrorCode::usage, "the site has no policy of kind perwatt", "--policy",
-                "choose " + suggestion("", known)};
-  }
-  throw Error{ErrorCode::usage, "'" + printable(name) + "' is no policy of the site", "--policy",
-              suggestion(name, known)};
-}
-
-void shorten(simulate::Scenario& scenario, const std::string& duration) {
-  if (duration.empty()) {
-    return;
-  }
-  scenario.duration = parse_flag([&] { return parse_seconds(duration, "--duration"); });
-  const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
-  if (scenario.duration < step || scenario.duration > seconds(400 * 86400.0)) {
-    throw Error{ErrorCode::usage, "is not from one step of the plant to 400 days", "--duration",
-                "write --duration 10min"};
-  }
+  throw Error{ErrorCode::usage, "the site has no policy of kind perwatt", "--policy",
+              "choose " + suggestion("", known)};
 }
 
 void run_run(RunOptions& options) {
   read_listen(options.listen, "8600", options.server);
-  if (!options.token_file.empty()) {
-    options.server.token = read_token(options.token_file);
-  }
-  auto scenario = simulate::read_scenario(read_file(options.site), options.site,
-                                          std::filesystem::path{options.site}.parent_path());
-  shorten(scenario, options.duration);
+  read_token(options.token_file, options.server);
+  const auto scenario = read_scenario_file(options.site, options.flags);
   const auto& policy = run_policy(scenario, options.policy);
   allow_many_descriptors();
   std::optional<serve::LiveRoutes> routes;  // once there is something to show
@@ -84,7 +59,7 @@ void run_run(RunOptions& options) {
                            routes->handle(request, reply);
                          }};
   serve::LiveSimulation simulation{
-      scenario, policy, {options.seed.value_or(scenario.seed), options.speed, PERWATT_VERSION}};
+      scenario, policy, {scenario.seed, options.speed, PERWATT_VERSION}};
   routes.emplace(simulation.site(), simulation.newest());
   fmt::print(
       "Listening on {}: {}, {} nodes, {} devices, simulated at {} times the clock, policy {}\n",
@@ -126,15 +101,10 @@ void add_run_verb(CLI::App& app) {
   verb->add_option("--speed", options->speed, "Simulated seconds per second")
       ->check(CLI::Range(1.0, 1000.0))
       ->capture_default_str();
-  verb->add_option("--duration", options->duration, "Instead of the site's, e.g. 24h");
-  verb->add_option("--seed", options->seed, "Instead of the site's")
+  verb->add_option("--duration", options->flags.duration, "Instead of the site's, e.g. 24h");
+  verb->add_option("--seed", options->flags.seed, "Instead of the site's")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53));
-  verb->add_option("--token-file", options->token_file,
-                   "Callers must send the token in this file, as bearer token or password")
-      ->type_name("FILE");
-  verb->add_option("--certificate", options->server.certificate_file, "Speak TLS with it")
-      ->type_name("CHAIN.pem");
-  verb->add_option("--key", options->server.key_file, "Of the certificate")->type_name("KEY.pem");
+  add_caller_options(*verb, options->token_file, options->server);
   verb->footer(
       "The page, its state as JSON, its events and metrics: docs/reference/run.md. Without\n"
       "--token-file it listens on loopback addresses only. SIGINT and SIGTERM stop it.\n"

@@ -5,6 +5,7 @@
 
 #include "output_files.hpp"
 #include "progress.hpp"
+#include "scenario_input.hpp"
 #include "simulation_json.hpp"
 #include "simulation_text.hpp"
 #include "verbs.hpp"
@@ -25,8 +26,7 @@ namespace {
 struct SimulateOptions {
   std::string scenario;
   std::vector<std::string> policies;
-  std::string duration;
-  std::optional<std::uint64_t> seed;
+  ScenarioFlags flags;
   int seeds = 1;
   std::string report;
   bool json = false;
@@ -39,32 +39,15 @@ std::vector<simulate::PolicyPlan> chosen_policies(const simulate::Scenario& scen
     return scenario.policies;
   }
   std::vector<simulate::PolicyPlan> chosen;
-  std::vector<std::string> known;
-  for (const auto& policy : scenario.policies) {
-    known.push_back(policy.name);
-  }
   for (const auto& name : names) {
-    const auto found = std::find(known.begin(), known.end(), name);
-    if (found == known.end()) {
-      throw Error{ErrorCode::usage, "'" + printable(name) + "' is no policy of the scenario",
-                  "--policy", suggestion(name, known)};
-    }
-    chosen.push_back(scenario.policies[static_cast<std::size_t>(found - known.begin())]);
+    chosen.push_back(policy_named(scenario, name));
   }
   return chosen;
 }
 
 void run_simulate(const SimulateOptions& options) {
   check_outputs({{"SCENARIO", options.scenario}}, {{"--report", options.report}});
-  auto scenario = simulate::read_scenario(read_file(options.scenario), options.scenario,
-                                          std::filesystem::path{options.scenario}.parent_path());
-  if (!options.duration.empty()) {
-    scenario.duration = parse_flag([&] { return parse_seconds(options.duration, "--duration"); });
-    if (const auto fault = simulate::length_fault(scenario)) {
-      throw Error{ErrorCode::usage, *fault, "--duration", "write --duration 10min"};
-    }
-  }
-  scenario.seed = options.seed.value_or(scenario.seed);
+  const auto scenario = read_scenario_file(options.scenario, options.flags);
   const auto policies = chosen_policies(scenario, options.policies);
   ProgressBar bar{"simulating"};
   const auto runs = simulate::compare_policies(scenario, policies, options.seeds,
@@ -90,8 +73,8 @@ void add_simulate_verb(CLI::App& app) {
       ->required();
   verb->add_option("--policy", options->policies, "Only these of the scenario's policies, by name")
       ->type_name("NAME");
-  verb->add_option("--duration", options->duration, "Instead of the scenario's, e.g. 24h");
-  verb->add_option("--seed", options->seed, "Instead of the scenario's")
+  verb->add_option("--duration", options->flags.duration, "Instead of the scenario's, e.g. 24h");
+  verb->add_option("--seed", options->flags.seed, "Instead of the scenario's")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53));
   verb->add_option("--seeds", options->seeds,
                    "Run with so many seeds, from the first on, for confidence intervals")

@@ -41,14 +41,12 @@ struct TopologyShowOptions {
 
 /// "2%" as 0.02.
 double parse_percent(const std::string& text, const std::string& flag) {
-  const auto number = !text.empty() && text.back() == '%'
-                          ? parse_number(trimmed(std::string_view{text}.substr(0, text.size() - 1)))
-                          : std::nullopt;
-  if (!number || *number < 0 || *number > 100) {
+  const auto ratio = parse_percentage(text);
+  if (!ratio || *ratio < 0 || *ratio > 1) {
     throw Error{ErrorCode::usage, "'" + printable(text) + "' is no percentage", flag,
                 "write a number from 0% to 100%"};
   }
-  return *number / 100;
+  return *ratio;
 }
 
 std::optional<topology::PulseQuestion> pulse_question(const TopologyCheckOptions& options) {

@@ -50,9 +50,7 @@ std::size_t read_bytes(const std::string& text, const char* flag) {
 
 void run_serve(ServeOptions& options) {
   read_listen(options.listen, "7787", options.server);
-  if (!options.token_file.empty()) {
-    options.server.token = read_token(options.token_file);
-  }
+  read_token(options.token_file, options.server);
   if (!options.forget_after.empty()) {
     options.limits.idle =
         parse_flag([&] { return parse_seconds(options.forget_after, "--forget-after"); });
@@ -94,12 +92,7 @@ void add_train_serve(CLI::App& train) {
   verb->add_option("--state", options->state, "Jobs are kept here, through restarts")
       ->type_name("FILE.sqlite")
       ->capture_default_str();
-  verb->add_option("--token-file", options->token_file,
-                   "Callers must send the token in this file, as bearer token or password")
-      ->type_name("FILE");
-  verb->add_option("--certificate", options->server.certificate_file, "Speak TLS with it")
-      ->type_name("CHAIN.pem");
-  verb->add_option("--key", options->server.key_file, "Of the certificate")->type_name("KEY.pem");
+  add_caller_options(*verb, options->token_file, options->server);
   verb->add_option("--client-ca", options->server.client_ca_file,
                    "Callers must show a certificate of these roots")
       ->type_name("ROOTS.pem");

@@ -66,7 +66,7 @@ struct Controller::Parts {
         const ControlRules& with)
       : rules{with},
         devices{std::move(given)},
-        limits{allocate::site_limits(tree)},
+        limits{tree},
         ledger{tree, terms_of(devices)},
         loops(devices.size()),
         restraints{tree} {
@@ -75,9 +75,6 @@ struct Controller::Parts {
       loops[d].cap = devices[d].terms.fail_safe;
       targets.push_back(devices[d].terms.fail_safe);
       most.push_back(devices[d].most);
-    }
-    for (const auto& limit : limits.limits) {
-      tree_power.push_back(limit.power);
     }
     set_headroom();
     lay_out_problem(tree);
@@ -102,7 +99,6 @@ struct Controller::Parts {
     }
   }
 
-  /// The split in charges at the root: what the ledger counts.
   /// Of a curve that is split: the device's own, then habits.
   [[nodiscard]] std::size_t most_points() const {
     std::size_t points = 0;
@@ -112,32 +108,23 @@ struct Controller::Parts {
     return points + Demand::kLevels + 2;
   }
 
+  /// The split in charges at the root: what the ledger counts.
   void lay_out_problem(const topology::PowerTree& tree) {
     laid_out.emplace(allocate::site_problem(
-        tree, limits, 1 - rules.guard_ratio,
+        tree, limits.limits(), used_ratio(),
         [this](std::size_t d) {
           const auto points = curve_of(d);
           return std::vector<allocate::CurvePoint>(points.begin(), points.end());
         },
         most_points()));
-    apply_limits();
     allocator.emplace(*laid_out);
   }
 
-  void apply_limits() {
-    const auto least = limits.least();
-    const double used_ratio = 1 - rules.guard_ratio;
-    for (std::uint32_t s = 0; s < least.nested.size(); ++s) {
-      laid_out->set_limit(allocate::NodeIndex{s}, least.nested[s] * used_ratio);
-    }
-    for (std::uint32_t k = 0; k < least.cross.size(); ++k) {
-      laid_out->set_cross_limit(allocate::CrossLimitIndex{k}, least.cross[k] * used_ratio);
-    }
-  }
+  [[nodiscard]] double used_ratio() const { return 1 - rules.guard_ratio; }
 
   void lay_out() {
     has_new_limits = false;
-    apply_limits();
+    allocate::set_limits(*laid_out, limits.limits(), used_ratio());
     for (std::uint32_t d = 0; d < devices.size(); ++d) {
       laid_out->set_curve(allocate::DeviceIndex{d}, curve_of(d));
       wanted_before[d] = {loops[d].demand.estimate(), loops[d].demand.habits()};
@@ -148,12 +135,13 @@ struct Controller::Parts {
 
   [[nodiscard]] Watts charge_at_root(std::size_t d, Watts cap) const {
     const auto& terms = devices[d].terms;
-    return (cap * (1 + terms.overshoot_ratio) + terms.beside) * limits.units.device_factor[d];
+    return (cap * (1 + terms.overshoot_ratio) + terms.beside) *
+           limits.limits().units.device_factor[d];
   }
 
   [[nodiscard]] Watts cap_for(std::size_t d, Watts at_root) const {
     const auto& terms = devices[d].terms;
-    const Watts draw = at_root * (1 / limits.units.device_factor[d]) - terms.beside;
+    const Watts draw = at_root * (1 / limits.limits().units.device_factor[d]) - terms.beside;
     return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, most[d]);
   }
 
@@ -392,7 +380,7 @@ struct Controller::Parts {
 
   void save(ByteWriter& to) const {
     ledger.save(to);
-    for (const auto& limit : limits.limits) {
+    for (const auto& limit : limits.limits().limits) {
       to.put(limit.power);
     }
     for (std::size_t d = 0; d < devices.size(); ++d) {
@@ -422,9 +410,11 @@ struct Controller::Parts {
 
   void resume(ByteReader& from) {
     ledger.resume(from);
-    for (auto& limit : limits.limits) {
-      limit.power = from.watts();
+    std::vector<Watts> powers(limits.limits().limits.size());
+    for (auto& power : powers) {
+      power = from.watts();
     }
+    limits.restore(powers);
     for (std::size_t d = 0; d < devices.size(); ++d) {
       auto& loop = loops[d];
       Demand::Memory memory;
@@ -459,14 +449,13 @@ struct Controller::Parts {
 
   ControlRules rules;
   std::vector<ControlledDevice> devices;
-  allocate::SiteLimits limits;
+  allocate::ChangingLimits limits;
   ChargeLedger ledger;
   std::vector<DeviceLoop> loops;
   Restraints restraints;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
-  std::vector<Watts> tree_power;  // by limit: what the tree itself leaves to devices
-  std::vector<Watts> most;        // by device: the highest cap it may be given now
+  std::vector<Watts> most;  // by device: the highest cap it may be given now
   std::vector<Watts> targets;
   std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
   std::vector<char> changed_curve;
@@ -535,14 +524,7 @@ bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
   if (!parts_->ledger.set_limit(node, limit)) {
     return false;
   }
-  auto& limits = parts_->limits;
-  for (std::size_t i = 0; i < limits.limits.size(); ++i) {
-    auto& one = limits.limits[i];
-    if (one.node == node && !one.phase) {
-      one.power = std::min(parts_->tree_power[i],
-                           std::max(Watts{}, limit - limits.units.fixed_supply[node.value]));
-    }
-  }
+  parts_->limits.set(node, limit);
   parts_->has_new_limits = true;
   return true;
 }

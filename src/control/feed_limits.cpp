@@ -128,20 +128,16 @@ std::vector<Watts> limits_without(const PowerTree& tree, std::span<const NodeInd
 
 std::vector<Watts> survivable_limits(const PowerTree& tree, Seconds response) {
   auto kept = steady_limits(tree);
-  std::vector<char> is_one_of_several(tree.nodes().size());
-  for (const auto& node : tree.nodes()) {
-    for (const auto& supply : node.supplies) {
-      is_one_of_several[supply.parent.value] |= node.supplies.size() > 1;
-    }
-  }
-  for (auto n = static_cast<std::uint32_t>(tree.nodes().size()); n-- > 1;) {
-    for (const auto& supply : tree.nodes()[n].supplies) {  // and all above such a node
-      is_one_of_several[supply.parent.value] =
-          static_cast<char>(is_one_of_several[supply.parent.value] | is_one_of_several[n]);
+  std::vector<char> is_a_loss(tree.nodes().size());
+  for (auto n = static_cast<std::uint32_t>(tree.nodes().size()); n-- > 1;) {  // children first
+    const auto& supplies = tree.nodes()[n].supplies;
+    for (const auto& supply : supplies) {
+      auto& above = is_a_loss[supply.parent.value];
+      above = static_cast<char>(above | is_a_loss[n] | (supplies.size() > 1 ? 1 : 0));
     }
   }
   for (std::uint32_t lost = 1; lost < tree.nodes().size(); ++lost) {
-    if (!is_one_of_several[lost]) {
+    if (!is_a_loss[lost]) {
       continue;
     }
     const NodeIndex gone[] = {{lost}};

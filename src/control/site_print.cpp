@@ -55,6 +55,7 @@ std::vector<SitePart> site_parts(const topology::PowerTree& tree,
       {"demand probe_ratio", rules.demand.probe_ratio},
       {"demand margin_ratio", rules.demand.margin_ratio},
       {"demand memory_seconds", in_seconds(rules.demand.memory)},
+      {"demand habit_seconds", in_seconds(rules.demand.habit)},
   };
   std::vector<SitePart> parts;
   for (const auto& [name, value] : values) {

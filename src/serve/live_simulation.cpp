@@ -22,7 +22,7 @@ struct LiveSimulation::Parts {
       : observer_{scenario, policy},
         site_{observer_.site()},
         run_{scenario, policy, settings.seed},
-        step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)} {
+        step_{scenario.plant.step()} {
     site_.speed_ratio = settings.speed_ratio;
     site_.version = std::move(settings.version);
     publish(observer_.observe(run_));

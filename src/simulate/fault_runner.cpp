@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <limits>
-#include <string_view>
 
 #include "scenario_reader.hpp"
 
+#include "perwatt/base/hash.hpp"
 #include "perwatt/base/random.hpp"
 #include "perwatt/control/feed_limits.hpp"
 #include "perwatt/topology/loads.hpp"
@@ -73,15 +73,6 @@ void add(const Fault& fault, DeviceState& state) {
   }
 }
 
-/// FNV-1a: the same with every library.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return hash;
-}
-
 }  // namespace
 
 FaultRunner::FaultRunner(const Scenario& scenario, Instant origin, Seconds span, std::uint64_t seed)
@@ -102,7 +93,7 @@ void FaultRunner::draw_failures(const RandomFailures& failures, Seconds span, st
     if (tree_.nodes()[n].kind != failures.level) {
       continue;
     }
-    std::mt19937_64 random{seed ^ hash_of(tree_.nodes()[n].id)};  // whatever else is there
+    std::mt19937_64 random{seed ^ fnv1a(tree_.nodes()[n].id)};  // whatever else is there
     Seconds at = failures.mean_time_between * unit_exponential(random);
     while (at < span) {
       Fault fault;

@@ -14,18 +14,30 @@ constexpr int kCurveSteps = 12;
 
 using SpeedOf = std::function<double(Watts)>;
 
-double requests_per_second(const PoolSetup& pool, Pool which, const TokenLaws& lengths) {
-  const auto& model = pool.model;
-  const double prefill =
-      which == Pool::decode ? 0 : in_seconds(lengths.input.mean() / model.prefill_rate);
-  const double steps = std::max(0.0, in_tokens(lengths.output.mean()) - 1);
+/// What a request takes of an instance at full load.
+struct PhaseSeconds {
+  double prefill = 0;
+  double decode = 0;
+};
+
+PhaseSeconds phase_seconds(const ServicePlan& service, Pool which) {
+  const auto& model = service.setup.pool(which).model;
   const double batch = model.most_sequences;
-  const double decode =
-      which == Pool::prefill
-          ? 0
-          : in_seconds(model.step_base + model.step_per_sequence * batch) * steps / batch;
+  PhaseSeconds phases;
+  if (which != Pool::decode) {
+    phases.prefill = in_seconds(service.lengths.input.mean() / model.prefill_rate);
+  }
+  if (which != Pool::prefill) {
+    phases.decode = in_seconds(model.step_base + model.step_per_sequence * batch) *
+                    (in_tokens(service.lengths.output.mean()) - 1) / batch;
+  }
+  return phases;
+}
+
+double requests_per_second(const ServicePlan& service, Pool which) {
+  const auto [prefill, decode] = phase_seconds(service, which);
   const double busy = prefill + decode;
-  return busy > 0 ? pool.instances / busy : 0;
+  return busy > 0 ? service.setup.pool(which).instances / busy : 0;
 }
 
 /// Requests/s over the day; nothing where clients or a trace say.
@@ -49,7 +61,7 @@ UsdPerSecond revenue(const ServicePlan& service) {
   double rate = 0;
   for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
     if (service.setup.has(pool)) {
-      const double own = requests_per_second(service.setup.pool(pool), pool, service.lengths);
+      const double own = requests_per_second(service, pool);
       rate = rate == 0 ? own : own == 0 ? rate : std::min(rate, own);
     }
   }
@@ -64,18 +76,13 @@ SpeedOf pool_speed(const ServicePlan& service, Pool which) {
   const auto& model = service.setup.pool(which).model;
   const auto& law = service.laws[static_cast<std::size_t>(which)];
   const double batch = model.most_sequences;
-  const double prefill =
-      which == Pool::decode ? 0 : in_seconds(service.lengths.input.mean() / model.prefill_rate);
-  const double decode = which == Pool::prefill
-                            ? 0
-                            : in_seconds(model.step_base + model.step_per_sequence * batch) *
-                                  (in_tokens(service.lengths.output.mean()) - 1) / batch;
+  const PhaseSeconds phases = phase_seconds(service, which);
   const auto power = model.power;
   return [=](Watts cap) {
     const double fast = speed_at(cap, power.prefill, power.idle, law.prefill_exponent);
     const double slow = speed_at(cap, power.decode(batch), power.idle, law.decode_exponent);
-    const double whole = prefill + decode;
-    return whole > 0 ? whole / (prefill / fast + decode / slow) : 1;
+    const double whole = phases.prefill + phases.decode;
+    return whole > 0 ? whole / (phases.prefill / fast + phases.decode / slow) : 1;
   };
 }
 
@@ -113,12 +120,13 @@ std::vector<DeviceValue> device_values(const Scenario& scenario) {
     }
   }
   for (const auto& service : scenario.services) {
+    const UsdPerSecond earns = revenue(service);
     for (const Pool pool : {Pool::aggregated, Pool::prefill, Pool::decode}) {
       const auto& gpus = service.gpus[static_cast<std::size_t>(pool)];
       if (gpus.empty()) {
         continue;
       }
-      const auto worth = revenue(service) * (1 / static_cast<double>(gpus.size()));
+      const auto worth = earns * (1 / static_cast<double>(gpus.size()));
       const auto speed = pool_speed(service, pool);
       for (const auto d : gpus) {
         values[d.value] = device_value(devices[d.value], worth, speed,

@@ -139,7 +139,7 @@ class ManagedPolicy final : public Policy {
 
   [[nodiscard]] control::ControlRules rules() const {
     control::ControlRules rules;
-    const Seconds step = seconds(static_cast<double>(site_.scenario.plant.step_ns) / 1e9);
+    const Seconds step = site_.scenario.plant.step();
     rules.lease = std::max(kLeastLease, site_.plan.cadence * kCadencesOfLease);
     rules.renew_before = rules.lease - site_.plan.cadence * 0.5 - speaks_every_ * 0.5;
     rules.wearing_in = site_.scenario.settle + step * 2;
@@ -160,7 +160,7 @@ class ManagedPolicy final : public Policy {
   /// After the sensors that the scenario describes.
   [[nodiscard]] control::WatchRules watch_rules() const {
     const auto& plant = site_.scenario.plant;
-    const Seconds step = seconds(static_cast<double>(plant.step_ns) / 1e9);
+    const Seconds step = plant.step();
     const Seconds margin = site_.scenario.message_delay + step * 2;
     const auto of_sensor = [&](const SensorSpec& sensor, Seconds looked_at) {
       control::TrustRules trust;

@@ -55,24 +55,15 @@ double MassWork::rate_per_second(Instant at) const {
 }
 
 MassWork::PoolState MassWork::look(Pool pool, const Plant& plant, const GpuStates& gpus) {
-  const auto& all = plan_.gpus[static_cast<std::size_t>(pool)];
+  const std::span all{plan_.gpus[static_cast<std::size_t>(pool)]};
   const auto each = static_cast<std::size_t>(plan_.setup.pool(pool).model.gpus);
   PoolState state;
   double cap_watts = 0;
   for (std::size_t first = 0; first < all.size(); first += each) {
-    double least = in_watts(kMostDeviceWatts);
-    bool is_up = true;
-    for (std::size_t i = first; i < first + each; ++i) {
-      const auto gpu = all[i];
-      is_up = is_up && gpus.is_off[gpu.value] == 0 &&
-              plant.is_live(plant.tree().devices()[gpu.value].parent);
-      if (gpus.ignores_its_cap[gpu.value] == 0) {
-        least = std::min(least, in_watts(plant.read_cap(gpu)));
-      }
-    }
-    is_up_[static_cast<std::size_t>(pool)][first / each] = is_up ? 1 : 0;
-    state.up += is_up ? 1 : 0;
-    cap_watts += is_up ? least : 0;
+    const auto instance = in_force(all.subspan(first, each), plant, gpus);
+    is_up_[static_cast<std::size_t>(pool)][first / each] = instance.is_up ? 1 : 0;
+    state.up += instance.is_up ? 1 : 0;
+    cap_watts += instance.is_up ? in_watts(instance.cap) : 0;
   }
   state.mean_cap = state.up > 0 ? watts(cap_watts / state.up) : kMostDeviceWatts;
   return state;

@@ -24,9 +24,13 @@ class MassWork final : public ServiceWork {
 
   void step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands) override;
 
+  [[nodiscard]] const LatencyRecord& record() const override { return record_; }
+
   [[nodiscard]] std::int64_t unfinished() const override { return unfinished_; }
 
  private:
+  void forget_record() override { record_ = {}; }
+
   /// What the GPUs of a pool have in force.
   struct PoolState {
     Watts mean_cap;  // of instances that are up
@@ -51,6 +55,7 @@ class MassWork final : public ServiceWork {
   Instant now_;
   std::array<Watts, kPools> wanted_;  // of a GPU that is up: mean of the last step
 
+  LatencyRecord record_;
   Rests rests_;
   std::int64_t unfinished_ = 0;
   double undecided_output_ = 0;                  // no sampled request has ended since it was made

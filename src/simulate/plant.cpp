@@ -83,9 +83,7 @@ struct Plant::Parts {
                                                                  : sums.supply_watts()[node];
   }
 
-  [[nodiscard]] Seconds interval() const {
-    return seconds(static_cast<double>(spec.step_ns) / kNanosecondsPerSecond * spec.meter_steps);
-  }
+  [[nodiscard]] Seconds interval() const { return spec.step() * spec.meter_steps; }
 
   topology::PowerTree tree;
   PlantSpec spec;

@@ -155,8 +155,8 @@ class SplitPolicy : public Policy {
   Instant next_;
 };
 
-/// All working devices alike, for good; new limits are kept.
-class FixedPolicy final : public SplitPolicy {
+/// Who works claims its highest cap, used or not, for good; new limits are kept.
+class FixedPolicy : public SplitPolicy {
  public:
   using SplitPolicy::SplitPolicy;
 
@@ -168,14 +168,16 @@ class FixedPolicy final : public SplitPolicy {
   }
 
   [[nodiscard]] Claim claim(std::size_t d) const override {
-    return {is_working(d) ? device(d).max : device(d).min, device(d).max, 1};
+    return {is_working(d) ? device(d).max : device(d).min, device(d).max, worth(d)};
   }
+
+  [[nodiscard]] virtual double worth(std::size_t /*d*/) const { return 1; }
 };
 
-/// By bands; who works claims its highest cap, used or not.
-class StealingPolicy final : public SplitPolicy {
+/// The same by bands of priority.
+class StealingPolicy final : public FixedPolicy {
  public:
-  explicit StealingPolicy(const PolicySite& site) : SplitPolicy{site} {
+  explicit StealingPolicy(const PolicySite& site) : FixedPolicy{site} {
     for (const auto& value : site.values) {
       bands_.emplace(value.priority, 1.0);
     }
@@ -187,15 +189,8 @@ class StealingPolicy final : public SplitPolicy {
   }
 
  protected:
-  void act() override {
-    if (!allocator_ || is_changed_) {
-      SplitPolicy::act();
-    }
-  }
-
-  [[nodiscard]] Claim claim(std::size_t d) const override {
-    return {is_working(d) ? device(d).max : device(d).min, device(d).max,
-            bands_.at(site_.values[d].priority)};
+  [[nodiscard]] double worth(std::size_t d) const override {
+    return bands_.at(site_.values[d].priority);
   }
 
  private:

@@ -1,7 +1,6 @@
 #include "request_work.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace perwatt::simulate {
@@ -67,30 +66,21 @@ void RequestWork::feed(Instant until) {
   service_.advance_to(until);
 }
 
-/// The least cap in force of its GPUs. Takes an instance down with the first of its GPUs, and up
-/// with the last.
-Watts RequestWork::cap_in_force(std::size_t index, const Plant& plant, const GpuStates& gpus) {
+/// An instance goes down with the first of its GPUs, and up with the last.
+void RequestWork::fail_or_resume(std::size_t index, bool is_up) {
   auto& instance = instances_[index];
-  Watts cap = Watts::from_base(std::numeric_limits<double>::infinity());
-  bool is_up = true;
-  for (const auto gpu : instance.gpus) {
-    is_up =
-        is_up && !gpus.is_off[gpu.value] && plant.is_live(plant.tree().devices()[gpu.value].parent);
-    if (!gpus.ignores_its_cap[gpu.value]) {
-      cap = std::min(cap, plant.read_cap(gpu));
-    }
-  }
   if (is_up == instance.is_failed) {
     instance.is_failed = !is_up;
     is_up ? service_.resume(index) : service_.fail(index);
   }
-  return cap;
 }
 
 /// A board regulates the mean of its draw, over about a step: phases that fit in the mean are not
 /// slowed. Returns the speed of what the instance does.
-double RequestWork::set_speed(std::size_t index, Watts cap, double clock_ratio) {
+double RequestWork::set_speed(std::size_t index, const InForce& in_force) {
   auto& instance = instances_[index];
+  const auto& [is_up, cap, clock_ratio] = in_force;
+  fail_or_resume(index, is_up);
   instance.clock_ratio = clock_ratio;
   const Watts idle = plan_.setup.pool(instance.pool).model.power.idle;
   const auto& law = plan_.laws[static_cast<std::size_t>(instance.pool)];
@@ -102,14 +92,6 @@ double RequestWork::set_speed(std::size_t index, Watts cap, double clock_ratio) 
     return (speed.prefill_ratio + speed.decode_ratio) / 2;
   }
   return instance.pool == Pool::prefill ? speed.prefill_ratio : speed.decode_ratio;
-}
-
-double RequestWork::slowest_clock(std::size_t index, const GpuStates& gpus) const {
-  double slowest = 1;
-  for (const auto gpu : instances_[index].gpus) {
-    slowest = std::min(slowest, gpus.clock_ratios[gpu.value]);
-  }
-  return slowest;
 }
 
 /// Of each GPU: what its phases ask for at its clock.
@@ -125,11 +107,10 @@ void RequestWork::step(Instant until, Plant& plant, const GpuStates& gpus,
   const Seconds length = until - service_.now();
   double speeds = 0;
   for (std::size_t i = 0; i < instances_.size(); ++i) {
-    speeds += set_speed(i, cap_in_force(i, plant, gpus), slowest_clock(i, gpus));
+    speeds += set_speed(i, in_force(instances_[i].gpus, plant, gpus));
   }
   count_speed(speeds / static_cast<double>(instances_.size()));
   feed(until);
-  record_.merge(service_.take_record());
   for (std::size_t i = 0; i < instances_.size(); ++i) {
     auto& instance = instances_[i];
     instance.wanted = wanted(instance, service_.take_use(i), length);

@@ -19,11 +19,15 @@ class RequestWork final : public ServiceWork {
 
   void step(Instant until, Plant& plant, const GpuStates& gpus, std::span<Watts> demands) override;
 
+  [[nodiscard]] const LatencyRecord& record() const override { return service_.record(); }
+
   [[nodiscard]] std::int64_t unfinished() const override {
     return service_.counts().arrived - service_.counts().completed;
   }
 
  private:
+  void forget_record() override { static_cast<void>(service_.take_record()); }
+
   struct Instance {
     Pool pool = Pool::aggregated;
     std::span<const topology::DeviceIndex> gpus;
@@ -33,9 +37,8 @@ class RequestWork final : public ServiceWork {
   };
 
   void feed(Instant until);
-  double slowest_clock(std::size_t index, const GpuStates& gpus) const;
-  Watts cap_in_force(std::size_t index, const Plant& plant, const GpuStates& gpus);
-  double set_speed(std::size_t index, Watts cap, double clock_ratio);
+  void fail_or_resume(std::size_t index, bool is_up);
+  double set_speed(std::size_t index, const InForce& in_force);
   [[nodiscard]] Watts wanted(const Instance& instance, const PoolUse& use, Seconds length) const;
 
   InferenceService service_;

@@ -76,15 +76,12 @@ double percent_or(const ConfigTable& table, std::string_view key, double otherwi
   if (!text) {
     return otherwise;
   }
-  const auto number =
-      !text->empty() && text->back() == '%'
-          ? parse_number(trimmed(std::string_view{*text}.substr(0, text->size() - 1)))
-          : std::nullopt;
-  if (!number || *number < range.low * 100 || *number > range.high * 100) {
+  const auto ratio = parse_percentage(*text);
+  if (!ratio || *ratio < range.low || *ratio > range.high) {
     table.fail(key, "'" + printable(*text) + "' is no percentage in range",
                "write " + shortest(range.low * 100) + "% to " + shortest(range.high * 100) + "%");
   }
-  return *number / 100;
+  return *ratio;
 }
 
 DeviceKind read_kind(const ConfigTable& table) {
@@ -287,7 +284,7 @@ void add_policies(const ConfigTable& root, Scenario& scenario) {
 }  // namespace
 
 std::optional<std::string> length_fault(const Scenario& scenario) {
-  const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
+  const Seconds step = scenario.plant.step();
   const Seconds span = scenario.warm_up + scenario.duration;
   if (scenario.duration < step) {
     return "is shorter than a step";
@@ -462,7 +459,7 @@ Scenario read_scenario(std::string_view text, const std::string& name,
     root.fail("scenario", "is missing", "add [scenario] with name and duration");
   }
   read_times(*head, scenario);
-  const Seconds step = seconds(static_cast<double>(scenario.plant.step_ns) / 1e9);
+  const Seconds step = scenario.plant.step();
   scenario.plant.device_sensors = read_sensor(root.optional_table("sensors"), step);
   scenario.plant.node_sensors = read_sensor(root.optional_table("meters"), step);
   give_kinds(root, scenario);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "counter_random.hpp"
 #include "fault_runner.hpp"
 #include "policy.hpp"
 #include "score_keeper.hpp"
@@ -21,10 +22,7 @@ enum Purpose : std::uint64_t { kOfPlant, kOfFailures, kOfMessages, kOfJobs };
 
 /// Apart for every purpose, so that one more service changes no other.
 std::uint64_t seed_for(std::uint64_t seed, std::uint64_t purpose) {
-  std::uint64_t mixed = seed + (purpose + 1) * 0x9e3779b97f4a7c15;  // splitmix64
-  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
-  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
-  return mixed ^ (mixed >> 31);
+  return mix_bits(seed + (purpose + 1) * 0x9e3779b97f4a7c15);
 }
 
 /// By device: a job has it.
@@ -68,7 +66,7 @@ struct ScenarioRun::Parts {
         plan_{policy},
         seed_{seed},
         plant_{scenario_.tree, plant_spec_for(scenario_, policy.kind, seed)},
-        step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)},
+        step_{scenario.plant.step()},
         scored_from_{std::llround(scenario.warm_up / step_)},
         steps_{scored_from_ + std::max(1LL, std::llround(scenario.duration / step_))},
         platform_{plant_},

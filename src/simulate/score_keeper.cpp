@@ -61,7 +61,7 @@ ScoreKeeper::ScoreKeeper(const Scenario& scenario, const PolicyPlan& policy, con
       plant_{plant},
       steps_{steps},
       part_steps_{std::max<std::int64_t>(1, (steps + kParts - 1) / kParts)},
-      step_{seconds(static_cast<double>(scenario.plant.step_ns) / kNanosecondsPerSecond)},
+      step_{scenario.plant.step()},
       limits_{allocate::site_limits(scenario.tree)},
       limit_{scenario.tree.nodes()[0].steady_limit()} {
   timeline_.part = step_ * static_cast<double>(part_steps_);

@@ -1,5 +1,6 @@
 #include "service_work.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "mass_work.hpp"
@@ -7,18 +8,39 @@
 
 namespace perwatt::simulate {
 
-void ServiceWork::count_energy(const Plant& plant, Seconds step) {
-  double draw_watts = 0;
-  for (const auto& pool : plan_.gpus) {
-    for (const auto gpu : pool) {
-      draw_watts += static_cast<double>(plant.draw_watts()[gpu.value]);
+InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant,
+                 const GpuStates& states) {
+  InForce found;
+  found.cap = kMostDeviceWatts;
+  for (const auto gpu : gpus) {
+    found.is_up = found.is_up && states.is_off[gpu.value] == 0 &&
+                  plant.is_live(plant.tree().devices()[gpu.value].parent);
+    found.clock_ratio = std::min(found.clock_ratio, states.clock_ratios[gpu.value]);
+    if (states.ignores_its_cap[gpu.value] == 0) {
+      found.cap = std::min(found.cap, plant.read_cap(gpu));
     }
   }
-  energy_ += watts(draw_watts) * step;
+  return found;
+}
+
+Watts draw_of(std::span<const topology::DeviceIndex> gpus, const Plant& plant) {
+  double draw_watts = 0;
+  for (const auto gpu : gpus) {
+    draw_watts += static_cast<double>(plant.draw_watts()[gpu.value]);
+  }
+  return watts(draw_watts);
+}
+
+void ServiceWork::count_energy(const Plant& plant, Seconds step) {
+  Watts draw;
+  for (const auto& pool : plan_.gpus) {
+    draw += draw_of(pool, plant);
+  }
+  energy_ += draw * step;
 }
 
 void ServiceWork::start_counting() {
-  record_ = {};
+  forget_record();
   energy_ = {};
   speed_sum_ = 0;
   steps_ = 0;

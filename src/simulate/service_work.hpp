@@ -21,6 +21,18 @@ struct GpuStates {
   std::span<const double> clock_ratios;
 };
 
+/// What GPUs that work together have in force.
+struct InForce {
+  bool is_up = true;       // none failed, none dark
+  Watts cap;               // the least, of those that obey theirs; else kMostDeviceWatts
+  double clock_ratio = 1;  // the slowest
+};
+
+[[nodiscard]] InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant,
+                               const GpuStates& states);
+
+[[nodiscard]] Watts draw_of(std::span<const topology::DeviceIndex> gpus, const Plant& plant);
+
 class ServiceWork {
  public:
   /// `plan` outlives it.
@@ -44,7 +56,8 @@ class ServiceWork {
 
   [[nodiscard]] const ServicePlan& plan() const { return plan_; }
 
-  [[nodiscard]] const LatencyRecord& record() const { return record_; }
+  /// Since the counting began.
+  [[nodiscard]] virtual const LatencyRecord& record() const = 0;
 
   [[nodiscard]] Joules energy() const { return energy_; }
 
@@ -58,9 +71,10 @@ class ServiceWork {
   }
 
   const ServicePlan& plan_;
-  LatencyRecord record_;
 
  private:
+  virtual void forget_record() = 0;
+
   Joules energy_;
   double speed_sum_ = 0;
   double steps_ = 0;

@@ -62,17 +62,7 @@ void TrainingWork::advance(Seconds length, double speed) {
 
 void TrainingWork::step(Seconds length, Plant& plant, const GpuStates& gpus,
                         std::span<Watts> demands) {
-  Watts cap = plan_.compute;
-  double clock = 1;
-  bool is_up = true;
-  for (const auto gpu : plan_.gpus) {
-    clock = std::min(clock, gpus.clock_ratios[gpu.value]);
-    is_up =
-        is_up && !gpus.is_off[gpu.value] && plant.is_live(plant.tree().devices()[gpu.value].parent);
-    if (!gpus.ignores_its_cap[gpu.value]) {
-      cap = std::min(cap, plant.read_cap(gpu));
-    }
-  }
+  const auto [is_up, cap, clock] = in_force(plan_.gpus, plant, gpus);
   if (!is_up && state_ != State::down) {
     fail();
   } else if (is_up && state_ == State::down) {
@@ -100,11 +90,7 @@ void TrainingWork::step(Seconds length, Plant& plant, const GpuStates& gpus,
 }
 
 void TrainingWork::count_energy(const Plant& plant, Seconds step) {
-  double draw_watts = 0;
-  for (const auto gpu : plan_.gpus) {
-    draw_watts += static_cast<double>(plant.draw_watts()[gpu.value]);
-  }
-  const Joules used = watts(draw_watts) * step;
+  const Joules used = draw_of(plan_.gpus, plant) * step;
   record_.energy += used;
   switch (state_) {
     case State::down:

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <functional>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "perwatt/allocate/problem.hpp"
@@ -23,6 +23,9 @@ using CurveOf = std::function<std::vector<CurvePoint>(std::size_t device)>;
                                    double used_ratio, const CurveOf& curve_of,
                                    std::size_t most_points = 0);
 
+/// Other limits of the same sums, in a problem of site_problem().
+void set_limits(Problem& problem, const SiteLimits& limits, double used_ratio);
+
 /// Limits that change: each by SiteLimits::limits.
 class ChangingLimits {
  public:
@@ -34,6 +37,9 @@ class ChangingLimits {
   /// What the node as a whole may carry, its fixed part included; never above the tree's own.
   /// Phases keep theirs.
   void set(topology::NodeIndex node, Watts limit);
+
+  /// As they were once: by SiteLimits::limits. REQUIRES: as many.
+  void restore(std::span<const Watts> powers);
 
  private:
   SiteLimits limits_;

@@ -4,6 +4,7 @@
 // the error ("site.toml:3: site.envelope" or "--max-ttft").
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "perwatt/base/celsius.hpp"
@@ -26,6 +27,9 @@ namespace perwatt {
 
 /// USD/kWh, USD/MWh. Throws Error(bad_input) for anything else or a negative number.
 [[nodiscard]] UsdPerJoule parse_energy_price(std::string_view text, std::string_view where);
+
+/// "2.5%" as 0.025; nothing for other texts.
+[[nodiscard]] std::optional<double> parse_percentage(std::string_view text);
 
 /// C or °C, from -60 to 90. Throws Error(bad_input) for anything else.
 [[nodiscard]] Celsius parse_celsius(std::string_view text, std::string_view where);

@@ -36,6 +36,8 @@ struct SensorSpec {
 };
 
 struct PlantSpec {
+  [[nodiscard]] Seconds step() const { return seconds(static_cast<double>(step_ns) / 1e9); }
+
   std::int64_t step_ns = 0;  // > 0
   std::uint64_t seed = 0;
   std::vector<DeviceKind> kinds;              // at least one
