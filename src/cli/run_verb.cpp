@@ -34,7 +34,7 @@ struct RunOptions {
 const simulate::PolicyPlan& run_policy(const simulate::Scenario& scenario,
                                        const std::string& name) {
   if (!name.empty()) {
-    return policy_named(scenario, name);
+    return policy_named(scenario, name, "site");
   }
   std::vector<std::string> known;
   for (const auto& policy : scenario.policies) {

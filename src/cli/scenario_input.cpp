@@ -26,7 +26,7 @@ simulate::Scenario read_scenario_file(const std::string& file, const ScenarioFla
 }
 
 const simulate::PolicyPlan& policy_named(const simulate::Scenario& scenario,
-                                         const std::string& name) {
+                                         const std::string& name, const char* whose) {
   std::vector<std::string> known;
   for (const auto& policy : scenario.policies) {
     if (policy.name == name) {
@@ -34,7 +34,7 @@ const simulate::PolicyPlan& policy_named(const simulate::Scenario& scenario,
     }
     known.push_back(policy.name);
   }
-  throw Error{ErrorCode::usage, "'" + printable(name) + "' is no policy of the scenario",
+  throw Error{ErrorCode::usage, "'" + printable(name) + "' is no policy of the " + whose,
               "--policy", suggestion(name, known)};
 }
 

@@ -19,8 +19,9 @@ struct ScenarioFlags {
 [[nodiscard]] simulate::Scenario read_scenario_file(const std::string& file,
                                                     const ScenarioFlags& flags);
 
-/// Throws Error(usage), with the nearest name, where no policy is called so.
+/// Throws Error(usage), with the nearest name, where no policy is called so; `whose` says of what
+/// in the message.
 [[nodiscard]] const simulate::PolicyPlan& policy_named(const simulate::Scenario& scenario,
-                                                       const std::string& name);
+                                                       const std::string& name, const char* whose);
 
 }  // namespace perwatt::cli

@@ -40,7 +40,7 @@ std::vector<simulate::PolicyPlan> chosen_policies(const simulate::Scenario& scen
   }
   std::vector<simulate::PolicyPlan> chosen;
   for (const auto& name : names) {
-    chosen.push_back(policy_named(scenario, name));
+    chosen.push_back(policy_named(scenario, name, "scenario"));
   }
   return chosen;
 }
