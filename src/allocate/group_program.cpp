@@ -106,8 +106,9 @@ class GroupProgram {
     level_.reserve(columns_.columns.size());
     for (const auto& column : columns_.columns) {
       level_.push_back(column.start);
-      is_open_.push_back(columns_.columns.size() <= kFewColumns || column.is_cap_group ||
-                         (column.start > 0 && column.start < column.watts));
+      const bool is_open = columns_.columns.size() <= kFewColumns || column.is_cap_group ||
+                           (column.start > 0 && column.start < column.watts);
+      is_open_.push_back(is_open ? 1 : 0);
     }
     dual_.assign(rows_.size(), 0.0);
   }

@@ -32,23 +32,26 @@ IncrementalProgram<Key>::IncrementalProgram(const Problem& problem, const TreeOr
     : problem_{problem},
       order_{order},
       state_{state},
-      is_remembered_(order.device_at.size(), 0),
-      is_dirty_(order.node_at.size(), 0),
-      more_least_(order.node_at.size(), 0.0) {}
+      remembered_{order.device_at.size()},
+      before_of_(order.device_at.size(), 0),
+      dirty_marks_{order.node_at.size()},
+      more_least_(order.node_at.size(), 0.0),
+      path_top_(order.node_at.size(), KeyLimits<Key>::highest),
+      more_power_(order.node_at.size(), 0.0) {}
 
 template <class Key>
 void IncrementalProgram<Key>::device_changes(std::uint32_t device_place) {
-  if (is_remembered_[device_place] != 0) {
+  if (!remembered_.mark(device_place)) {
     return;
   }
-  is_remembered_[device_place] = 1;
+  before_of_[device_place] = static_cast<std::uint32_t>(befores_.size());
   const auto pieces = state_.table.of(device_place);
   befores_.push_back({device_place, state_.table.least_watts[device_place], pieces_before_.size(),
                       pieces_before_.size() + pieces.size()});
   pieces_before_.insert(pieces_before_.end(), pieces.begin(), pieces.end());
 }
 
-/// The changes of a device's pieces, and of room above where its least watts changed.
+/// The changes of a device's pieces.
 template <class Key>
 void IncrementalProgram<Key>::list_changes(const Before& before) {
   const auto device = before.device;
@@ -60,37 +63,39 @@ void IncrementalProgram<Key>::list_changes(const Before& before) {
         j == now.size() || (i < before.end_piece && !(now[j].key > pieces_before_[i].key));
     const bool is_new =
         i == before.end_piece || (j < now.size() && !(pieces_before_[i].key > now[j].key));
-    own_changes_.push_back({is_old ? pieces_before_[i].key : now[j].key, device,
+    arriving_.push_back({is_old ? pieces_before_[i].key : now[j].key, device,
                             is_old ? pieces_before_[i].watts : 0.0, is_new ? now[j].watts : 0.0});
     i += is_old ? 1 : 0;
     j += is_new ? 1 : 0;
   }
-  const auto owner = order_.owner_of(device);
-  more_least_[owner] += state_.table.least_watts[device] - before.least_watts;
-  mark_dirty(owner);
 }
 
 /// A node and all above it.
 template <class Key>
 void IncrementalProgram<Key>::mark_dirty(std::uint32_t place) {
-  for (; place != TreeOrder::kNone && is_dirty_[place] == 0; place = order_.parent[place]) {
-    is_dirty_[place] = 1;
-    dirty_.push_back(place);
+  while (place != TreeOrder::kNone && dirty_marks_.mark(place)) {
+    place = order_.parent[place];
   }
 }
 
 template <class Key>
-void IncrementalProgram<Key>::list_changes() {
-  std::sort(befores_.begin(), befores_.end(),
-            [](const Before& a, const Before& b) { return a.device < b.device; });
+void IncrementalProgram<Key>::list_dirty() {
   for (const auto& before : befores_) {
-    list_changes(before);
-    changed_devices_.push_back(before.device);
+    const auto owner = order_.owner[before.device];
+    more_least_[owner] += state_.table.least_watts[before.device] - before.least_watts;
+    mark_dirty(owner);
   }
   for (const auto place : limited_) {
     mark_dirty(place);
   }
-  std::sort(dirty_.begin(), dirty_.end());  // children first
+  remembered_.take_each([&](std::uint32_t device) { changed_devices_.push_back(device); });
+  dirty_marks_.take_each([&](std::uint32_t place) { dirty_.push_back(place); });  // children first
+  for (std::size_t i = dirty_.size(); i-- > 0;) {
+    const auto parent = order_.parent[dirty_[i]];
+    const Key above = parent == TreeOrder::kNone ? KeyLimits<Key>::lowest : path_top_[parent];
+    const Key top = windows_[dirty_[i]].top;
+    path_top_[dirty_[i]] = top > above ? top : above;
+  }
 }
 
 template <class Key>
@@ -106,14 +111,10 @@ void IncrementalProgram<Key>::forget() {
 
 template <class Key>
 void IncrementalProgram<Key>::forget_changes() {
-  for (const auto& before : befores_) {
-    is_remembered_[before.device] = 0;
-  }
+  remembered_.clear();
   befores_.clear();
   pieces_before_.clear();
-  own_changes_.clear();
   for (const auto place : dirty_) {
-    is_dirty_[place] = 0;
     more_least_[place] = 0;
   }
   dirty_.clear();
@@ -230,12 +231,19 @@ void IncrementalProgram<Key>::make_windows() {
 /// One piece that reaches a node in another size: into the window, on to the parent when it is
 /// above, nowhere when it is below.
 template <class Key>
-void IncrementalProgram<Key>::apply(Window<Key>& window, const Change& change) {
-  window.total += change.now - change.before;
+void IncrementalProgram<Key>::apply(Window<Key>& window, const Change& change, Key path_top,
+                                    Sum& kept_by_all) {
+  const double more = change.now - change.before;
+  window.total += more;
   window.is_rough = window.is_rough || change.before > kMostLost * window.total;
   if (change.key > window.top) {
-    window.above += change.now - change.before;
-    stack_.push_back(change);
+    window.above += more;
+    if (change.key > path_top) {
+      kept_by_all.add(change);
+      remembered_.mark(change.device);
+    } else {
+      stack_.push_back(change);
+    }
     return;
   }
   if (window.bottom > change.key) {
@@ -381,21 +389,27 @@ bool IncrementalProgram<Key>::rebuild(std::uint32_t place) {
 /// One node after all of its subtree: takes what the children hand on and hands on its own.
 template <class Key>
 bool IncrementalProgram<Key>::process(std::uint32_t place) {
-  std::size_t begin = stack_.size();
+  Frame frame{place, stack_.size(), {}};
   while (!frames_.empty() && frames_.back().place >= order_.subtree[place]) {
-    begin = frames_.back().begin;
+    frame.begin = frames_.back().begin;
+    frame.kept_by_all.add(frames_.back().kept_by_all);
     frames_.pop_back();
   }
-  arriving_.assign(stack_.begin() + static_cast<std::ptrdiff_t>(begin), stack_.end());
-  stack_.resize(begin);
-  for (; next_own_ < own_changes_.size() &&
-         own_changes_[next_own_].device < order_.first_device[place + 1];
+  arriving_.assign(stack_.begin() + static_cast<std::ptrdiff_t>(frame.begin), stack_.end());
+  stack_.resize(frame.begin);
+  for (; next_own_ < changed_devices_.size() &&
+         changed_devices_[next_own_] < order_.first_device[place + 1];
        ++next_own_) {
-    arriving_.push_back(own_changes_[next_own_]);
+    list_changes(befores_[before_of_[changed_devices_[next_own_]]]);
   }
   auto& window = windows_[place];
+  const Key last_top = window.top;
+  window.total += frame.kept_by_all.more;
+  window.above += frame.kept_by_all.more;
+  window.is_rough = window.is_rough || frame.kept_by_all.gone > kMostLost * window.total;
+  Sum kept_by_all;
   for (const auto& change : arriving_) {
-    apply(window, change);
+    apply(window, change, path_top_[place], kept_by_all);
   }
   NodeCut<Key> cut;
   const auto found = find_cut(place, cut);
@@ -404,15 +418,17 @@ bool IncrementalProgram<Key>::process(std::uint32_t place) {
   }
   if (found == Found::outside || window.is_rough ||
       window.entries.size() > kMostGrowth * window.usual_size) {
-    stack_.resize(begin);
-    if (!rebuild(place)) {
+    stack_.resize(frame.begin);
+    if (!rebuild(place) ||
+        (frame.kept_by_all.count > 0 && !(last_top > state_.cuts[place].threshold))) {
       return false;
     }
   } else {
     hand_on(window, cut);
     state_.cuts[place] = cut;
+    frame.kept_by_all.add(kept_by_all);
   }
-  frames_.push_back({place, begin});
+  frames_.push_back(frame);
   return true;
 }
 
@@ -435,12 +451,8 @@ bool IncrementalProgram<Key>::take_room(std::uint32_t place) {
 /// Windows of nodes soon to come: they lie scattered, and waiting for them is most of the time.
 template <class Key>
 void IncrementalProgram<Key>::prefetch(std::span<const std::uint32_t> dirty, std::size_t i) const {
-  constexpr std::size_t kFar = 12;
   constexpr std::size_t kNear = 6;
   constexpr std::size_t kLine = 64 / sizeof(Entry);
-  if (i + kFar < dirty.size()) {
-    __builtin_prefetch(&windows_[dirty[i + kFar]]);
-  }
   if (i + kNear < dirty.size()) {
     const auto& entries = windows_[dirty[i + kNear]].entries;
     for (std::size_t e = 0; e < std::min<std::size_t>(entries.size(), 24); e += kLine) {
@@ -451,7 +463,7 @@ void IncrementalProgram<Key>::prefetch(std::span<const std::uint32_t> dirty, std
 
 template <class Key>
 bool IncrementalProgram<Key>::update(Allocation& answer) {
-  list_changes();
+  list_dirty();
   stack_.clear();
   frames_.clear();
   next_own_ = 0;
@@ -465,7 +477,7 @@ bool IncrementalProgram<Key>::update(Allocation& answer) {
     }
     is_changed_[place] = last == state_.cuts[place] ? 0 : 1;
   }
-  if (!write(stack_, answer)) {
+  if (!write(frames_.empty() ? Sum{} : frames_.back().kept_by_all, answer)) {
     return false;
   }
   forget_changes();
@@ -474,46 +486,60 @@ bool IncrementalProgram<Key>::update(Allocation& answer) {
 
 /// False when sums lost digits.
 template <class Key>
-bool IncrementalProgram<Key>::write(std::span<const Change> changes, Allocation& answer) {
-  double moved = std::abs(static_cast<double>(state_.table.least_value - least_value_));
-  answer.value += static_cast<double>(state_.table.least_value - least_value_);
+bool IncrementalProgram<Key>::write(const Sum& kept_by_all, Allocation& answer) {
+  const auto least_more = static_cast<double>(state_.table.least_value - least_value_);
+  double moved = std::max(std::abs(least_more), kept_by_all.moved);
+  answer.value += least_more + kept_by_all.value;
   least_value_ = state_.table.least_value;
-  for (const auto& change : changes) {
-    changed_devices_.push_back(change.device);
+  for (const auto& before : befores_) {
+    remembered_.mark(before.device);
+  }
+  for (const auto& change : stack_) {
+    remembered_.mark(change.device);
     answer.value += (change.now - change.before) * slope_of(change.key);
     moved = std::max(moved, std::max(change.now, change.before) * slope_of(change.key));
   }
-  bool is_exact = moved <= kMostLost * std::abs(answer.value);
-  std::sort(changed_devices_.begin(), changed_devices_.end());
-  changed_devices_.erase(std::unique(changed_devices_.begin(), changed_devices_.end()),
-                         changed_devices_.end());
+  answer.bound = answer.value;
   update_prices(order_, state_, is_changed_, answer);
-  std::size_t owner = 0;
-  double more = 0;  // at the owner
-  const auto add_to_nodes = [&] {
-    for (auto place = static_cast<std::uint32_t>(owner); more != 0 && place != TreeOrder::kNone;
-         place = order_.parent[place]) {
-      auto& power = answer.nodes[order_.node_at[place]].power;
-      power += Watts::from_base(more);
-      is_exact = is_exact && std::abs(more) <= kMostLost * std::abs(power.in_base());
+  changed_devices_.clear();
+  remembered_.take_each([&](std::uint32_t device) { changed_devices_.push_back(device); });
+  return write_power(answer) && moved <= kMostLost * std::abs(answer.value);
+}
+
+/// Watts of the changed devices and of the nodes above them. False when sums lost digits.
+template <class Key>
+bool IncrementalProgram<Key>::write_power(Allocation& answer) {
+  constexpr std::size_t kNear = 8;
+  for (std::size_t i = 0; i < changed_devices_.size(); ++i) {
+    if (i + kNear < changed_devices_.size()) {
+      const auto soon = changed_devices_[i + kNear];
+      __builtin_prefetch(state_.table.of(soon).data());
+      __builtin_prefetch(&answer.device_watts[order_.device_at[soon]]);
     }
-    more = 0;
-  };
-  for (const auto device : changed_devices_) {
-    if (order_.first_device[owner + 1] <= device) {
-      add_to_nodes();
-      owner = order_.owner_of(device);
-    }
+    const auto device = changed_devices_[i];
+    const auto owner = order_.owner[device];
+    const auto& reach = state_.below[owner].reach;
     double watts = state_.table.least_watts[device];
     for (const auto& piece : state_.table.of(device)) {
-      watts += state_.below[owner].reach.kept(piece);
+      watts += reach.kept(piece);
     }
     auto& before = answer.device_watts[order_.device_at[device]];
-    more += watts - before.in_base();
+    more_power_[owner] += watts - before.in_base();
     before = Watts::from_base(watts);
+    dirty_marks_.mark(owner);
   }
-  add_to_nodes();
-  answer.bound = answer.value;
+  bool is_exact = true;
+  dirty_marks_.take_each([&](std::uint32_t place) {
+    const double more = std::exchange(more_power_[place], 0.0);
+    auto& power = answer.nodes[order_.node_at[place]].power;
+    power += Watts::from_base(more);
+    is_exact = is_exact && std::abs(more) <= kMostLost * std::abs(power.in_base());
+    const auto parent = order_.parent[place];
+    if (parent != TreeOrder::kNone && more != 0) {
+      more_power_[parent] += more;
+      dirty_marks_.mark(parent);
+    }
+  });
   return is_exact;
 }
 

@@ -6,10 +6,13 @@
 // Where a window does not reach far enough it is made anew from the devices below.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "place_marks.hpp"
 #include "tree_order.hpp"
 #include "tree_state.hpp"
 
@@ -72,9 +75,37 @@ class IncrementalProgram {
   using Entry = typename Window<Key>::Entry;
   using Change = PieceChange<Key>;
 
+  /// Changes of pieces that are above the windows of all nodes up to the root: kept whole before
+  /// and now, so that only their sum matters.
+  struct Sum {
+    std::size_t count = 0;
+    double more = 0;   // watts
+    double gone = 0;   // watts of before
+    double value = 0;  // more of it
+    double moved = 0;  // the greatest value of a piece
+
+    void add(const Change& change) {
+      const double slope = slope_of(change.key);
+      ++count;
+      more += change.now - change.before;
+      gone += change.before;
+      value += (change.now - change.before) * slope;
+      moved = std::max(moved, std::max(change.now, change.before) * slope);
+    }
+
+    void add(const Sum& sum) {
+      count += sum.count;
+      more += sum.more;
+      gone += sum.gone;
+      value += sum.value;
+      moved = std::max(moved, sum.moved);
+    }
+  };
+
   struct Frame {  // changes that a subtree hands to its parent
     std::uint32_t place;
-    std::size_t begin;
+    std::size_t begin;  // in stack_
+    Sum kept_by_all;
   };
 
   struct Before {          // a device at the last solve
@@ -85,13 +116,13 @@ class IncrementalProgram {
   };
 
   void forget_changes();
-  void list_changes();
+  void list_dirty();
   void list_changes(const Before& before);
   void mark_dirty(std::uint32_t place);
   bool take_room(std::uint32_t place);
   void prefetch(std::span<const std::uint32_t> dirty, std::size_t i) const;
   bool process(std::uint32_t place);
-  void apply(Window<Key>& window, const Change& change);
+  void apply(Window<Key>& window, const Change& change, Key path_top, Sum& kept_by_all);
   enum class Found { in_window, outside, unclear };
   static Found all_kept(const Window<Key>& window);
   Found find_cut(std::uint32_t place, NodeCut<Key>& cut) const;
@@ -99,27 +130,30 @@ class IncrementalProgram {
   bool rebuild(std::uint32_t place);
   std::vector<Entry> gather(std::uint32_t place);
   static bool fill_window(Window<Key>& window, std::vector<Entry> entries, const NodeCut<Key>& cut);
-  bool write(std::span<const Change> changes, Allocation& answer);
+  bool write(const Sum& kept_by_all, Allocation& answer);
+  bool write_power(Allocation& answer);
 
   const Problem& problem_;
   const TreeOrder& order_;
   TreeState<Key>& state_;
   std::vector<Window<Key>> windows_;  // by place
-  std::vector<char> is_remembered_;   // by place of a device
+  PlaceMarks remembered_;             // devices with a Before; in update() those that change
+  std::vector<std::uint32_t> before_of_;  // by place of a remembered device
   std::vector<Before> befores_;
   std::vector<Piece<Key>> pieces_before_;
-  std::vector<Change> own_changes_;
   std::vector<std::uint32_t> limited_;  // places whose limit changed
-  std::vector<std::uint32_t> dirty_;    // places that changed or lie above one
-  std::vector<char> is_dirty_;          // by place
-  std::vector<double> more_least_;      // by place: of least watts below, while dirty
-  std::size_t next_own_ = 0;            // of them, not yet taken
-  std::vector<Change> stack_;           // what subtrees hand on
-  std::vector<Change> arriving_;        // at the node in hand
+  PlaceMarks dirty_marks_;
+  std::vector<std::uint32_t> dirty_;  // places that changed or lie above one
+  std::vector<double> more_least_;    // by place: of least watts below, while dirty
+  std::vector<Key> path_top_;         // by dirty place: the highest top up to the root
+  std::size_t next_own_ = 0;          // of changed_devices_, not yet taken
+  std::vector<Change> stack_;         // what subtrees hand on
+  std::vector<Change> arriving_;      // at the node in hand
+  std::vector<double> more_power_;    // by place
   std::vector<Frame> frames_;
   std::vector<Reach<Key>> reaches_;  // of gather()
   std::vector<char> is_changed_;     // by place: is cut otherwise than at the last answer
-  std::vector<std::uint32_t> changed_devices_;
+  std::vector<std::uint32_t> changed_devices_;  // places, rising
   long double least_value_ = 0;  // of the state at the last solve
 };
 

@@ -231,7 +231,9 @@ class Builder {
         holders_.push_back({static_cast<std::uint32_t>(n)});
       }
       for (const auto& supply : tree_.nodes()[n].supplies) {
-        has_devices_below_[supply.parent.value] |= has_devices_below_[n];
+        if (has_devices_below_[n] != 0) {
+          has_devices_below_[supply.parent.value] = 1;
+        }
       }
     }
     lay_out_sums();

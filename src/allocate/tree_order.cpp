@@ -70,11 +70,13 @@ TreeOrder::TreeOrder(const Problem& problem) {
     first_device[place + 1] = first_device[place] + own_devices[node_at[place]];
   }
   std::vector<std::uint32_t> next_device(first_device.begin(), first_device.end() - 1);
+  owner.resize(devices.size());
   device_at.resize(devices.size());
   place_of_device.resize(devices.size());
   for (std::size_t d = 0; d < devices.size(); ++d) {
-    const std::uint32_t place =
-        next_device[place_of[static_cast<std::size_t>(devices[d].parent)]]++;
+    const std::uint32_t node_place = place_of[static_cast<std::size_t>(devices[d].parent)];
+    const std::uint32_t place = next_device[node_place]++;
+    owner[place] = node_place;
     device_at[place] = static_cast<std::uint32_t>(d);
     place_of_device[d] = place;
   }

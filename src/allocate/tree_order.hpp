@@ -2,7 +2,6 @@
 // devices side by side, the child with most devices first.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -22,13 +21,6 @@ struct TreeOrder {
 
   static constexpr std::uint32_t kNone = 0xffffffff;
 
-  /// The place of the node that a device hangs on, by the device's place.
-  [[nodiscard]] std::uint32_t owner_of(std::uint32_t device_place) const {
-    return static_cast<std::uint32_t>(
-        std::upper_bound(first_device.begin(), first_device.end(), device_place) -
-        first_device.begin() - 1);
-  }
-
   // By place of a node in the order; the root is last.
   std::vector<std::uint32_t> node_at;
   std::vector<std::uint32_t> parent;        // place; kNone at the root
@@ -38,6 +30,7 @@ struct TreeOrder {
 
   std::vector<std::uint32_t> place_of;  // by NodeIndex
 
+  std::vector<std::uint32_t> owner;            // place of its node by place of a device
   std::vector<std::uint32_t> device_at;        // DeviceIndex by place of a device
   std::vector<std::uint32_t> place_of_device;  // by DeviceIndex
 };

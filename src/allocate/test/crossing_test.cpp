@@ -6,12 +6,15 @@
 #include "expectations.hpp"
 #include "lp_oracle.hpp"
 #include "random_problem.hpp"
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "perwatt/allocate/allocator.hpp"
 
 namespace perwatt::allocate {
 namespace {
+
+using ::testing::ElementsAre;
 
 TEST(CrossingSums, EqualLinearProgramWithGroupsAcrossBranches) {
   for (std::uint64_t seed = 0; seed < 600; ++seed) {
