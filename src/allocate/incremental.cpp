@@ -10,13 +10,14 @@ namespace {
 
 /// Pieces on each side of a threshold. Sums of random changes grow as the root of their number.
 std::size_t window_reach(std::size_t pieces) {
-  return 4 + static_cast<std::size_t>(0.75 * std::sqrt(static_cast<double>(pieces)));
+  return 2 + static_cast<std::size_t>(0.4 * std::sqrt(static_cast<double>(pieces)));
 }
 
 // Where a sum changes by so many times what is left of it, it has lost digits.
 constexpr double kMostLost = 1e3;
 constexpr double kRounding = 1e-11;      // of watts at a node: sums so near may be the same
 constexpr std::size_t kMostCopies = 64;  // of a piece while windows are made, on average
+constexpr std::size_t kNear = 6;         // so many places ahead memory is asked for
 constexpr std::size_t kMostGrowth = 4;   // a window so many times its usual size is made anew
 
 template <class A, class B>
@@ -64,7 +65,7 @@ void IncrementalProgram<Key>::list_changes(const Before& before) {
     const bool is_new =
         i == before.end_piece || (j < now.size() && !(pieces_before_[i].key > now[j].key));
     arriving_.push_back({is_old ? pieces_before_[i].key : now[j].key, device,
-                            is_old ? pieces_before_[i].watts : 0.0, is_new ? now[j].watts : 0.0});
+                         is_old ? pieces_before_[i].watts : 0.0, is_new ? now[j].watts : 0.0});
     i += is_old ? 1 : 0;
     j += is_new ? 1 : 0;
   }
@@ -137,7 +138,7 @@ std::vector<typename Window<Key>::Entry> IncrementalProgram<Key>::gather(std::ui
       for (const auto& piece : state_.table.of(d)) {
         const double watts = reaches[p].kept(piece);
         if (watts > 0) {
-          entries.push_back({piece.key, d, watts, 0});
+          entries.push_back({piece.key, watts, d, 0});
         }
       }
     }
@@ -183,16 +184,13 @@ bool IncrementalProgram<Key>::fill_window(Window<Key>& window, std::vector<Entry
   }
   window.entries.assign(begin, end);
   std::sort(window.entries.begin(), window.entries.end(), lies_before<Entry, Entry>);
-  const Reach<Key> own = Reach<Key>{}.below(cut);
-  for (auto& entry : window.entries) {
-    entry.kept = own.kept({entry.key, entry.watts});
-  }
   return true;
 }
 
 template <class Key>
 void IncrementalProgram<Key>::make_windows() {
   windows_.assign(state_.cuts.size(), {});
+  round_ = 0;
   least_value_ = state_.table.least_value;
   std::vector<Entry> stack;
   std::vector<std::size_t> begin(state_.cuts.size());
@@ -203,7 +201,7 @@ void IncrementalProgram<Key>::make_windows() {
     begin[place] = first_child == TreeOrder::kNone ? stack.size() : begin[first_child];
     for (auto d = order_.first_device[place]; d < order_.first_device[place + 1]; ++d) {
       for (const auto& piece : state_.table.of(d)) {
-        stack.push_back({piece.key, d, piece.watts, 0});
+        stack.push_back({piece.key, piece.watts, d, 0});
       }
     }
     entries.assign(stack.begin() + static_cast<std::ptrdiff_t>(begin[place]), stack.end());
@@ -251,10 +249,17 @@ void IncrementalProgram<Key>::apply(Window<Key>& window, const Change& change, K
   }
   const auto at = std::lower_bound(window.entries.begin(), window.entries.end(), change,
                                    lies_before<Entry, Change>);
-  if (at != window.entries.end() && at->key == change.key && at->device == change.device) {
+  const bool is_there =
+      at != window.entries.end() && at->key == change.key && at->device == change.device;
+  if (change.now == 0) {
+    if (is_there) {
+      window.entries.erase(at);
+    }
+  } else if (is_there) {
     at->watts = change.now;
+    at->changed_in = round_;
   } else {
-    window.entries.insert(at, {change.key, change.device, change.now, 0});
+    window.entries.insert(at, {change.key, change.now, change.device, round_});
   }
 }
 
@@ -312,22 +317,36 @@ typename IncrementalProgram<Key>::Found IncrementalProgram<Key>::find_cut(std::u
   return Found::outside;
 }
 
-/// What of the window the new cut keeps otherwise than the last.
+/// What of the window is kept otherwise than before: of what arrived, and between the cuts.
 template <class Key>
-void IncrementalProgram<Key>::hand_on(Window<Key>& window, const NodeCut<Key>& cut) {
+void IncrementalProgram<Key>::hand_on(const Window<Key>& window, const NodeCut<Key>& last_cut,
+                                      const NodeCut<Key>& cut) {
+  const Reach<Key> last = Reach<Key>{}.below(last_cut);
   const Reach<Key> own = Reach<Key>{}.below(cut);
-  std::size_t end = 0;
-  for (auto& entry : window.entries) {
-    const double kept = own.kept({entry.key, entry.watts});
-    if (kept != entry.kept) {
-      stack_.push_back({entry.key, entry.device, entry.kept, kept});
-      entry.kept = kept;
+  for (const auto& change : arriving_) {
+    if (change.key > window.top || window.bottom > change.key) {
+      continue;
     }
-    if (entry.watts > 0) {
-      window.entries[end++] = entry;
+    const double before = last.kept({change.key, change.before});
+    const double now = own.kept({change.key, change.now});
+    if (before != now) {
+      stack_.push_back({change.key, change.device, before, now});
     }
   }
-  window.entries.resize(end);
+  if (last == own) {
+    return;
+  }
+  const Key high = last.threshold > own.threshold ? last.threshold : own.threshold;
+  const Key low = last.threshold > own.threshold ? own.threshold : last.threshold;
+  const auto begin = std::partition_point(window.entries.begin(), window.entries.end(),
+                                          [&](const Entry& entry) { return entry.key > high; });
+  for (auto entry = begin; entry != window.entries.end() && !(low > entry->key); ++entry) {
+    const double before = last.kept({entry->key, entry->watts});
+    const double now = own.kept({entry->key, entry->watts});
+    if (before != now && entry->changed_in != round_) {
+      stack_.push_back({entry->key, entry->device, before, now});
+    }
+  }
 }
 
 /// A node whose window does not reach: all that reaches it anew.
@@ -400,6 +419,11 @@ bool IncrementalProgram<Key>::process(std::uint32_t place) {
   for (; next_own_ < changed_devices_.size() &&
          changed_devices_[next_own_] < order_.first_device[place + 1];
        ++next_own_) {
+    if (next_own_ + kNear < changed_devices_.size()) {
+      const auto soon = changed_devices_[next_own_ + kNear];
+      __builtin_prefetch(state_.table.of(soon).data());
+      __builtin_prefetch(&pieces_before_[befores_[before_of_[soon]].first_piece]);
+    }
     list_changes(befores_[before_of_[changed_devices_[next_own_]]]);
   }
   auto& window = windows_[place];
@@ -424,7 +448,7 @@ bool IncrementalProgram<Key>::process(std::uint32_t place) {
       return false;
     }
   } else {
-    hand_on(window, cut);
+    hand_on(window, state_.cuts[place], cut);
     state_.cuts[place] = cut;
     frame.kept_by_all.add(kept_by_all);
   }
@@ -451,10 +475,14 @@ bool IncrementalProgram<Key>::take_room(std::uint32_t place) {
 /// Windows of nodes soon to come: they lie scattered, and waiting for them is most of the time.
 template <class Key>
 void IncrementalProgram<Key>::prefetch(std::span<const std::uint32_t> dirty, std::size_t i) const {
-  constexpr std::size_t kNear = 6;
   constexpr std::size_t kLine = 64 / sizeof(Entry);
   if (i + kNear < dirty.size()) {
-    const auto& entries = windows_[dirty[i + kNear]].entries;
+    const auto place = dirty[i + kNear];
+    __builtin_prefetch(&state_.cuts[place]);
+    __builtin_prefetch(&state_.least_below[place]);
+    __builtin_prefetch(&state_.capacity[place]);
+    __builtin_prefetch(&problem_.nodes()[order_.node_at[place]].limit);
+    const auto& entries = windows_[place].entries;
     for (std::size_t e = 0; e < std::min<std::size_t>(entries.size(), 24); e += kLine) {
       __builtin_prefetch(entries.data() + e);
     }
@@ -467,6 +495,7 @@ bool IncrementalProgram<Key>::update(Allocation& answer) {
   stack_.clear();
   frames_.clear();
   next_own_ = 0;
+  ++round_;
   is_changed_.assign(state_.cuts.size(), 0);
   for (std::size_t i = 0; i < dirty_.size(); ++i) {
     const auto place = dirty_[i];
@@ -509,7 +538,6 @@ bool IncrementalProgram<Key>::write(const Sum& kept_by_all, Allocation& answer) 
 /// Watts of the changed devices and of the nodes above them. False when sums lost digits.
 template <class Key>
 bool IncrementalProgram<Key>::write_power(Allocation& answer) {
-  constexpr std::size_t kNear = 8;
   for (std::size_t i = 0; i < changed_devices_.size(); ++i) {
     if (i + kNear < changed_devices_.size()) {
       const auto soon = changed_devices_[i + kNear];

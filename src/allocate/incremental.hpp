@@ -34,9 +34,9 @@ template <class Key>
 struct Window {
   struct Entry {
     Key key;
-    std::uint32_t device;  // place
-    double watts;          // that reach the node
-    double kept;
+    double watts;              // that reach the node
+    std::uint32_t device;      // place
+    std::uint32_t changed_in;  // the update so numbered
   };
 
   std::vector<Entry> entries;  // highest key first, then by device
@@ -126,7 +126,7 @@ class IncrementalProgram {
   enum class Found { in_window, outside, unclear };
   static Found all_kept(const Window<Key>& window);
   Found find_cut(std::uint32_t place, NodeCut<Key>& cut) const;
-  void hand_on(Window<Key>& window, const NodeCut<Key>& cut);
+  void hand_on(const Window<Key>& window, const NodeCut<Key>& last_cut, const NodeCut<Key>& cut);
   bool rebuild(std::uint32_t place);
   std::vector<Entry> gather(std::uint32_t place);
   static bool fill_window(Window<Key>& window, std::vector<Entry> entries, const NodeCut<Key>& cut);
@@ -136,8 +136,8 @@ class IncrementalProgram {
   const Problem& problem_;
   const TreeOrder& order_;
   TreeState<Key>& state_;
-  std::vector<Window<Key>> windows_;  // by place
-  PlaceMarks remembered_;             // devices with a Before; in update() those that change
+  std::vector<Window<Key>> windows_;      // by place
+  PlaceMarks remembered_;                 // devices with a Before; in update() those that change
   std::vector<std::uint32_t> before_of_;  // by place of a remembered device
   std::vector<Before> befores_;
   std::vector<Piece<Key>> pieces_before_;
@@ -146,6 +146,7 @@ class IncrementalProgram {
   std::vector<std::uint32_t> dirty_;  // places that changed or lie above one
   std::vector<double> more_least_;    // by place: of least watts below, while dirty
   std::vector<Key> path_top_;         // by dirty place: the highest top up to the root
+  std::uint32_t round_ = 0;           // update() since the windows were made
   std::size_t next_own_ = 0;          // of changed_devices_, not yet taken
   std::vector<Change> stack_;         // what subtrees hand on
   std::vector<Change> arriving_;      // at the node in hand
@@ -154,7 +155,7 @@ class IncrementalProgram {
   std::vector<Reach<Key>> reaches_;  // of gather()
   std::vector<char> is_changed_;     // by place: is cut otherwise than at the last answer
   std::vector<std::uint32_t> changed_devices_;  // places, rising
-  long double least_value_ = 0;  // of the state at the last solve
+  long double least_value_ = 0;                 // of the state at the last solve
 };
 
 extern template class IncrementalProgram<double>;
