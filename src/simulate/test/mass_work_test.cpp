@@ -45,7 +45,7 @@ struct MassSite {
 
   ServicePlan plan;
   std::size_t gpu_count;
-  Plant plant{flat_tree(static_cast<std::uint32_t>(gpu_count)), plant_spec(prompt_kind())};
+  Plant plant{flat_tree(static_cast<int>(gpu_count)), plant_spec(prompt_kind())};
   std::vector<double> clocks = std::vector<double>(gpu_count, 1);
   GpuStates gpus{std::vector<char>(gpu_count), std::vector<char>(gpu_count),
                  std::vector<char>(gpu_count), clocks};
