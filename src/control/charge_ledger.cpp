@@ -21,6 +21,7 @@ using topology::PowerTree;
 constexpr double kMicrowattsPerWatt = 1e6;
 constexpr Watts kMostWatts = watts(1e6);
 constexpr double kMostOvershoot = 10;
+constexpr Instant kNever = Instant::from_nanoseconds(std::numeric_limits<std::int64_t>::max());
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 4;
 
 bool is_within(Watts power) {
@@ -101,6 +102,7 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
   charged_.nested.assign(limit_.nested.size(), 0);
   charged_.cross.assign(limit_.cross.size(), 0);
   devices_.resize(tree.devices().size());
+  next_void_.assign(devices_.size(), kNever);
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     auto& state = devices_[d];
     state.fail_safe = state.charge = state.ceiling = charge_of(d, terms[d].fail_safe);
@@ -275,9 +277,12 @@ void ChargeLedger::drop(std::size_t device, const IsDead& is_dead) {
 void ChargeLedger::settle(std::size_t device, Microwatts ceiling) {
   auto& state = devices_[device];
   Microwatts charge = state.fail_safe;
+  Instant next_void = kNever;
   for (std::size_t g = 0; g < state.count; ++g) {
     charge = std::max(charge, state.grants[g].charge);
+    next_void = std::min(next_void, state.grants[g].void_after);
   }
+  next_void_[device] = next_void;
   const Microwatts lower = std::min(ceiling, charge);
   change(device, state.charge, charge, charged_);
   change(device, state.ceiling, lower, ceilings_);
@@ -298,7 +303,9 @@ void ChargeLedger::report(topology::DeviceIndex device, const device::LeaseRepor
 
 void ChargeLedger::advance(Instant now) {
   for (std::size_t d = 0; d < devices_.size(); ++d) {
-    drop(d, [&](const Grant& grant) { return grant.void_after <= now; });
+    if (next_void_[d] <= now) {
+      drop(d, [&](const Grant& grant) { return grant.void_after <= now; });
+    }
   }
 }
 
