@@ -102,6 +102,7 @@ class ChargeLedger {
     const auto* state = &devices_[device.value];
     __builtin_prefetch(state);
     __builtin_prefetch(state->grants.data() + 1);
+    __builtin_prefetch(&charge_[device.value]);
     __builtin_prefetch(&layout_->terms[device.value]);
     __builtin_prefetch(&layout_->device_factor[device.value]);
   }
@@ -142,7 +143,6 @@ class ChargeLedger {
  private:
   struct alignas(64) DeviceState {
     Microwatts fail_safe = 0;
-    Microwatts charge = 0;
     Microwatts ceiling = 0;  // fail-safe <= ceiling <= charge
     device::GrantId last_id = 0;
     std::uint32_t count = 0;
@@ -199,6 +199,7 @@ class ChargeLedger {
   Sums ceilings_;   // with every device at its ceiling
   Sums fail_safe_;  // with every device at fail-safe
   std::vector<DeviceState> devices_;
+  std::vector<Microwatts> charge_;  // by device, at the root
   std::vector<Instant> next_void_;  // by device: of its grants, the first
 };
 
