@@ -102,6 +102,15 @@ void Allocator::set_curve(DeviceIndex device, std::span<const CurvePoint> curve)
   }
 }
 
+void Allocator::prefetch(DeviceIndex device) const noexcept {
+  impl_->problem.prefetch(device);
+  if (const auto* by_value = std::get_if<0>(&impl_->engine)) {
+    (*by_value)->prefetch(device);
+  } else if (const auto* by_priority = std::get_if<1>(&impl_->engine)) {
+    (*by_priority)->prefetch(device);
+  }
+}
+
 const Allocation& Allocator::resolve() {
   if (impl_->has_groups_in_answer || impl_->is_out_of_date) {
     return solve();

@@ -40,6 +40,10 @@ class Engine {
     incremental_.limit_changed(order_.place_of[static_cast<std::size_t>(node)]);
   }
 
+  [[gnu::always_inline]] void prefetch(DeviceIndex device) const noexcept {
+    state_.table.prefetch(order_.place_of_device[static_cast<std::size_t>(device)]);
+  }
+
   /// The problem holds the new curve already. False when the table has no room for it.
   bool curve_changed(DeviceIndex device) {
     const auto index = static_cast<std::size_t>(device);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <utility>
+#include <vector>
 
 namespace perwatt::allocate {
 
@@ -11,9 +14,10 @@ LaminarProgram<Key>::LaminarProgram(const Problem& problem, const TreeOrder& ord
     : problem_{problem},
       order_{order},
       state_{state},
-      stacks_{state.table.pieces},
       open_(order.node_at.size()),
-      used_(order.node_at.size()) {}
+      used_(order.node_at.size()) {
+  stacks_.begin(state.table.pieces);
+}
 
 template <class Key>
 bool LaminarProgram<Key>::reserve_least_watts(Allocation& answer) {
@@ -45,14 +49,14 @@ void LaminarProgram<Key>::push_own(std::size_t place, BandWatts& watts) {
   if (first == end) {
     return;
   }
-  if (!table.has_gaps) {
-    const auto first_piece = table.first_piece[first];
-    stacks_.push({table.pieces.data() + first_piece, table.end_piece[end - 1] - first_piece},
-                 watts);
-    return;
-  }
-  for (auto d = first; d < end; ++d) {
-    stacks_.push(table.of(d), watts);
+  const std::size_t most = table.end_piece[end - 1] - table.first_piece[first];  // gaps too
+  if (table.has_gaps) {
+    stacks_.push(
+        first, end, [&table](std::uint32_t d) { return table.of(d); }, most, watts);
+  } else {  // as they lie, side by side
+    const std::span<const Piece<Key>> all{table.pieces.data() + table.first_piece[first], most};
+    stacks_.push(
+        0, 1, [all](std::uint32_t) { return all; }, most, watts);
   }
 }
 
@@ -165,10 +169,12 @@ template <class Key>
 void LaminarProgram<Key>::solve(Allocation& answer) {
   if (state_.table.has_changed) {
     state_.table.refresh(order_);
-    stacks_ = PieceStacks<Key>{state_.table.pieces};
+    stacks_.begin(state_.table.pieces);
   }
+  auto device_watts = std::move(answer.device_watts);  // for what it has reserved
   answer = {};
-  answer.device_watts.resize(order_.device_at.size());
+  device_watts.assign(order_.device_at.size(), Watts{});
+  answer.device_watts = std::move(device_watts);
   answer.nodes.assign(state_.cuts.size(), {});
   answer.status = reserve_least_watts(answer) ? Status::optimal : Status::infeasible;
   if (answer.status == Status::infeasible) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "cut.hpp"
@@ -28,26 +29,20 @@ class PieceStacks {
   using Tops = std::array<std::uint32_t, kBands>;
   using BandWatts = std::array<double, kBands>;
 
-  /// Bands of about the same number of pieces, with room for all of `pieces`.
-  explicit PieceStacks(std::span<const P> pieces) {
-    std::vector<Key> sample;
+  /// Empty, with bands of about the same number of `pieces` each. What was there stays reserved.
+  void begin(std::span<const P> pieces) {
+    auto& sample = sample_;
+    sample.clear();
     const std::size_t step = std::max<std::size_t>(pieces.size() / 4096, 1);
     for (std::size_t i = 0; i < pieces.size(); i += step) {
       sample.push_back(pieces[i].key);
     }
     std::sort(sample.begin(), sample.end(), [](Key a, Key b) { return b > a; });
+    lowest_ = {};
     for (std::size_t band = 1; band < kBands && !sample.empty(); ++band) {
       lowest_[band] = sample[band * sample.size() / kBands];
     }
-    Tops counts{};
-    for (const P& piece : pieces) {
-      ++counts[band_of(piece.key)];
-    }
-    for (std::size_t band = 0; band < kBands; ++band) {
-      stacks_[band] = std::make_unique_for_overwrite<P[]>(counts[band]);
-      spare_size_ = std::max<std::size_t>(spare_size_, counts[band]);
-    }
-    spare_ = std::make_unique_for_overwrite<P[]>(spare_size_);
+    clear();
   }
 
   void clear() {
@@ -57,21 +52,28 @@ class PieceStacks {
 
   [[nodiscard]] const Tops& tops() const { return tops_; }
 
-  /// Adds pieces on top, and their watts to `watts`.
-  void push(std::span<const P> pieces, BandWatts& watts) {
+  /// Adds the pieces of devices [first, end) on top, `pieces_of(device)`, and their watts to
+  /// `watts`, device by device. `most`: how many pieces they are together, or more.
+  template <class PiecesOf>
+  void push(std::uint32_t first, std::uint32_t end, const PiecesOf& pieces_of, std::size_t most,
+            BandWatts& watts) {
     std::array<P*, kBands> ends;
-    BandWatts added{};
     for (std::size_t band = 0; band < kBands; ++band) {
-      ends[band] = stacks_[band].get() + tops_[band];
+      ends[band] = with_room(band, most) + tops_[band];
     }
-    for (const P& piece : pieces) {
-      const std::size_t band = band_of(piece.key);
-      *ends[band]++ = piece;
-      added[band] += piece.watts;
+    for (auto device = first; device < end; ++device) {
+      BandWatts added{};
+      for (const P& piece : pieces_of(device)) {
+        const std::size_t band = band_of(piece.key);
+        *ends[band]++ = piece;
+        added[band] += piece.watts;
+      }
+      for (std::size_t band = 0; band < kBands; ++band) {
+        watts[band] += added[band];
+      }
     }
     for (std::size_t band = 0; band < kBands; ++band) {
       tops_[band] = static_cast<std::uint32_t>(ends[band] - stacks_[band].get());
-      watts[band] += added[band];
     }
   }
 
@@ -126,6 +128,19 @@ class PieceStacks {
     return band + (key > lowest_[band + 1] ? 1 : 0);
   }
 
+  /// A stack that takes `more` pieces.
+  P* with_room(std::size_t band, std::size_t more) {
+    const std::size_t needed = tops_[band] + more;
+    if (needed > rooms_[band]) {
+      const std::size_t room = std::max(needed, rooms_[band] + rooms_[band] / 2);
+      auto larger = std::make_unique_for_overwrite<P[]>(room);
+      std::copy_n(stacks_[band].get(), tops_[band], larger.get());
+      stacks_[band] = std::move(larger);
+      rooms_[band] = room;
+    }
+    return stacks_[band].get();
+  }
+
   [[nodiscard]] std::span<P> region(std::size_t band, const Tops& begin) const {
     return {stacks_[band].get() + begin[band], tops_[band] - begin[band]};
   }
@@ -166,14 +181,14 @@ class PieceStacks {
     auto& heap = heaps_[band];
     if (pieces.size() <= kMany || (pieces.size() - from_first) * kLightPart >= from_first) {
       forget_heap(band, begin);
-      return Cutter<Key>::select(pieces, room, total, rounding, spare());
+      return Cutter<Key>::select(pieces, room, total, rounding, spare(pieces.size()));
     }
     if (heap.begin != begin || heap.cuts == 0) {
       heap = {begin, 0, 0};
     }
     if (++heap.cuts < kCutsUntilHeap) {
       heap.size = 0;
-      return Cutter<Key>::select(pieces, room, total, rounding, spare());
+      return Cutter<Key>::select(pieces, room, total, rounding, spare(pieces.size()));
     }
     const double loose = static_cast<double>(pieces.size() - heap.size);
     if (loose * std::log2(static_cast<double>(pieces.size())) >
@@ -192,9 +207,18 @@ class PieceStacks {
 
   std::array<Key, kBands> lowest_{};  // a band holds keys above its own and up to the next
 
-  [[nodiscard]] std::span<P> spare() const { return {spare_.get(), spare_size_}; }
+  /// Room for `count` pieces.
+  [[nodiscard]] std::span<P> spare(std::size_t count) {
+    if (count > spare_size_) {
+      spare_size_ = std::max(count, spare_size_ + spare_size_ / 2);
+      spare_ = std::make_unique_for_overwrite<P[]>(spare_size_);
+    }
+    return {spare_.get(), spare_size_};
+  }
 
   std::array<std::unique_ptr<P[]>, kBands> stacks_;
+  std::array<std::size_t, kBands> rooms_{};  // of the stacks
+  std::vector<Key> sample_;                  // of begin()
   std::unique_ptr<P[]> spare_;
   std::size_t spare_size_ = 0;
   Tops tops_{};

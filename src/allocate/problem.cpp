@@ -53,9 +53,12 @@ std::optional<const char*> curve_fault(std::span<const CurvePoint> curve) {
 double value_at(std::span<const CurvePoint> curve, Watts power) {
   double value = curve.front().value;
   for (std::size_t i = 1; i < curve.size() && power > curve[i - 1].power; ++i) {
-    const Watts width = curve[i].power - curve[i - 1].power;
-    value +=
-        (curve[i].value - curve[i - 1].value) * std::min(1.0, (power - curve[i - 1].power) / width);
+    const double more = curve[i].value - curve[i - 1].value;
+    if (power >= curve[i].power) {
+      value += more;
+    } else {
+      value += more * ((power - curve[i - 1].power) / (curve[i].power - curve[i - 1].power));
+    }
   }
   return value;
 }

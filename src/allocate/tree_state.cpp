@@ -51,6 +51,8 @@ PieceTable<Key>::PieceTable(const Problem& problem, const TreeOrder& order) {
     first_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
     append_pieces(curve, devices[d].terms.priority, pieces);
     end_piece.push_back(static_cast<std::uint32_t>(pieces.size()));
+    const bool has_pieces = first_piece.back() < pieces.size();
+    least_key_of.push_back(has_pieces ? pieces.back().key : KeyLimits<Key>::highest);
     // A curve that had more points once may have them again.
     const std::size_t room = devices[d].end_of_room - devices[d].first_point - 1;
     if (room > curve.size() - 1) {
@@ -69,8 +71,8 @@ void PieceTable<Key>::refresh(const TreeOrder& order) {
   for (std::size_t place = 0; place < nodes; ++place) {
     for (auto d = order.first_device[place]; d < order.first_device[place + 1]; ++d) {
       own_least_watts[place] += least_watts[d];
-      if (first_piece[d] < end_piece[d] && own_least_key[place] > pieces[end_piece[d] - 1].key) {
-        own_least_key[place] = pieces[end_piece[d] - 1].key;
+      if (own_least_key[place] > least_key_of[d]) {
+        own_least_key[place] = least_key_of[d];
       }
     }
   }
@@ -166,6 +168,7 @@ bool PieceTable<Key>::replace(std::uint32_t device_place, std::span<const CurveP
                  static_cast<long double>(least_value_of[device_place]);
   least_watts[device_place] = curve.front().power.in_base();
   least_value_of[device_place] = curve.front().value;
+  least_key_of[device_place] = fresh.empty() ? KeyLimits<Key>::highest : fresh.back().key;
   return true;
 }
 

@@ -26,6 +26,15 @@ struct PieceTable {
   /// The curve of a device in place of its last one; false when it has more pieces than room.
   bool replace(std::uint32_t device_place, std::span<const CurvePoint> curve, Priority priority);
 
+  /// The pieces of the device, for replace().
+  [[gnu::always_inline]] void prefetch(std::uint32_t device_place) const noexcept {
+    const auto* own = pieces.data() + first_piece[device_place];
+    constexpr std::size_t kLine = 64 / sizeof(Piece<Key>);
+    for (std::uint32_t i = 0; i < end_piece[device_place] - first_piece[device_place]; i += kLine) {
+      __builtin_prefetch(own + i, 1);
+    }
+  }
+
   [[nodiscard]] std::span<const Piece<Key>> of(std::uint32_t device_place) const {
     return {pieces.data() + first_piece[device_place],
             end_piece[device_place] - first_piece[device_place]};
@@ -37,6 +46,7 @@ struct PieceTable {
   bool has_gaps = false;                // a curve has fewer pieces than room
   bool has_changed = false;             // since the last refresh()
   std::vector<double> least_value_of;   // by place of a device
+  std::vector<Key> least_key_of;        // by place of a device; highest: no piece
   std::vector<double> least_watts;      // by place of a device
   std::vector<double> own_least_watts;  // by place of a node: of its own devices
   std::vector<Key> own_least_key;

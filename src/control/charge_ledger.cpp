@@ -21,6 +21,7 @@ using topology::PowerTree;
 constexpr double kMicrowattsPerWatt = 1e6;
 constexpr Watts kMostWatts = watts(1e6);
 constexpr double kMostOvershoot = 10;
+constexpr Instant kNever = Instant::from_nanoseconds(std::numeric_limits<std::int64_t>::max());
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 4;
 
 bool is_within(Watts power) {
@@ -101,10 +102,12 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
   charged_.nested.assign(limit_.nested.size(), 0);
   charged_.cross.assign(limit_.cross.size(), 0);
   devices_.resize(tree.devices().size());
+  charge_.resize(devices_.size());
+  next_void_.assign(devices_.size(), kNever);
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     auto& state = devices_[d];
-    state.fail_safe = state.charge = state.ceiling = charge_of(d, terms[d].fail_safe);
-    change(d, 0, state.charge, charged_);
+    state.fail_safe = charge_[d] = state.ceiling = charge_of(d, terms[d].fail_safe);
+    change(d, 0, charge_[d], charged_);
   }
   ceilings_ = charged_;
   fail_safe_ = charged_;
@@ -170,7 +173,7 @@ bool ChargeLedger::admit(const Request& request) {
   const bool is_over = !has_room(d, 0, 0, charged_);
   const bool fits = is_over
                         ? ceiling <= state.ceiling && has_room(d, state.ceiling, ceiling, ceilings_)
-                        : asked <= state.charge || has_room(d, state.charge, asked, charged_);
+                        : asked <= charge_[d] || has_room(d, charge_[d], asked, charged_);
   return fits && enter(d, {request.id, request.epoch, asked, request.void_after}, ceiling);
 }
 
@@ -275,13 +278,16 @@ void ChargeLedger::drop(std::size_t device, const IsDead& is_dead) {
 void ChargeLedger::settle(std::size_t device, Microwatts ceiling) {
   auto& state = devices_[device];
   Microwatts charge = state.fail_safe;
+  Instant next_void = kNever;
   for (std::size_t g = 0; g < state.count; ++g) {
     charge = std::max(charge, state.grants[g].charge);
+    next_void = std::min(next_void, state.grants[g].void_after);
   }
+  next_void_[device] = next_void;
   const Microwatts lower = std::min(ceiling, charge);
-  change(device, state.charge, charge, charged_);
+  change(device, charge_[device], charge, charged_);
   change(device, state.ceiling, lower, ceilings_);
-  state.charge = charge;
+  charge_[device] = charge;
   state.ceiling = lower;
 }
 
@@ -298,7 +304,9 @@ void ChargeLedger::report(topology::DeviceIndex device, const device::LeaseRepor
 
 void ChargeLedger::advance(Instant now) {
   for (std::size_t d = 0; d < devices_.size(); ++d) {
-    drop(d, [&](const Grant& grant) { return grant.void_after <= now; });
+    if (next_void_[d] <= now) {
+      drop(d, [&](const Grant& grant) { return grant.void_after <= now; });
+    }
   }
 }
 
@@ -329,13 +337,13 @@ bool ChargeLedger::set_limit(topology::NodeIndex node, Watts limit) {
 }
 
 Watts ChargeLedger::charge(topology::DeviceIndex device) const {
-  return watts(static_cast<double>(devices_[device.value].charge) / kMicrowattsPerWatt /
+  return watts(static_cast<double>(charge_[device.value]) / kMicrowattsPerWatt /
                layout_->device_factor[device.value]);
 }
 
 Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
   const auto d = device.value;
-  const Microwatts charge = devices_[d].charge;
+  const Microwatts charge = charge_[d];
   double highest = static_cast<double>(kUnlimited);
   if (!has_room(d, 0, 0, charged_)) {
     return cap_of(d, static_cast<double>(devices_[d].ceiling));
@@ -407,7 +415,7 @@ void ChargeLedger::resume(ByteReader& from) {
   ceilings_ = fail_safe_;
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     auto& state = devices_[d];
-    state.charge = state.ceiling = state.fail_safe;
+    charge_[d] = state.ceiling = state.fail_safe;
     const auto ceiling = from.get<Microwatts>();
     state.last_id = from.get<device::GrantId>();
     state.count = from.get<std::uint32_t>();
@@ -438,7 +446,7 @@ std::optional<const char*> ChargeLedger::fault() const {
     for (std::size_t g = 0; g < state.count; ++g) {
       charge = std::max(charge, state.grants[g].charge);
     }
-    if (charge != state.charge || state.ceiling > charge || state.ceiling < state.fail_safe) {
+    if (charge != charge_[d] || state.ceiling > charge || state.ceiling < state.fail_safe) {
       return "a device is not charged with its highest grant";
     }
     change(d, 0, charge, charged);

@@ -1,13 +1,12 @@
 #include "perwatt/control/controller.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <utility>
 
 #include "bytes.hpp"
 #include "curve_bytes.hpp"
 #include "restraints.hpp"
+#include "split_curve.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/site_problem.hpp"
@@ -18,21 +17,10 @@ namespace perwatt::control {
 
 namespace {
 
-/// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
-constexpr double kHeadroomWorth = 1e-6;
-
 constexpr std::uint8_t kStateVersion = 2;
 
-/// As value_at, but below its first point the curve goes on as steeply as it begins: a device that
-/// falls back below it is still worth raising.
-double value_from(std::span<const allocate::CurvePoint> curve, Watts power) {
-  if (power >= curve.front().power || curve.size() < 2) {
-    return allocate::value_at(curve, power);
-  }
-  const double slope =
-      (curve[1].value - curve[0].value) / in_watts(curve[1].power - curve[0].power);
-  return curve[0].value - slope * in_watts(curve[0].power - power);
-}
+/// Devices that are fetched before their turn comes.
+constexpr std::size_t kAhead = 6;
 
 }  // namespace
 
@@ -53,32 +41,43 @@ std::string_view to_string(GrantCause cause) {
 }
 
 struct Controller::Parts {
-  struct DeviceLoop {
-    Demand demand;
+  /// One cache line of a device: grants are made in order of worth, all over the site.
+  struct alignas(64) DeviceLoop {
     std::optional<device::LeaseAsk> ask;  // the last, not answered yet
     Instant asked_at;
     device::GrantId last_id = 0;
     Watts cap;         // of the newest grant; fail-safe before
     Instant runs_out;  // the newest grant, at the latest
+    Watts fail_safe;
+  };
+
+  struct Wanted {
+    Watts power;
+    Demand::Habits habits{};
+
+    bool operator==(const Wanted&) const = default;
   };
 
   Parts(const topology::PowerTree& tree, std::vector<ControlledDevice> given,
         const ControlRules& with)
       : rules{with},
+        habit_weight{with.demand.habit},
         devices{std::move(given)},
         limits{tree},
         ledger{tree, terms_of(devices)},
         loops(devices.size()),
+        demands(devices.size()),
         restraints{tree} {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
-      loops[d].cap = devices[d].terms.fail_safe;
+      loops[d].cap = loops[d].fail_safe = devices[d].terms.fail_safe;
       targets.push_back(devices[d].terms.fail_safe);
       most.push_back(devices[d].most);
     }
-    set_headroom();
+    headroom = headroom_worth(devices, root_factors());
     lay_out_problem(tree);
     wanted_before.resize(devices.size());
+    changed_want.assign(devices.size(), 0);
     changed_curve.assign(devices.size(), 0);
   }
 
@@ -127,102 +126,49 @@ struct Controller::Parts {
     allocate::set_limits(*laid_out, limits.limits(), used_ratio());
     for (std::uint32_t d = 0; d < devices.size(); ++d) {
       laid_out->set_curve(allocate::DeviceIndex{d}, curve_of(d));
-      wanted_before[d] = {loops[d].demand.estimate(), loops[d].demand.habits()};
-      changed_curve[d] = 0;
+      note_split(d);
     }
     allocator.emplace(*laid_out);
   }
 
-  [[nodiscard]] Watts charge_at_root(std::size_t d, Watts cap) const {
-    const auto& terms = devices[d].terms;
-    return (cap * (1 + terms.overshoot_ratio) + terms.beside) *
-           limits.limits().units.device_factor[d];
+  [[nodiscard]] Wanted wanted(std::size_t d) const {
+    return {demands[d].estimate(), demands[d].habits()};
+  }
+
+  /// The split knows the curve as it is now.
+  void note_split(std::size_t d) {
+    wanted_before[d] = wanted(d);
+    changed_want[d] = 0;
+    changed_curve[d] = 0;
+  }
+
+  void read(std::size_t d, Instant at, Watts draw, Watts cap) {
+    demands[d].read(rules.demand, habit_weight, at, draw, cap, devices[d].least, devices[d].most);
+    changed_want[d] = wanted(d) == wanted_before[d] ? 0 : 1;
   }
 
   [[nodiscard]] Watts cap_for(std::size_t d, Watts at_root) const {
-    const auto& terms = devices[d].terms;
-    const Watts draw = at_root * (1 / limits.limits().units.device_factor[d]) - terms.beside;
-    return std::clamp(draw * (1 / (1 + terms.overshoot_ratio)), devices[d].least, most[d]);
+    const auto& device = devices[d];
+    return std::clamp(cap_of_charge(device.terms, root_factors()[d], at_root), device.least,
+                      most[d]);
   }
 
-  /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged
-  /// in any case, so it comes first.
+  [[nodiscard]] const std::vector<double>& root_factors() const {
+    return limits.limits().units.device_factor;
+  }
+
   [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
-    const auto& device = devices[d];
-    const auto& curve = device.curve;
-    const Watts fail_safe = std::clamp(device.terms.fail_safe, device.least, device.most);
-    const Watts highest = std::max(most[d], fail_safe);
-    const Watts wanted = std::clamp(loops[d].demand.estimate(), fail_safe, highest);
-    auto& points = split_curve;
-    points.clear();
-    const auto add = [&](Watts cap, double value) {
-      const Watts power = charge_at_root(d, cap);
-      if (points.empty() || power > points.back().power) {
-        points.push_back({power, value});
-      }
-    };
-    add(fail_safe, value_from(curve, fail_safe));
-    for (const auto& point : curve) {
-      if (point.power > fail_safe && point.power < wanted) {
-        add(point.power, point.value);
-      }
-    }
-    add(wanted, value_from(curve, wanted));
-    add_habits(d, wanted, highest, points);
-    return points;
-  }
-
-  /// Beyond what a device wants now, a watt is worth its value times the share of time in which it
-  /// is wanted, and headroom at least.
-  void add_habits(std::size_t d, Watts wanted, Watts highest,
-                  std::vector<allocate::CurvePoint>& points) const {
-    const auto& device = devices[d];
-    const auto habits = loops[d].demand.habits();
-    double last_slope = std::numeric_limits<double>::infinity();
-    if (points.size() > 1) {
-      const auto& before = points[points.size() - 2];
-      last_slope = std::max(
-          0.0, (points.back().value - before.value) / in_watts(points.back().power - before.power));
-    }
-    Watts from = wanted;
-    for (std::size_t k = 0; k < Demand::kLevels; ++k) {
-      const Watts level = device.least + (device.most - device.least) *
-                                             (static_cast<double>(k + 1) / Demand::kLevels);
-      const Watts to = std::min(level, highest);
-      const Watts power = charge_at_root(d, to);
-      const bool is_last_alike =
-          k + 1 == Demand::kLevels || to == highest || habits[k] != habits[k + 1];
-      if (power <= points.back().power || !is_last_alike) {
-        continue;
-      }
-      const double share = habits[k] / double{Demand::kParts};
-      const double more = in_watts(power - points.back().power);
-      const double gain =
-          allocate::value_at(device.curve, to) - allocate::value_at(device.curve, from);
-      last_slope = std::min(last_slope, std::max(headroom, share * gain / more));
-      points.push_back({power, points.back().value + last_slope * more});
-      from = to;
-    }
-  }
-
-  /// So little that no watt anybody wants is given up for it.
-  void set_headroom() {
-    double least = std::numeric_limits<double>::infinity();
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      const auto& curve = devices[d].curve;
-      for (std::size_t i = 1; i < curve.size(); ++i) {
-        const double slope =
-            (curve[i].value - curve[i - 1].value) /
-            in_watts(charge_at_root(d, curve[i].power) - charge_at_root(d, curve[i - 1].power));
-        least = slope > 0 ? std::min(least, slope) : least;
-      }
-    }
-    headroom = std::isfinite(least) ? least * kHeadroomWorth : kHeadroomWorth;
+    split_curve(devices[d], {root_factors()[d], most[d], &demands[d], headroom}, curve_points);
+    return curve_points;
   }
 
   /// The highest cap each may be given now, whatever it wants.
   void restrain() {
     restraints.refresh();
+    if (!restraints.has_any() && !is_restrained) {
+      return;
+    }
+    is_restrained = restraints.has_any();
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const auto& device = devices[d];
       const Watts highest = std::clamp(restraints.most(d, loops[d].cap, device.terms.fail_safe),
@@ -234,18 +180,39 @@ struct Controller::Parts {
     }
   }
 
+  /// Of changed devices that come soon; what is behind a pointer later than the pointer.
+  [[gnu::always_inline]] void prefetch_curve(std::size_t i) const {
+    if (i + 2 * kAhead < changed.size()) {
+      const auto d = changed[i + 2 * kAhead];
+      __builtin_prefetch(&devices[d]);
+      __builtin_prefetch(&devices[d].curve);
+      __builtin_prefetch(&demands[d]);
+      __builtin_prefetch(&wanted_before[d]);
+    }
+    if (i + kAhead < changed.size()) {
+      const auto d = changed[i + kAhead];
+      __builtin_prefetch(devices[d].curve.data());
+      __builtin_prefetch(&devices[d].curve.back());
+      allocator->prefetch(allocate::DeviceIndex{d});
+    }
+  }
+
   void split() {
     restrain();
     if (has_new_limits) {  // of however many nodes: one layout
       lay_out();
     }
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      const std::pair wanted{loops[d].demand.estimate(), loops[d].demand.habits()};
-      if (changed_curve[d] || wanted != wanted_before[d]) {
-        allocator->set_curve(allocate::DeviceIndex{static_cast<std::uint32_t>(d)}, curve_of(d));
-        wanted_before[d] = wanted;
-        changed_curve[d] = 0;
+    changed.clear();
+    for (std::uint32_t d = 0; d < devices.size(); ++d) {
+      if (changed_curve[d] != 0 || changed_want[d] != 0) {
+        changed.push_back(d);
       }
+    }
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+      prefetch_curve(i);
+      const auto d = changed[i];
+      allocator->set_curve(allocate::DeviceIndex{d}, curve_of(d));
+      note_split(d);
     }
     const auto& answer = allocator->resolve();
     for (std::size_t d = 0; d < devices.size(); ++d) {
@@ -289,15 +256,32 @@ struct Controller::Parts {
     return true;
   }
 
-  /// Devices that are to get less. Where a limit is over all go at once, or none.
-  void lower() {
-    std::vector<ChargeLedger::Request> lowers;
-    const Watts dead_band = ledger.is_over() ? Watts{} : rules.dead_band;
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      if (loops[d].ask && targets[d] < loops[d].cap - dead_band) {
+  /// Who is to get less, to get more, and whose lease would run out but for those of fail-safe, to
+  /// which devices go alone: in one look at all devices.
+  void look(Instant now) {
+    lowers.clear();
+    raises.clear();
+    renewals.clear();
+    const Watts least_lower = ledger.is_over() ? Watts{} : rules.dead_band;
+    const Instant renew_until = now + rules.renew_before;
+    for (std::uint32_t d = 0; d < devices.size(); ++d) {
+      const auto& loop = loops[d];
+      if (!loop.ask) {
+        continue;
+      }
+      if (targets[d] < loop.cap - least_lower) {
         lowers.push_back(request(d, targets[d]));
+      } else if (targets[d] - loop.cap > rules.dead_band) {
+        raises.push_back({0, d});
+      }
+      if (loop.cap != loop.fail_safe && loop.runs_out < renew_until) {
+        renewals.push_back(d);
       }
     }
+  }
+
+  /// Where a limit is over all go at once, or none.
+  void lower() {
     if (ledger.is_over()) {
       if (ledger.admit_lowers(lowers)) {
         std::for_each(lowers.begin(), lowers.end(),
@@ -305,26 +289,47 @@ struct Controller::Parts {
       }
       return;
     }
-    for (const auto& one : lowers) {
-      static_cast<void>(try_grant(one.device.value, one.cap, GrantCause::lowered));
+    for (std::size_t i = 0; i < lowers.size(); ++i) {
+      prefetch_state(lowers, i, [](const auto& one) { return one.device.value; });
+      static_cast<void>(try_grant(lowers[i].device.value, lowers[i].cap, GrantCause::lowered));
     }
   }
 
-  void raise() {
-    std::vector<std::pair<double, std::size_t>> raises;  // worth per watt
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      const Watts more = targets[d] - loops[d].cap;
-      if (loops[d].ask && more > rules.dead_band) {
-        const double gain = allocate::value_at(devices[d].curve, targets[d]) -
-                            allocate::value_at(devices[d].curve, loops[d].cap);
-        raises.emplace_back(-gain / in_watts(more), d);
+  /// Of the device of item i + kAhead.
+  template <class Items, class DeviceOf>
+  [[gnu::always_inline]] void prefetch_state(const Items& items, std::size_t i,
+                                             const DeviceOf& device_of) const {
+    if (i + kAhead < items.size()) {
+      const std::uint32_t d = device_of(items[i + kAhead]);
+      __builtin_prefetch(&loops[d]);
+      ledger.prefetch({d});
+    }
+  }
+
+  /// Less worth per watt, so that the greatest comes first.
+  void weigh_raises() {
+    for (std::size_t i = 0; i < raises.size(); ++i) {
+      if (i + 2 * kAhead < raises.size()) {
+        __builtin_prefetch(&devices[raises[i + 2 * kAhead].second].curve);
       }
+      if (i + kAhead < raises.size()) {
+        __builtin_prefetch(devices[raises[i + kAhead].second].curve.data());
+      }
+      const auto d = raises[i].second;
+      const double gain = allocate::value_at(devices[d].curve, targets[d]) -
+                          allocate::value_at(devices[d].curve, loops[d].cap);
+      raises[i].first = -gain / in_watts(targets[d] - loops[d].cap);
     }
     std::sort(raises.begin(), raises.end());
-    for (const auto& [worth, d] : raises) {
+  }
+
+  void raise() {
+    weigh_raises();
+    for (std::size_t i = 0; i < raises.size(); ++i) {
+      prefetch_state(raises, i, [](const auto& one) { return one.second; });
+      const auto d = raises[i].second;
       if (!try_grant(d, targets[d], GrantCause::raised)) {
-        const Watts part =
-            std::min(targets[d], ledger.highest_cap({static_cast<std::uint32_t>(d)}));
+        const Watts part = std::min(targets[d], ledger.highest_cap({d}));
         if (part > loops[d].cap + rules.dead_band) {
           static_cast<void>(try_grant(d, part, GrantCause::raised_in_part));
         }
@@ -332,13 +337,12 @@ struct Controller::Parts {
     }
   }
 
-  /// Leases that would run out, but for those of fail-safe, to which devices go alone.
-  void renew(Instant now) {
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      const auto& loop = loops[d];
-      if (loop.ask && loop.cap != devices[d].terms.fail_safe &&
-          loop.runs_out < now + rules.renew_before) {
-        static_cast<void>(try_grant(d, loop.cap, GrantCause::renewed));
+  void renew() {
+    for (std::size_t i = 0; i < renewals.size(); ++i) {
+      prefetch_state(renewals, i, [](std::uint32_t d) { return d; });
+      const auto d = renewals[i];
+      if (loops[d].ask) {
+        static_cast<void>(try_grant(d, loops[d].cap, GrantCause::renewed));
       }
     }
   }
@@ -346,9 +350,9 @@ struct Controller::Parts {
   void advance(Instant now) {
     grants.clear();
     ledger.advance(now);
-    for (std::size_t d = 0; d < devices.size(); ++d) {
-      if (loops[d].runs_out <= now) {
-        loops[d].cap = devices[d].terms.fail_safe;
+    for (auto& loop : loops) {
+      if (loop.runs_out <= now) {
+        loop.cap = loop.fail_safe;
       }
     }
   }
@@ -356,9 +360,10 @@ struct Controller::Parts {
   void tick(Instant now) {
     advance(now);
     split();
+    look(now);
     lower();
     raise();
-    renew(now);
+    renew();
   }
 
   bool repeat(const Grant& grant) {
@@ -385,7 +390,7 @@ struct Controller::Parts {
     }
     for (std::size_t d = 0; d < devices.size(); ++d) {
       const auto& loop = loops[d];
-      const auto& memory = loop.demand.memory();
+      const auto& memory = demands[d].memory();
       to.put(memory.before);
       to.put(memory.now);
       to.put(memory.half_began);
@@ -427,7 +432,7 @@ struct Controller::Parts {
       }
       memory.has_read = from.get<std::uint8_t>() != 0;
       most[d] = from.watts();
-      loop.demand.resume(memory);
+      demands[d].resume(memory);
       const bool has_ask = from.get<std::uint8_t>() != 0;
       device::LeaseAsk ask;
       ask.epoch = from.get<device::AgentEpoch>();
@@ -441,6 +446,7 @@ struct Controller::Parts {
       devices[d].curve = get_curve(from);
     }
     restraints.resume(from);
+    is_restrained = true;  // until it is known better
     if (!from.is_at_end()) {
       from.fail("it goes on behind its end");
     }
@@ -448,20 +454,28 @@ struct Controller::Parts {
   }
 
   ControlRules rules;
+  HabitWeight habit_weight;
   std::vector<ControlledDevice> devices;
   allocate::ChangingLimits limits;
   ChargeLedger ledger;
   std::vector<DeviceLoop> loops;
+  std::vector<Demand> demands;
   Restraints restraints;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> most;  // by device: the highest cap it may be given now
   std::vector<Watts> targets;
-  std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
+  std::vector<Wanted> wanted_before;  // by device: that the split knows
+  std::vector<char> changed_want;     // by device: it wants something else now
   std::vector<char> changed_curve;
-  bool has_new_limits = false;                    // that the allocator does not know
-  std::vector<allocate::CurvePoint> split_curve;  // of curve_of()
-  double headroom = kHeadroomWorth;               // per root watt, the same for all
+  std::vector<std::uint32_t> changed;              // of split()
+  bool is_restrained = true;                       // some of `most` may be below the device's own
+  bool has_new_limits = false;                     // that the allocator does not know
+  std::vector<allocate::CurvePoint> curve_points;  // of curve_of()
+  double headroom = 0;
+  std::vector<ChargeLedger::Request> lowers;             // of look()
+  std::vector<std::pair<double, std::uint32_t>> raises;  // likewise: less worth per watt, device
+  std::vector<std::uint32_t> renewals;                   // likewise
   std::vector<Controller::Grant> grants;
 };
 
@@ -495,8 +509,7 @@ void Controller::report(topology::DeviceIndex device, const device::LeaseReport&
 }
 
 void Controller::read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap) {
-  const auto& own = parts_->devices[device.value];
-  parts_->loops[device.value].demand.read(parts_->rules.demand, at, draw, cap, own.least, own.most);
+  parts_->read(device.value, at, draw, cap);
 }
 
 void Controller::set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve) {

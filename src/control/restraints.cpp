@@ -5,9 +5,14 @@
 
 namespace perwatt::control {
 
+namespace {
+
+constexpr Watts kNoBound = watts(std::numeric_limits<double>::infinity());
+
+}  // namespace
+
 Restraints::Restraints(const topology::PowerTree& tree)
-    : holds_(tree.devices().size(), 0),
-      most_(tree.devices().size(), watts(std::numeric_limits<double>::infinity())) {
+    : holds_(tree.devices().size(), 0), most_(tree.devices().size(), kNoBound) {
   for (const auto& node : tree.nodes()) {
     parent_from_.push_back(static_cast<std::uint32_t>(parents_.size()));
     for (const auto& supply : node.supplies) {
@@ -36,6 +41,11 @@ void Restraints::refresh() {
   if (is_changed_) {
     carry_down(held_);
     carry_down(fail_safe_);
+    const auto is_on = [](char mark) { return mark != 0; };
+    has_any_ = std::any_of(held_.own.begin(), held_.own.end(), is_on) ||
+               std::any_of(fail_safe_.own.begin(), fail_safe_.own.end(), is_on) ||
+               std::any_of(holds_.begin(), holds_.end(), is_on) ||
+               std::any_of(most_.begin(), most_.end(), [](Watts most) { return most < kNoBound; });
     is_changed_ = false;
   }
 }

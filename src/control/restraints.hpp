@@ -16,15 +16,24 @@ class Restraints {
  public:
   explicit Restraints(const topology::PowerTree& tree);
 
-  void hold(topology::DeviceIndex device, bool is_held) { holds_[device.value] = is_held ? 1 : 0; }
+  void hold(topology::DeviceIndex device, bool is_held) {
+    holds_[device.value] = is_held ? 1 : 0;
+    is_changed_ = true;
+  }
 
   void hold(topology::NodeIndex node, bool is_held) { mark(held_, node, is_held); }
 
   void to_fail_safe(topology::NodeIndex node, bool is_on) { mark(fail_safe_, node, is_on); }
 
-  void set_most(topology::DeviceIndex device, Watts most) { most_[device.value] = most; }
+  void set_most(topology::DeviceIndex device, Watts most) {
+    most_[device.value] = most;
+    is_changed_ = true;
+  }
 
-  /// Carries what nodes were told down to what is below. Before most(); linear when that changed.
+  /// Whether anything at all is restrained. As of refresh().
+  [[nodiscard]] bool has_any() const { return has_any_; }
+
+  /// Carries what nodes were told down to what is below. Before most(); linear after changes.
   void refresh();
 
   /// All that was told.
@@ -55,6 +64,7 @@ class Restraints {
   Marks held_;
   Marks fail_safe_;
   bool is_changed_ = false;
+  bool has_any_ = false;
 };
 
 }  // namespace perwatt::control

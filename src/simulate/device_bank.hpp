@@ -30,6 +30,8 @@ class DeviceBank {
 
   [[nodiscard]] std::span<const float> draw_watts() const { return draw_; }
 
+  [[nodiscard]] bool has_power(std::size_t device) const { return powered_[device] != 0; }
+
   [[nodiscard]] float reported_cap_watts(std::size_t device) const;
 
  private:

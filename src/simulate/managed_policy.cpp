@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <random>
 #include <utility>
@@ -22,6 +24,7 @@ namespace perwatt::simulate {
 
 namespace {
 
+constexpr Instant kNever = Instant::from_nanoseconds(std::numeric_limits<std::int64_t>::max());
 constexpr Seconds kLeastLease = seconds(10);
 constexpr double kCadencesOfLease = 2.5;
 constexpr Seconds kLongestSilence = seconds(10);  // agents speak at least so often
@@ -45,6 +48,7 @@ class ManagedPolicy final : public Policy {
       leases_.emplace_back(
           agent::LeaseLimits{device.min, device.max, fail_safe(d), site_.scenario.settle}, 1, now);
       written_.push_back(watts(-1));
+      due_.push_back(now);
       if (site_.plan.locks_clocks && site_.values[d].clock_ratio < 1) {
         static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
       }
@@ -110,11 +114,16 @@ class ManagedPolicy final : public Policy {
 
  private:
   struct Speech {
-    Instant arrives;
     std::uint32_t device = 0;
     device::LeaseAsk ask;
     device::LeaseReport report;
     Reading reading;
+  };
+
+  /// All that agents say at one time.
+  struct Round {
+    Instant arrives;
+    std::vector<Speech> speeches;
   };
 
   struct Sent {
@@ -189,10 +198,19 @@ class ManagedPolicy final : public Policy {
 
   bool is_lost() { return loss_ratio_ > 0 && uniform_unit(random_) < loss_ratio_; }
 
+  /// Looks at the leases that may have changed: a grant was taken, one runs out, a write is to be
+  /// tried again.
   void apply_leases(Instant now) {
+    if (now < next_due_) {
+      return;
+    }
     commands_.clear();
     for (std::uint32_t d = 0; d < leases_.size(); ++d) {
+      if (now < due_[d]) {
+        continue;
+      }
       const Watts cap = std::max(device(d).min, watts(std::floor(in_watts(leases_[d].cap(now)))));
+      due_[d] = leases_[d].expires().value_or(kNever);
       if (cap != written_[d]) {
         commands_.push_back({d, cap});
       }
@@ -200,46 +218,62 @@ class ManagedPolicy final : public Policy {
     answers_.resize(commands_.size());
     site_.platform.write(commands_, answers_);
     for (std::size_t i = 0; i < commands_.size(); ++i) {
-      if (answers_[i] == device::CapAnswer::accepted) {  // else it is tried again
-        written_[commands_[i].device] = commands_[i].cap;
+      const auto [d, cap] = commands_[i];
+      if (answers_[i] == device::CapAnswer::accepted) {
+        written_[d] = cap;
+      } else {
+        due_[d] = now;
       }
     }
+    next_due_ = *std::min_element(due_.begin(), due_.end());
   }
 
   void speak(Instant now) {
     site_.platform.read(readings_, meters_);
+    Round round{now + site_.scenario.message_delay, std::move(heard_)};
+    round.speeches.clear();
     for (std::uint32_t d = 0; d < leases_.size(); ++d) {
       const auto ask = leases_[d].ask(now);
       const auto enforced = site_.platform.enforced_cap(d).value_or(device(d).max);
       const auto report = leases_[d].report(now, enforced);
       if (!is_lost()) {
-        speeches_.push_back({now + site_.scenario.message_delay, d, ask, report, readings_[d]});
+        round.speeches.push_back({d, ask, report, readings_[d]});
+      }
+    }
+    rounds_.push_back(std::move(round));
+  }
+
+  void deliver(Instant now) {
+    for (; !rounds_.empty() && rounds_.front().arrives <= now; rounds_.pop_front()) {
+      if (controller_) {
+        hear(rounds_.front());
+      }
+      heard_ = std::move(rounds_.front().speeches);
+    }
+    for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
+      const auto d = sent_.front().device;
+      if (leases_[d].take(sent_.front().grant, now) == agent::Answer::accepted) {
+        due_[d] = next_due_ = now;
       }
     }
   }
 
-  void deliver(Instant now) {
-    for (; !speeches_.empty() && speeches_.front().arrives <= now; speeches_.pop_front()) {
-      const auto& speech = speeches_.front();
-      if (!controller_) {
-        continue;
-      }
+  void hear(const Round& round) {
+    for (const auto& speech : round.speeches) {
       const topology::DeviceIndex d{speech.device};
-      controller_->ask(d, speech.ask, speech.arrives);
+      controller_->ask(d, speech.ask, round.arrives);
       controller_->report(d, speech.report);
       known_[speech.device] = speech.reading;
       enforced_[speech.device] = speech.report.enforced;
       if (speech.report.is_lapsed) {
         watch_->want(d, fail_safe(speech.device));
+        continue;
       }
       for (const auto& [id, cap] : granted_[speech.device]) {
-        if (!speech.report.is_lapsed && speech.report.accepted == id) {
+        if (speech.report.accepted == id) {
           watch_->want(d, cap);
         }
       }
-    }
-    for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
-      static_cast<void>(leases_[sent_.front().device].take(sent_.front().grant, now));
     }
   }
 
@@ -298,6 +332,8 @@ class ManagedPolicy final : public Policy {
   double loss_ratio_ = 0;
   std::vector<agent::Lease> leases_;
   std::vector<Watts> written_;
+  std::vector<Instant> due_;  // by device: when its lease is to be looked at again
+  Instant next_due_;          // the first of them
   std::optional<control::Controller> controller_;
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in
@@ -309,7 +345,8 @@ class ManagedPolicy final : public Policy {
   std::vector<Watts> limits_;       // by node: what the site says
   std::vector<Watts> survivable_;   // what the loss of any one feed leaves room for
   std::vector<Watts> told_limits_;  // the controller knows
-  std::deque<Speech> speeches_;
+  std::deque<Round> rounds_;        // under way
+  std::vector<Speech> heard_;       // of the last round: room for the next
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;
   std::vector<Reading> meters_;

@@ -141,12 +141,14 @@ void MassWork::set_demands(Pool pool, const FluidStep& done, Seconds length, Pla
   const int up = std::max(1, twin_.fluid().instances(pool));
   wanted_[number] = done.uses[number].energy(model, std::nullopt) /
                     (length * (static_cast<double>(up) * model.gpus));
+  const auto each = static_cast<std::size_t>(model.gpus);
+  demand_watts_.resize(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const bool is_up = is_up_[number][i / static_cast<std::size_t>(model.gpus)] != 0;
-    const Watts wanted = is_up ? wanted_[number] : model.power.idle;
-    plant.set_demand(all[i], wanted);
+    const Watts wanted = is_up_[number][i / each] != 0 ? wanted_[number] : model.power.idle;
+    demand_watts_[i] = static_cast<float>(in_watts(wanted));
     demands[all[i].value] = wanted;
   }
+  want(all, demand_watts_, plant);
 }
 
 }  // namespace perwatt::simulate

@@ -55,6 +55,8 @@ class MassWork final : public ServiceWork {
   Instant now_;
   std::array<Watts, kPools> wanted_;  // of a GPU that is up: mean of the last step
 
+  std::vector<float> demand_watts_;  // of set_demands()
+
   LatencyRecord record_;
   Rests rests_;
   std::int64_t unfinished_ = 0;

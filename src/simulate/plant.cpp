@@ -186,6 +186,10 @@ bool Plant::is_live(topology::NodeIndex node) const {
   return parts_->sums.is_live(node.value);
 }
 
+bool Plant::has_power(topology::DeviceIndex device) const {
+  return parts_->bank.has_power(device.value);
+}
+
 Joules Plant::energy_of_node(topology::NodeIndex node) const {
   return Joules::from_base(parts_->sums.node_joules(node.value));
 }

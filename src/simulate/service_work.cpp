@@ -13,8 +13,7 @@ InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant
   InForce found;
   found.cap = kMostDeviceWatts;
   for (const auto gpu : gpus) {
-    found.is_up = found.is_up && states.is_off[gpu.value] == 0 &&
-                  plant.is_live(plant.tree().devices()[gpu.value].parent);
+    found.is_up = found.is_up && states.is_off[gpu.value] == 0 && plant.has_power(gpu);
     found.clock_ratio = std::min(found.clock_ratio, states.clock_ratios[gpu.value]);
     if (states.ignores_its_cap[gpu.value] == 0) {
       found.cap = std::min(found.cap, plant.read_cap(gpu));
@@ -23,10 +22,21 @@ InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant
   return found;
 }
 
+void want(std::span<const topology::DeviceIndex> gpus, std::span<const float> demand_watts,
+          Plant& plant) {
+  for (std::size_t first = 0, end = 1; first < gpus.size(); ++end) {
+    if (end == gpus.size() || gpus[end].value != gpus[end - 1].value + 1) {
+      plant.set_demands(gpus[first], demand_watts.subspan(first, end - first));
+      first = end;
+    }
+  }
+}
+
 Watts draw_of(std::span<const topology::DeviceIndex> gpus, const Plant& plant) {
+  const auto draws = plant.draw_watts();
   double draw_watts = 0;
   for (const auto gpu : gpus) {
-    draw_watts += static_cast<double>(plant.draw_watts()[gpu.value]);
+    draw_watts += static_cast<double>(draws[gpu.value]);
   }
   return watts(draw_watts);
 }

@@ -31,6 +31,10 @@ struct InForce {
 [[nodiscard]] InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant,
                                const GpuStates& states);
 
+/// Gives each GPU its demand, neighbours together.
+void want(std::span<const topology::DeviceIndex> gpus, std::span<const float> demand_watts,
+          Plant& plant);
+
 [[nodiscard]] Watts draw_of(std::span<const topology::DeviceIndex> gpus, const Plant& plant);
 
 class ServiceWork {

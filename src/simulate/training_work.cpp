@@ -83,8 +83,9 @@ void TrainingWork::step(Seconds length, Plant& plant, const GpuStates& gpus,
   const double computes = computed_ / length;
   const Watts rest = state_ == State::down ? plan_.idle : plan_.communication;
   const Watts demand = compute * computes + rest * (1 - computes);
+  demand_watts_.assign(plan_.gpus.size(), static_cast<float>(in_watts(demand)));
+  want(plan_.gpus, demand_watts_, plant);
   for (const auto gpu : plan_.gpus) {
-    plant.set_demand(gpu, demand);
     demands[gpu.value] = demand;
   }
 }

@@ -1,6 +1,8 @@
 // A synchronous training job of a scenario on the GPUs of a plant.
 #pragma once
 
+#include <vector>
+
 #include "service_work.hpp"
 
 #include "perwatt/simulate/plant.hpp"
@@ -51,7 +53,8 @@ class TrainingWork {
   Seconds since_checkpoint_;
   double unsaved_iterations_ = 0;
   Joules unsaved_energy_;
-  Seconds computed_;  // in this step of the plant
+  Seconds computed_;                 // in this step of the plant
+  std::vector<float> demand_watts_;  // of step()
   TrainingRecord record_;
   double speed_sum_ = 0;
   double steps_ = 0;

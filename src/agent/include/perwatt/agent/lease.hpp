@@ -49,6 +49,9 @@ class Lease {
   /// The cap that must be in force at `now`. REQUIRES: `now` never falls, over all calls.
   [[nodiscard]] Watts cap(Instant now);
 
+  /// When cap() changes by itself: nothing without a lease.
+  [[nodiscard]] std::optional<Instant> expires() const { return expires_; }
+
   /// `enforced` as read back from the device after the cap of now was written.
   [[nodiscard]] device::LeaseReport report(Instant now, Watts enforced);
 

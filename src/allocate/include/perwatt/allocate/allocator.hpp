@@ -25,6 +25,10 @@ class Allocator {
   void set_limit(NodeIndex node, Watts limit);
   void set_curve(DeviceIndex device, std::span<const CurvePoint> curve);
 
+  /// Fetches into the cache what set_curve() of the device will write, a few devices ahead: changes
+  /// nothing.
+  void prefetch(DeviceIndex device) const noexcept;
+
   /// The optimum after changes, from what is known of the last one: the same as solve(), to 1e-9 of
   /// each figure. Where much changed at once, or groups cross branches, it is solve().
   const Allocation& resolve();

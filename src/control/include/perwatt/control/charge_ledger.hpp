@@ -96,6 +96,17 @@ class ChargeLedger {
   /// What the agent says is so. Unsettled reports change nothing; old ones cannot do harm.
   void report(topology::DeviceIndex device, const device::LeaseReport& report);
 
+  /// What is known of the device is about to be asked for. (Inline: a call that changes nothing is
+  /// left out by compilers.)
+  [[gnu::always_inline]] void prefetch(topology::DeviceIndex device) const noexcept {
+    const auto* state = &devices_[device.value];
+    __builtin_prefetch(state);
+    __builtin_prefetch(state->grants.data() + 1);
+    __builtin_prefetch(&charge_[device.value]);
+    __builtin_prefetch(&layout_->terms[device.value]);
+    __builtin_prefetch(&layout_->device_factor[device.value]);
+  }
+
   /// Drops grants that are void at `now`. Linear in devices.
   void advance(Instant now);
 
@@ -130,13 +141,12 @@ class ChargeLedger {
   static constexpr std::size_t kGrants = 6;  // of a device
 
  private:
-  struct DeviceState {
+  struct alignas(64) DeviceState {
     Microwatts fail_safe = 0;
-    Microwatts charge = 0;
     Microwatts ceiling = 0;  // fail-safe <= ceiling <= charge
     device::GrantId last_id = 0;
-    std::array<Grant, kGrants> grants;
     std::uint32_t count = 0;
+    std::array<Grant, kGrants> grants;
   };
 
   struct CrossShare {
@@ -189,6 +199,8 @@ class ChargeLedger {
   Sums ceilings_;   // with every device at its ceiling
   Sums fail_safe_;  // with every device at fail-safe
   std::vector<DeviceState> devices_;
+  std::vector<Microwatts> charge_;  // by device, at the root
+  std::vector<Instant> next_void_;  // by device: of its grants, the first
 };
 
 }  // namespace perwatt::control

@@ -27,6 +27,26 @@ struct DemandRules {
   Seconds habit = seconds(300);
 };
 
+/// What a new reading weighs among the habits, by the time since the one before, which is much the
+/// same for all devices: exp() takes longer than the rest.
+class HabitWeight {
+ public:
+  explicit HabitWeight(Seconds habit) : habit_{habit} {}
+
+  [[nodiscard]] double of(Seconds since) {
+    if (since != since_) {
+      since_ = since;
+      weight_ = 1 - std::exp(-(since / habit_));
+    }
+    return weight_;
+  }
+
+ private:
+  Seconds habit_;
+  Seconds since_;
+  double weight_ = 0;
+};
+
 class Demand {
  public:
   /// Levels at which shares are kept, at equal distances: least + k (most - least) / kLevels.
@@ -49,12 +69,13 @@ class Demand {
   };
 
   /// A reading to be trusted, of `at` (later than the one before), under the cap in force then, of
-  /// a device that takes caps from `least` to `most`.
-  void read(const DemandRules& rules, Instant at, Watts draw, Watts cap, Watts least, Watts most) {
+  /// a device that takes caps from `least` to `most`. `weight` of the rules' habit.
+  void read(const DemandRules& rules, HabitWeight& weight, Instant at, Watts draw, Watts cap,
+            Watts least, Watts most) {
     const bool is_held = draw >= cap * rules.held_ratio;
     const Watts seen = is_held ? cap * rules.probe_ratio : draw * rules.margin_ratio;
     remember(rules, at, seen);
-    weigh(rules, at, in_watts(seen - least) / std::max(1.0, in_watts(most - least)));
+    weigh(weight, at, in_watts(seen - least) / std::max(1.0, in_watts(most - least)));
   }
 
   /// 0 before the first reading.
@@ -84,9 +105,9 @@ class Demand {
   }
 
   /// `seen_ratio` of the range of caps.
-  void weigh(const DemandRules& rules, Instant at, double seen_ratio) {
+  void weigh(HabitWeight& weights, Instant at, double seen_ratio) {
     const Seconds since = std::max(Seconds{}, at - memory_.last);
-    const double weight = memory_.has_read ? 1 - std::exp(-(since / rules.habit)) : 1;
+    const double weight = memory_.has_read ? weights.of(since) : 1;
     for (std::size_t k = 0; k < kLevels; ++k) {
       const double level = static_cast<double>(k) / kLevels;
       auto& above = memory_.above[k];

@@ -95,6 +95,9 @@ class Plant {
   [[nodiscard]] std::span<const double> supply_watts() const;  // by node, as last metered
   [[nodiscard]] bool is_live(topology::NodeIndex node) const;
 
+  /// Its node is live.
+  [[nodiscard]] bool has_power(topology::DeviceIndex device) const;
+
   /// Since the start: the power at the end of each metering interval times its length.
   [[nodiscard]] Joules energy_of_node(topology::NodeIndex node) const;
   [[nodiscard]] Joules energy_of_kind(std::size_t kind) const;  // at the devices
