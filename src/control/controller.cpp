@@ -21,7 +21,7 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
-constexpr std::uint8_t kStateVersion = 2;
+constexpr std::uint8_t kStateVersion = 3;
 
 /// As value_at, but below its first point the curve goes on as steeply as it begins: a device that
 /// falls back below it is still worth raising.
@@ -133,6 +133,10 @@ struct Controller::Parts {
     allocator.emplace(*laid_out);
   }
 
+  [[nodiscard]] bool is_off(std::size_t d) const {
+    return ledger.is_off({static_cast<std::uint32_t>(d)});
+  }
+
   [[nodiscard]] Watts charge_at_root(std::size_t d, Watts cap) const {
     const auto& terms = devices[d].terms;
     return (cap * (1 + terms.overshoot_ratio) + terms.beside) *
@@ -148,6 +152,10 @@ struct Controller::Parts {
   /// The device's curve up to what it wants, then what its habits are worth. Fail-safe is charged
   /// in any case, so it comes first.
   [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
+    if (is_off(d)) {
+      split_curve.assign(1, {charge_at_root(d, {}), 0});
+      return split_curve;
+    }
     const auto& device = devices[d];
     const auto& curve = device.curve;
     const Watts fail_safe = std::clamp(device.terms.fail_safe, device.least, device.most);
@@ -249,7 +257,8 @@ struct Controller::Parts {
     }
     const auto& answer = allocator->resolve();
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      targets[d] = answer.status == allocate::Status::optimal
+      targets[d] = is_off(d) ? Watts{}
+                   : answer.status == allocate::Status::optimal
                        ? cap_for(d, answer.device_watts[d])
                        : std::min(devices[d].terms.fail_safe, most[d]);
     }
@@ -349,6 +358,9 @@ struct Controller::Parts {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       if (loops[d].runs_out <= now) {
         loops[d].cap = devices[d].terms.fail_safe;
+      }
+      if (is_off(d)) {
+        loops[d].ask.reset();
       }
     }
   }
@@ -527,6 +539,16 @@ bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
   parts_->limits.set(node, limit);
   parts_->has_new_limits = true;
   return true;
+}
+
+void Controller::switched_off(topology::DeviceIndex device) {
+  parts_->ledger.switched_off(device);
+  parts_->changed_curve[device.value] = 1;
+}
+
+bool Controller::switch_on(topology::DeviceIndex device) {
+  parts_->changed_curve[device.value] = 1;
+  return parts_->ledger.switch_on(device);
 }
 
 std::span<const Controller::Grant> Controller::tick(Instant now) {
