@@ -50,6 +50,9 @@ void check_job(const Job& job) {
   if (!std::isfinite(in_watts(job.guaranteed)) || job.guaranteed < Watts{}) {
     refuse(job, "has guaranteed watts out of range", "give watts of 0 or more");
   }
+  if (!std::isfinite(in_seconds(job.stops_within)) || job.stops_within < Seconds{}) {
+    refuse(job, "has a time to stop out of range", "give seconds of 0 or more");
+  }
 }
 
 }  // namespace

@@ -69,6 +69,9 @@ TEST(Job, JobsThatCannotBeAreRefused) {
   EXPECT_THAT(fault_of({job}), HasSubstr("guaranteed watts"));
   job.guaranteed = watts(-1);
   EXPECT_THAT(fault_of({job}), HasSubstr("guaranteed watts"));
+  job = job_of(2, Tier::half);
+  job.stops_within = seconds(-1);
+  EXPECT_THAT(fault_of({job}), HasSubstr("time to stop"));
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ struct Job {
   Watts guaranteed;  // of all its devices together; 0: none
   Tier tier = Tier::none;
   std::size_t least_units = 1;  // that it runs with
+  Seconds stops_within;         // from the word until its devices are off: a checkpoint
 
   /// How many units may be taken while it runs: what the tier tolerates, least_units kept.
   [[nodiscard]] std::size_t most_units_off() const;
@@ -60,8 +61,8 @@ inline constexpr int kMostPriority = 1000;
 
 /// Throws Error(bad_input) naming the job: an id that is empty or given twice, no unit, a unit
 /// without devices, a device that is not below `device_count` or in two units, least_units that are
-/// not from 1 to its units, a priority that is not from 0 to kMostPriority, guaranteed watts that
-/// are negative or not finite.
+/// not from 1 to its units, a priority that is not from 0 to kMostPriority, guaranteed watts or
+/// a time to stop that are negative or not finite.
 void check_jobs(std::span<const Job> jobs, std::size_t device_count);
 
 }  // namespace perwatt::jobs
