@@ -349,11 +349,13 @@ class ReliefStorm {
 
   void run() {
     ChargeLedger ledger{tree_, ReliefSite::terms_of(devices_)};
-    Relief relief{tree_, devices_, jobs_, {}};
+    ReliefRules rules;
+    rules.release_after = seconds(4);
+    Relief relief{tree_, devices_, jobs_, rules};
     Switchboard board{devices_.size(), 1};
     std::vector<Watts> draws(devices_.size());
     for (int t = 0; t < 240; ++t) {
-      if (t % 40 == 0 && t < 160) {
+      if (t % 12 == 0 && t < 160) {
         lower(relief);
       } else if (t == 160) {
         limits_.clear();
