@@ -159,7 +159,8 @@ bool ChargeLedger::has_room(std::size_t device, Microwatts from, Microwatts to,
 }
 
 bool ChargeLedger::is_grantable(const Request& request) const {
-  return is_within(request.cap) && request.id > devices_[request.device.value].last_id;
+  const auto& state = devices_[request.device.value];
+  return is_within(request.cap) && request.id > state.last_id && !state.is_off;
 }
 
 bool ChargeLedger::admit(const Request& request) {
@@ -277,18 +278,56 @@ void ChargeLedger::drop(std::size_t device, const IsDead& is_dead) {
 /// The charge of the grants that are left; the ceiling is no higher.
 void ChargeLedger::settle(std::size_t device, Microwatts ceiling) {
   auto& state = devices_[device];
-  Microwatts charge = state.fail_safe;
   Instant next_void = kNever;
   for (std::size_t g = 0; g < state.count; ++g) {
-    charge = std::max(charge, state.grants[g].charge);
     next_void = std::min(next_void, state.grants[g].void_after);
   }
   next_void_[device] = next_void;
+  const Microwatts charge = state.is_off ? least_charge(device) : charge_when_on(device);
   const Microwatts lower = std::min(ceiling, charge);
   change(device, charge_[device], charge, charged_);
   change(device, state.ceiling, lower, ceilings_);
   charge_[device] = charge;
   state.ceiling = lower;
+}
+
+/// Whatever was granted.
+ChargeLedger::Microwatts ChargeLedger::least_charge(std::size_t device) const {
+  return devices_[device].is_off ? charge_of(device, {}) : devices_[device].fail_safe;
+}
+
+ChargeLedger::Microwatts ChargeLedger::charge_when_on(std::size_t device) const {
+  const auto& state = devices_[device];
+  Microwatts charge = state.fail_safe;
+  for (std::size_t g = 0; g < state.count; ++g) {
+    charge = std::max(charge, state.grants[g].charge);
+  }
+  return charge;
+}
+
+/// The sums at fail-safe with it; what is charged is the caller's.
+void ChargeLedger::set_off(std::size_t device, bool is_off) {
+  const Microwatts before = least_charge(device);
+  devices_[device].is_off = is_off;
+  change(device, before, least_charge(device), fail_safe_);
+}
+
+void ChargeLedger::switched_off(topology::DeviceIndex device) {
+  set_off(device.value, true);
+  settle(device.value, least_charge(device.value));
+}
+
+bool ChargeLedger::switch_on(topology::DeviceIndex device) {
+  const auto d = device.value;
+  if (!devices_[d].is_off) {
+    return true;
+  }
+  if (!has_room(d, charge_[d], charge_when_on(d), charged_)) {
+    return false;
+  }
+  set_off(d, false);
+  settle(d, devices_[d].fail_safe);
+  return true;
 }
 
 void ChargeLedger::report(topology::DeviceIndex device, const device::LeaseReport& report) {
@@ -391,6 +430,7 @@ void ChargeLedger::save(ByteWriter& to) const {
   for (const auto& state : devices_) {
     to.put(state.ceiling);
     to.put(state.last_id);
+    to.put(std::uint8_t{state.is_off});
     to.put(state.count);
     for (std::size_t g = 0; g < state.count; ++g) {
       const auto& grant = state.grants[g];
@@ -411,6 +451,9 @@ void ChargeLedger::resume(ByteReader& from) {
       limit = from.get<Microwatts>();
     }
   }
+  for (std::size_t d = 0; d < devices_.size(); ++d) {
+    set_off(d, false);
+  }
   charged_ = fail_safe_;
   ceilings_ = fail_safe_;
   for (std::size_t d = 0; d < devices_.size(); ++d) {
@@ -418,6 +461,7 @@ void ChargeLedger::resume(ByteReader& from) {
     charge_[d] = state.ceiling = state.fail_safe;
     const auto ceiling = from.get<Microwatts>();
     state.last_id = from.get<device::GrantId>();
+    set_off(d, from.get<std::uint8_t>() != 0);
     state.count = from.get<std::uint32_t>();
     if (state.count > kGrants) {
       from.fail("a device has more grants than it can have");
@@ -442,11 +486,8 @@ std::optional<const char*> ChargeLedger::fault() const {
   Sums ceilings = charged;
   for (std::size_t d = 0; d < devices_.size(); ++d) {
     const auto& state = devices_[d];
-    Microwatts charge = state.fail_safe;
-    for (std::size_t g = 0; g < state.count; ++g) {
-      charge = std::max(charge, state.grants[g].charge);
-    }
-    if (charge != charge_[d] || state.ceiling > charge || state.ceiling < state.fail_safe) {
+    const Microwatts charge = state.is_off ? least_charge(d) : charge_when_on(d);
+    if (charge != charge_[d] || state.ceiling > charge || state.ceiling < least_charge(d)) {
       return "a device is not charged with its highest grant";
     }
     change(d, 0, charge, charged);

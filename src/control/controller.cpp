@@ -17,7 +17,7 @@ namespace perwatt::control {
 
 namespace {
 
-constexpr std::uint8_t kStateVersion = 2;
+constexpr std::uint8_t kStateVersion = 3;
 
 /// Devices that are fetched before their turn comes.
 constexpr std::size_t kAhead = 6;
@@ -147,6 +147,10 @@ struct Controller::Parts {
     changed_want[d] = wanted(d) == wanted_before[d] ? 0 : 1;
   }
 
+  [[nodiscard]] bool is_off(std::size_t d) const {
+    return ledger.is_off({static_cast<std::uint32_t>(d)});
+  }
+
   [[nodiscard]] Watts cap_for(std::size_t d, Watts at_root) const {
     const auto& device = devices[d];
     return std::clamp(cap_of_charge(device.terms, root_factors()[d], at_root), device.least,
@@ -158,6 +162,10 @@ struct Controller::Parts {
   }
 
   [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
+    if (is_off(d)) {
+      curve_points.assign(1, {charge_at_root(devices[d].terms, root_factors()[d], {}), 0});
+      return curve_points;
+    }
     split_curve(devices[d], {root_factors()[d], most[d], &demands[d], headroom}, curve_points);
     return curve_points;
   }
@@ -216,7 +224,8 @@ struct Controller::Parts {
     }
     const auto& answer = allocator->resolve();
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      targets[d] = answer.status == allocate::Status::optimal
+      targets[d] = is_off(d) ? Watts{}
+                   : answer.status == allocate::Status::optimal
                        ? cap_for(d, answer.device_watts[d])
                        : std::min(devices[d].terms.fail_safe, most[d]);
     }
@@ -497,6 +506,9 @@ void Controller::restore(const Grant& grant) {
 }
 
 void Controller::ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now) {
+  if (parts_->is_off(device.value)) {
+    return;
+  }
   auto& loop = parts_->loops[device.value];
   loop.ask = ask;
   loop.asked_at = now;
@@ -540,6 +552,17 @@ bool Controller::set_limit(topology::NodeIndex node, Watts limit) {
   parts_->limits.set(node, limit);
   parts_->has_new_limits = true;
   return true;
+}
+
+void Controller::switched_off(topology::DeviceIndex device) {
+  parts_->ledger.switched_off(device);
+  parts_->loops[device.value].ask.reset();
+  parts_->changed_curve[device.value] = 1;
+}
+
+bool Controller::switch_on(topology::DeviceIndex device) {
+  parts_->changed_curve[device.value] = 1;
+  return parts_->ledger.switch_on(device);
 }
 
 std::span<const Controller::Grant> Controller::tick(Instant now) {

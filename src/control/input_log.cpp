@@ -6,7 +6,7 @@ namespace perwatt::control {
 
 namespace {
 
-constexpr std::uint8_t kInputVersion = 2;
+constexpr std::uint8_t kInputVersion = 3;
 
 enum class InputKind : std::uint8_t {
   ask = 1,
@@ -17,7 +17,9 @@ enum class InputKind : std::uint8_t {
   hold_device,
   set_limit,
   hold_node,
-  fail_safe_node
+  fail_safe_node,
+  switched_off,
+  switch_on
 };
 
 bool is_of_node(InputKind kind) {
@@ -54,6 +56,17 @@ void apply_read(ByteReader& from, topology::DeviceIndex device, Controller& cont
 }
 
 /// What it answers otherwise than it did then.
+std::optional<std::string> apply_switch_on(ByteReader& from, topology::DeviceIndex device,
+                                           Controller& controller) {
+  const bool was_accepted = from.get<std::uint8_t>() != 0;
+  if (controller.switch_on(device) == was_accepted) {
+    return std::nullopt;
+  }
+  return "device " + std::to_string(device.value) + (was_accepted ? " might" : " might not") +
+         " come back then, and now it is otherwise";
+}
+
+/// Likewise.
 std::optional<std::string> apply_to_node(InputKind kind, ByteReader& from, const SiteSize& size,
                                          Controller& controller) {
   const auto node = from.index(size.nodes);
@@ -137,6 +150,15 @@ void InputLog::set_most(topology::DeviceIndex device, Watts most) {
   to_.put(most);
 }
 
+void InputLog::switched_off(topology::DeviceIndex device) {
+  put_kind(to_, InputKind::switched_off, device.value);
+}
+
+void InputLog::switch_on(topology::DeviceIndex device, bool is_accepted) {
+  put_kind(to_, InputKind::switch_on, device.value);
+  to_.put(std::uint8_t{is_accepted});
+}
+
 std::optional<std::string> apply_inputs(std::string_view bytes, const std::string& where,
                                         const SiteSize& size, Controller& controller) {
   ByteReader from{bytes, where};
@@ -171,6 +193,14 @@ std::optional<std::string> apply_inputs(std::string_view bytes, const std::strin
       case InputKind::hold_device:
         controller.hold_raises(device, from.get<std::uint8_t>() != 0);
         break;
+      case InputKind::switched_off:
+        controller.switched_off(device);
+        break;
+      case InputKind::switch_on: {
+        const auto found = apply_switch_on(from, device, controller);
+        difference = difference ? difference : found;
+        break;
+      }
       default:
         from.fail("it has an input of an unknown kind");
     }

@@ -29,6 +29,8 @@ class InputLog {
   void hold_raises(topology::NodeIndex node, bool is_held);
   void to_fail_safe(topology::NodeIndex node, bool is_on);
   void set_most(topology::DeviceIndex device, Watts most);
+  void switched_off(topology::DeviceIndex device);
+  void switch_on(topology::DeviceIndex device, bool is_accepted);
 
   [[nodiscard]] std::string_view bytes() const { return to_.bytes(); }
 

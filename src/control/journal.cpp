@@ -176,10 +176,27 @@ struct JournaledController::Parts {
   }
 
   bool set_limit(topology::NodeIndex node, Watts limit) {
+    return commit_now([&] {
+      const bool is_accepted = controller.set_limit(node, limit);
+      inputs.set_limit(node, limit, is_accepted);
+      return is_accepted;
+    });
+  }
+
+  bool switch_on(topology::DeviceIndex device) {
+    return commit_now([&] {
+      const bool is_accepted = controller.switch_on(device);
+      inputs.switch_on(device, is_accepted);
+      return is_accepted;
+    });
+  }
+
+  /// An input whose answer the caller acts on.
+  template <class Give>
+  bool commit_now(const Give& give) {
     require_whole();
     is_behind = true;
-    const bool is_accepted = controller.set_limit(node, limit);
-    inputs.set_limit(node, limit, is_accepted);
+    const bool is_accepted = give();
     commit([&] {
       file.write_entry({last_entry + 1, EntryKind::inputs, last_at, {}, false}, inputs.bytes(), {});
     });
@@ -312,6 +329,16 @@ void JournaledController::set_most(topology::DeviceIndex device, Watts most) {
   parts_->require_whole();
   parts_->inputs.set_most(device, most);
   parts_->controller.set_most(device, most);
+}
+
+void JournaledController::switched_off(topology::DeviceIndex device) {
+  parts_->require_whole();
+  parts_->inputs.switched_off(device);
+  parts_->controller.switched_off(device);
+}
+
+bool JournaledController::switch_on(topology::DeviceIndex device) {
+  return parts_->switch_on(device);
 }
 
 bool JournaledController::set_limit(topology::NodeIndex node, Watts limit) {

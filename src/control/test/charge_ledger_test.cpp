@@ -212,6 +212,32 @@ TEST(ChargeLedger, ALimitThatRisesAgainIsNoMoreThanTheTrees) {
   EXPECT_FALSE(ledger.admit({{1}, 1, 1, watts(301), at(10)}));
 }
 
+TEST(ChargeLedger, WhatIsOffLeavesRoomAndIsChargedBeforeItComesBack) {
+  const std::vector<ChargeTerms> terms(2, {watts(200), 0, watts(10)});  // fans go on
+  ChargeLedger ledger{pair_of(1000), terms};
+  ASSERT_TRUE(ledger.admit({{0}, 1, 1, watts(400), at(10)}));
+  EXPECT_FALSE(ledger.set_limit({0}, watts(300)));
+  ledger.switched_off({0});
+  EXPECT_TRUE(ledger.is_off({0}));
+  EXPECT_EQ(ledger.charge({0}), watts(10));
+  EXPECT_FALSE(ledger.admit({{0}, 1, 2, watts(100), at(12)}));  // nothing to what is off
+  ASSERT_TRUE(ledger.set_limit({0}, watts(300)));
+  ASSERT_TRUE(ledger.admit({{1}, 1, 1, watts(280), at(30)}));
+  EXPECT_FALSE(ledger.admit({{1}, 1, 2, watts(281), at(30)}));
+  EXPECT_FALSE(ledger.switch_on({0}));
+  EXPECT_EQ(ledger.charge({0}), watts(10));
+  ASSERT_TRUE(ledger.set_limit({0}, watts(690)));
+  EXPECT_FALSE(ledger.switch_on({0}));  // its grant of before may still be in force
+  ledger.advance(at(10));
+  ASSERT_TRUE(ledger.switch_on({0}));
+  EXPECT_FALSE(ledger.is_off({0}));
+  EXPECT_EQ(ledger.charge({0}), watts(210));
+  EXPECT_FALSE(ledger.set_limit({0}, watts(419)));
+  EXPECT_TRUE(ledger.admit({{0}, 1, 3, watts(390), at(40)}));
+  EXPECT_FALSE(ledger.admit({{0}, 1, 4, watts(391), at(41)}));
+  EXPECT_EQ(ledger.fault(), std::nullopt);
+}
+
 TEST(ChargeLedger, RefusesWhatIsNoGrant) {
   ChargeLedger ledger{pair_of(1000), kTerms};
   for (const double cap : {-1.0, 1e7, std::numeric_limits<double>::infinity(), std::nan("")}) {

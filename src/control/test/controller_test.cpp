@@ -164,6 +164,26 @@ TEST(Controller, AFallenLimitIsKeptAndARisenOneUsed) {
   EXPECT_NEAR(rack.total(), 2000, 1);  // the tree's own limit holds
 }
 
+TEST(Controller, WhatIsOffGetsNothingAndItsWattsGoToTheOthers) {
+  Rack rack{4, 2000, {1, 1, 1, 1}, {}};
+  rack.run(30);
+  EXPECT_FALSE(rack.controller.set_limit({0}, watts(750)));
+  rack.controller.switched_off({1});
+  rack.cap[1] = 0;
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(750)));
+  rack.run(3);
+  EXPECT_EQ(rack.cap[1], 0);
+  EXPECT_LE(rack.total(), 750 + 1e-6);
+  EXPECT_FALSE(rack.controller.ledger().is_over());
+  EXPECT_FALSE(rack.controller.switch_on({1}));
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(2000)));
+  ASSERT_TRUE(rack.controller.switch_on({1}));
+  rack.cap[1] = 200;
+  rack.run(60);
+  EXPECT_NEAR(rack.total(), 2000, 1);
+  EXPECT_GT(rack.cap[1], 400);
+}
+
 TEST(Controller, ALimitThatFallsByLessThanTheDeadBandIsKeptToo) {
   Rack rack{6, 4200, {1, 1, 1, 1, 1, 1}, {}};
   rack.run(30);

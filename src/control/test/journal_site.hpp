@@ -155,6 +155,9 @@ class RandomSite {
     if (below(8) == 0) {
       change_limit(controller);
     }
+    if (below(6) == 0) {
+      switch_one(controller);
+    }
     const auto granted = controller.tick(now);
     for (const auto& grant : granted) {
       if (below(10) > 0) {
@@ -168,6 +171,7 @@ class RandomSite {
 
   Instant now = Instant::from_nanoseconds(5'000'000'001);
   int limits_set = 0;
+  int switched_on = 0;
   std::function<void()> after_limit;
 
  private:
@@ -214,6 +218,20 @@ class RandomSite {
     limits_set += is_set;
     if (after_limit) {
       after_limit();
+    }
+  }
+
+  /// Off, or on again where there is room.
+  void switch_one(JournaledController& controller) {
+    const topology::DeviceIndex device{static_cast<std::uint32_t>(below(agents_.size()))};
+    if (!controller.controller().ledger().is_off(device)) {
+      controller.switched_off(device);
+    } else {
+      const bool is_on = controller.switch_on(device);
+      switched_on += is_on;
+      if (after_limit) {
+        after_limit();
+      }
     }
   }
 

@@ -62,6 +62,7 @@ class SteadyRack {
 TEST(Journal, IsPlayedAgainToTheLastBitOverRestarts) {
   Replay all;
   int limits = 0;
+  int switched_on = 0;
   std::set<GrantCause> causes;
   for (std::uint64_t seed = 0; seed < 24; ++seed) {
     const TestFolder folder;
@@ -93,10 +94,12 @@ TEST(Journal, IsPlayedAgainToTheLastBitOverRestarts) {
     all.grants += found.grants;
     all.checkpoints += found.checkpoints;
     limits += world.limits_set;
+    switched_on += world.switched_on;
   }
   EXPECT_GT(all.grants, 5000);
   EXPECT_GT(all.checkpoints, 50);
   EXPECT_GT(limits, 100);
+  EXPECT_GT(switched_on, 100);
   EXPECT_EQ(causes.size(), 5u) << "every cause came up";
   std::printf("played again: %lld ticks, %lld grants, %lld states, %d limits\n",
               static_cast<long long>(all.ticks), static_cast<long long>(all.grants),

@@ -17,6 +17,10 @@
 // together must be within the limit. So the limit is kept again no later than the grants of before
 // are void, whatever is lost.
 //
+// A device that is off, as its agent has reported, stays off until it is told otherwise and draws
+// what is beside its cap, so it is charged U(0) alone. It is charged again, with the grants to it
+// that are not void, before it is told to come back.
+//
 // Whole microwatts at the root: sums are exact, charges rounded up, limits down.
 // docs/model/control.md#charges
 //
@@ -115,6 +119,18 @@ class ChargeLedger {
   /// stay until they wear off: is_over() says so.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
 
+  /// The device is off, and stays so until it is told to come back after switch_on(): its agent has
+  /// said so in answer to the last order. Nothing is granted to it meanwhile.
+  void switched_off(topology::DeviceIndex device);
+
+  /// Charges a device that was off as before; then it may be told to come back. False, and nothing
+  /// changes, where a limit would be passed or is over.
+  [[nodiscard]] bool switch_on(topology::DeviceIndex device);
+
+  [[nodiscard]] bool is_off(topology::DeviceIndex device) const {
+    return devices_[device.value].is_off;
+  }
+
   /// The most that the device may draw, at its own terminals.
   [[nodiscard]] Watts charge(topology::DeviceIndex device) const;
 
@@ -143,9 +159,10 @@ class ChargeLedger {
  private:
   struct alignas(64) DeviceState {
     Microwatts fail_safe = 0;
-    Microwatts ceiling = 0;  // fail-safe <= ceiling <= charge
+    Microwatts ceiling = 0;  // least <= ceiling <= charge
     device::GrantId last_id = 0;
     std::uint32_t count = 0;
+    bool is_off = false;
     std::array<Grant, kGrants> grants;
   };
 
@@ -189,6 +206,9 @@ class ChargeLedger {
   [[nodiscard]] bool is_grantable(const Request& request) const;
   [[nodiscard]] Watts cap_of(std::size_t device, double microwatts) const;
   void settle(std::size_t device, Microwatts ceiling);
+  [[nodiscard]] Microwatts least_charge(std::size_t device) const;
+  [[nodiscard]] Microwatts charge_when_on(std::size_t device) const;
+  void set_off(std::size_t device, bool is_off);
   template <class IsDead>
   void drop(std::size_t device, const IsDead& is_dead);
 
@@ -197,7 +217,7 @@ class ChargeLedger {
   Sums limit_;
   Sums charged_;
   Sums ceilings_;   // with every device at its ceiling
-  Sums fail_safe_;  // with every device at fail-safe
+  Sums fail_safe_;  // with every device at fail-safe, or off
   std::vector<DeviceState> devices_;
   std::vector<Microwatts> charge_;  // by device, at the root
   std::vector<Instant> next_void_;  // by device: of its grants, the first

@@ -104,6 +104,12 @@ class Controller {
   /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
 
+  /// As of ChargeLedger: the device is off, and nothing is given to it.
+  void switched_off(topology::DeviceIndex device);
+
+  /// As of ChargeLedger: charged before it is told to come back.
+  [[nodiscard]] bool switch_on(topology::DeviceIndex device);
+
   /// The grants to journal and send, entered in the ledger. They hold until the next tick.
   [[nodiscard]] std::span<const Grant> tick(Instant now);
 
@@ -123,7 +129,8 @@ class Controller {
   /// on how it came to be. It costs a split from nothing.
   void lay_out();
 
-  /// What the last tick would give each device if everything were admitted.
+  /// What the last tick would give each device if everything were admitted; nothing to one that is
+  /// off.
   [[nodiscard]] std::span<const Watts> targets() const;
 
   /// What the last tick split.

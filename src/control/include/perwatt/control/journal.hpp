@@ -72,6 +72,11 @@ class JournaledController {
   void to_fail_safe(topology::NodeIndex node, bool is_on);
   void set_most(topology::DeviceIndex device, Watts most);
 
+  void switched_off(topology::DeviceIndex device);
+
+  /// Committed when it returns: the order to come back may be sent.
+  [[nodiscard]] bool switch_on(topology::DeviceIndex device);
+
   /// Committed when it returns: a restart keeps the limit.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
 

@@ -1,0 +1,58 @@
+// The controller's side of orders to be off (device/switch_terms.hpp).
+//
+// An order is sent again each tick until the agent's report of that very order shows that it is
+// obeyed: older reports tell nothing, as a newer order may be under way. So
+//     off   is known, and told to the ledger, only by a report of the last order;
+//     on    is sent only once the ledger charges the device again.
+// After a restart nothing of before is known, and all is charged: `start` makes every number higher
+// than those of the start before, so that what was sent then is void when the first order arrives.
+//
+// Thread rule: one thread at a time. No clock, no wire.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "perwatt/device/switch_terms.hpp"
+#include "perwatt/topology/power_tree.hpp"
+
+namespace perwatt::control {
+
+class Switchboard {
+ public:
+  struct Order {
+    topology::DeviceIndex device;
+    device::SwitchOrder order;
+  };
+
+  /// `start` is above that of every start before. All devices are taken to be on.
+  Switchboard(std::size_t devices, std::uint32_t start) : start_{start}, states_(devices) {}
+
+  /// `off` by device: what is to be off. `switch_on` is Controller::switch_on. The orders to send;
+  /// they hold until the next tick. Linear in devices.
+  std::span<const Order> tick(std::span<const char> off,
+                              const std::function<bool(topology::DeviceIndex)>& switch_on);
+
+  /// True when the device is known to be off from now on: Controller::switched_off is to be called.
+  [[nodiscard]] bool report(topology::DeviceIndex device, const device::SwitchReport& report);
+
+ private:
+  struct State {
+    std::uint32_t orders = 0;
+    bool is_on = true;  // as of the last order
+    bool is_obeyed = true;
+  };
+
+  [[nodiscard]] device::SwitchId id_of(const State& state) const {
+    return device::SwitchId{start_} << 32 | state.orders;
+  }
+
+  std::uint32_t start_;
+  std::vector<State> states_;
+  std::vector<Order> orders_;
+};
+
+}  // namespace perwatt::control
