@@ -16,6 +16,7 @@
 #include "perwatt/control/controller.hpp"
 #include "perwatt/control/feed_limits.hpp"
 #include "perwatt/control/site_watch.hpp"
+#include "perwatt/simulate/plant_meters.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
 
 namespace perwatt::simulate {
@@ -53,6 +54,9 @@ class ManagedPolicy final : public Policy {
     survivable_ = site_.plan.survives_feed_loss
                       ? control::survivable_limits(site_.scenario.tree, response_time())
                       : limits_;
+    if (site_.plan.mode == control::Mode::advise) {
+      advised_.resize(leases_.size());
+    }
     apply_leases(now);
     restart_controller(now);
     speaks_at_ = now;
@@ -84,6 +88,8 @@ class ManagedPolicy final : public Policy {
 
   void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
 
+  [[nodiscard]] std::span<const Watts> advised_caps() const override { return advised_; }
+
   void kill_controller(Instant /*now*/) override {
     controller_.reset();
     watch_.reset();
@@ -114,6 +120,7 @@ class ManagedPolicy final : public Policy {
     std::uint32_t device = 0;
     device::LeaseAsk ask;
     device::LeaseReport report;
+    std::optional<Watts> in_force;  // read back
     Reading reading;
   };
 
@@ -122,6 +129,9 @@ class ManagedPolicy final : public Policy {
     std::uint32_t device = 0;
     device::LeaseGrant grant;
   };
+
+  /// Else leases are those of agents that would obey, and what stands is somebody else's.
+  [[nodiscard]] bool is_in_control() const { return site_.plan.mode == control::Mode::control; }
 
   [[nodiscard]] const topology::Device& device(std::uint32_t d) const {
     return site_.scenario.tree.devices()[d];
@@ -193,7 +203,9 @@ class ManagedPolicy final : public Policy {
     commands_.clear();
     for (std::uint32_t d = 0; d < leases_.size(); ++d) {
       const Watts cap = std::max(device(d).min, watts(std::floor(in_watts(leases_[d].cap(now)))));
-      if (cap != written_[d]) {
+      if (!advised_.empty()) {
+        advised_[d] = cap;
+      } else if (is_in_control() && cap != written_[d]) {
         commands_.push_back({d, cap});
       }
     }
@@ -210,10 +222,12 @@ class ManagedPolicy final : public Policy {
     site_.platform.read(readings_, meters_);
     for (std::uint32_t d = 0; d < leases_.size(); ++d) {
       const auto ask = leases_[d].ask(now);
-      const auto enforced = site_.platform.enforced_cap(d).value_or(device(d).max);
-      const auto report = leases_[d].report(now, enforced);
+      const auto in_force = site_.platform.enforced_cap(d);
+      const auto report = leases_[d].report(
+          now, is_in_control() ? in_force.value_or(device(d).max) : leases_[d].cap(now));
       if (!is_lost()) {
-        speeches_.push_back({now + site_.scenario.message_delay, d, ask, report, readings_[d]});
+        speeches_.push_back(
+            {now + site_.scenario.message_delay, d, ask, report, in_force, readings_[d]});
       }
     }
   }
@@ -228,7 +242,11 @@ class ManagedPolicy final : public Policy {
       controller_->ask(d, speech.ask, speech.arrives);
       controller_->report(d, speech.report);
       known_[speech.device] = speech.reading;
-      enforced_[speech.device] = speech.report.enforced;
+      enforced_[speech.device] = speech.in_force;
+      if (!is_in_control()) {
+        watch_->want(d, speech.in_force.value_or(device(speech.device).max));
+        continue;
+      }
       if (speech.report.is_lapsed) {
         watch_->want(d, fail_safe(speech.device));
       }
@@ -262,6 +280,9 @@ class ManagedPolicy final : public Policy {
       return;
     }
     std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
+    if (site_.plan.mode == control::Mode::observe) {
+      return;
+    }
     for (const auto& grant : controller_->tick(now)) {
       journal_.push_back(grant);
       auto& granted = granted_[grant.device.value];
@@ -298,6 +319,7 @@ class ManagedPolicy final : public Policy {
   double loss_ratio_ = 0;
   std::vector<agent::Lease> leases_;
   std::vector<Watts> written_;
+  std::vector<Watts> advised_;  // by device; empty: not in mode advise
   std::optional<control::Controller> controller_;
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in
