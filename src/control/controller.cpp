@@ -8,6 +8,7 @@
 #include "bytes.hpp"
 #include "curve_bytes.hpp"
 #include "restraints.hpp"
+#include "write_discipline.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/site_problem.hpp"
@@ -21,7 +22,7 @@ namespace {
 /// Of the least slope of a curve: what headroom is worth, so that watts nobody wants are shared.
 constexpr double kHeadroomWorth = 1e-6;
 
-constexpr std::uint8_t kStateVersion = 2;
+constexpr std::uint8_t kStateVersion = 3;
 
 /// As value_at, but below its first point the curve goes on as steeply as it begins: a device that
 /// falls back below it is still worth raising.
@@ -69,7 +70,8 @@ struct Controller::Parts {
         limits{tree},
         ledger{tree, terms_of(devices)},
         loops(devices.size()),
-        restraints{tree} {
+        restraints{tree},
+        discipline{with.writes, devices.size(), with.dead_band} {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
       loops[d].cap = devices[d].terms.fail_safe;
@@ -269,6 +271,7 @@ struct Controller::Parts {
   /// The request is in the ledger.
   void issue(const ChargeLedger::Request& request, GrantCause cause) {
     auto& loop = loops[request.device.value];
+    discipline.spend(request.device.value, loop.cap, request.cap);
     grants.push_back({request.device,
                       {request.id, *loop.ask, request.cap, rules.lease},
                       request.void_after,
@@ -310,21 +313,25 @@ struct Controller::Parts {
     }
   }
 
+  /// As far as the write rules let it go now.
+  [[nodiscard]] Watts raised(std::size_t d) const {
+    return discipline.highest(d, loops[d].cap, targets[d]);
+  }
+
   void raise() {
     std::vector<std::pair<double, std::size_t>> raises;  // worth per watt
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      const Watts more = targets[d] - loops[d].cap;
+      const Watts more = raised(d) - loops[d].cap;
       if (loops[d].ask && more > rules.dead_band) {
-        const double gain = allocate::value_at(devices[d].curve, targets[d]) -
+        const double gain = allocate::value_at(devices[d].curve, raised(d)) -
                             allocate::value_at(devices[d].curve, loops[d].cap);
         raises.emplace_back(-gain / in_watts(more), d);
       }
     }
     std::sort(raises.begin(), raises.end());
     for (const auto& [worth, d] : raises) {
-      if (!try_grant(d, targets[d], GrantCause::raised)) {
-        const Watts part =
-            std::min(targets[d], ledger.highest_cap({static_cast<std::uint32_t>(d)}));
+      if (!try_grant(d, raised(d), GrantCause::raised)) {
+        const Watts part = std::min(raised(d), ledger.highest_cap({static_cast<std::uint32_t>(d)}));
         if (part > loops[d].cap + rules.dead_band) {
           static_cast<void>(try_grant(d, part, GrantCause::raised_in_part));
         }
@@ -346,6 +353,7 @@ struct Controller::Parts {
   void advance(Instant now) {
     grants.clear();
     ledger.advance(now);
+    discipline.advance(now);
     for (std::size_t d = 0; d < devices.size(); ++d) {
       if (loops[d].runs_out <= now) {
         loops[d].cap = devices[d].terms.fail_safe;
@@ -406,6 +414,7 @@ struct Controller::Parts {
       put_curve(to, devices[d].curve);
     }
     restraints.save(to);
+    discipline.save(to);
   }
 
   void resume(ByteReader& from) {
@@ -441,6 +450,7 @@ struct Controller::Parts {
       devices[d].curve = get_curve(from);
     }
     restraints.resume(from);
+    discipline.resume(from);
     if (!from.is_at_end()) {
       from.fail("it goes on behind its end");
     }
@@ -453,6 +463,7 @@ struct Controller::Parts {
   ChargeLedger ledger;
   std::vector<DeviceLoop> loops;
   Restraints restraints;
+  WriteDiscipline discipline;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> most;  // by device: the highest cap it may be given now

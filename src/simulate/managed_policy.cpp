@@ -154,6 +154,7 @@ class ManagedPolicy final : public Policy {
     rules.renew_before = rules.lease - site_.plan.cadence * 0.5 - speaks_every_ * 0.5;
     rules.wearing_in = site_.scenario.settle + step * 2;
     rules.guard_ratio = site_.plan.guard_ratio;
+    rules.writes = site_.plan.writes;
     rules.demand.memory = std::max(site_.plan.demand_memory, site_.plan.cadence * 2);
     return rules;
   }

@@ -74,7 +74,7 @@ class SplitPolicy : public Policy {
   [[nodiscard]] bool is_working(std::size_t d) const { return site_.values[d].has_job; }
 
   [[nodiscard]] virtual std::vector<allocate::CurvePoint> curve(std::size_t d) const {
-    const auto [wanted, unit, worth] = claim(d);
+    const Claim claimed = claim(d);
     const Watts least = device(d).min;
     const Watts most = device(d).max;
     std::vector<allocate::CurvePoint> points{{at_root(d, least), 0}};
@@ -90,13 +90,13 @@ class SplitPolicy : public Policy {
     // Worth falls in equal steps with the share of `unit` that it has.
     const auto levels = [&](Watts until, double scale) {
       for (int k = 0; k < kLevels; ++k) {
-        const Watts level = unit * ((k + 1) / double{kLevels});
+        const Watts level = claimed.unit * ((k + 1) / double{kLevels});
         if (level > from && from < until) {
-          add(std::min(level, until), scale * worth * (kLevels - k) / kLevels);
+          add(std::min(level, until), scale * claimed.worth * (kLevels - k) / kLevels);
         }
       }
     };
-    levels(std::clamp(wanted, least, most), 1);
+    levels(std::clamp(claimed.wanted, least, most), 1);
     levels(most, kHeadroom);
     return points;
   }

@@ -6,10 +6,14 @@
 
 #include "perwatt/base/text.hpp"
 #include "perwatt/control/mode.hpp"
+#include "perwatt/control/write_rules.hpp"
 
 namespace perwatt::simulate {
 
 namespace {
+
+constexpr Seconds kLongestSpread = seconds(86400);
+constexpr Range kChangeRange{1, 1e6};
 
 control::Mode mode_or_control(const ConfigTable& table) {
   const auto word = table.optional_text("mode");
@@ -24,12 +28,29 @@ control::Mode mode_or_control(const ConfigTable& table) {
   return *mode;
 }
 
+control::WriteRules read_writes(const ConfigTable& table) {
+  control::WriteRules writes;
+  if (table.has("raise_per_second")) {
+    const Watts rise = device_power(table, "raise_per_second", {});
+    if (rise <= Watts{}) {
+      table.fail("raise_per_second", "is not above 0 W", "leave it out to raise at once");
+    }
+    writes.slew = rise / seconds(1);
+  }
+  writes.spread = duration_up_to(table, "raise_spread", {}, kLongestSpread);
+  writes.changes_per_hour = table.optional_number("changes_per_hour", kChangeRange);
+  return writes;
+}
+
 }  // namespace
 
 void read_policy_rules(const ConfigTable& table, PolicyPlan& policy) {
   policy.mode = mode_or_control(table);
-  if (policy.kind != PolicyKind::perwatt && policy.mode != control::Mode::control) {
-    table.fail("mode", "is of policies of kind perwatt alone", "leave it out");
+  policy.writes = read_writes(table);
+  for (const char* key : {"mode", "raise_per_second", "raise_spread", "changes_per_hour"}) {
+    if (policy.kind != PolicyKind::perwatt && table.has(key)) {
+      table.fail(key, "is of policies of kind perwatt alone", "leave it out");
+    }
   }
 }
 

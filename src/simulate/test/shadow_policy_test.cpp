@@ -99,6 +99,27 @@ TEST(ShadowPolicy, WhatIsReadOnlyTakesNothing) {
   EXPECT_EQ(looked_at.enforced_cap(0), platform.enforced_cap(0));
 }
 
+TEST(WriteRules, AreReadFromTheFile) {
+  const auto read = scenario_of(small_scenario_text() +
+                                "[[policy]]\nkind = \"perwatt\"\nraise_per_second = \"25W\"\n"
+                                "raise_spread = \"10s\"\nchanges_per_hour = 30\n");
+  const auto& writes = read.policies[0].writes;
+  ASSERT_TRUE(writes.slew && writes.changes_per_hour);
+  EXPECT_EQ(*writes.slew * seconds(2), watts(50));
+  EXPECT_EQ(writes.spread, seconds(10));
+  EXPECT_EQ(*writes.changes_per_hour, 30);
+}
+
+TEST(WriteRules, MakeFewerWrites) {
+  auto plan = policy_of(PolicyKind::perwatt);
+  const auto scenario = scenario_of(small_scenario_text());
+  const auto without = run_scenario(scenario, plan, 1);
+  plan.writes.changes_per_hour = 60;
+  const auto with_budget = run_scenario(scenario, plan, 1);
+  EXPECT_LT(with_budget.cap_writes_per_device_hour, 0.7 * without.cap_writes_per_device_hour);
+  EXPECT_EQ(with_budget.violations.count, 0);
+}
+
 TEST(ShadowPolicy, IsChosenInTheFile) {
   const auto text = small_scenario_text();
   EXPECT_EQ(

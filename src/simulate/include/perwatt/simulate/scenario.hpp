@@ -15,6 +15,7 @@
 #include "perwatt/base/arrivals.hpp"
 #include "perwatt/base/units.hpp"
 #include "perwatt/control/mode.hpp"
+#include "perwatt/control/write_rules.hpp"
 #include "perwatt/simulate/plant_meters.hpp"
 #include "perwatt/simulate/plant_spec.hpp"
 #include "perwatt/simulate/request_stream.hpp"
@@ -162,6 +163,7 @@ struct PolicyPlan {
   Seconds demand_memory = seconds(5);           // perwatt: docs/model/control.md#demand
   bool survives_feed_loss = true;               // perwatt: keeps what any one lost feed needs
   control::Mode mode = control::Mode::control;  // perwatt
+  control::WriteRules writes;                   // perwatt
   bool locks_clocks = true;  // perwatt and clairvoyant: slows jobs that tolerate it, to save energy
 };
 
