@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <optional>
 
 #include "descriptors.hpp"
@@ -11,7 +12,9 @@
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
 #include "perwatt/base/text.hpp"
+#include "perwatt/control/mode.hpp"
 #include "perwatt/serve/live_routes.hpp"
 #include "perwatt/serve/live_simulation.hpp"
 #include "perwatt/simulate/scenario.hpp"
@@ -23,6 +26,8 @@ namespace {
 struct RunOptions {
   std::string site;
   std::string policy;
+  std::string mode;      // empty: the policy's; of a recording advise
+  std::string readings;  // empty: simulated
   std::string listen = "127.0.0.1:8600";
   double speed = 10;
   ScenarioFlags flags;
@@ -47,24 +52,57 @@ const simulate::PolicyPlan& run_policy(const simulate::Scenario& scenario,
               "choose " + suggestion("", known)};
 }
 
+std::string mode_in_words(control::Mode mode) {
+  return mode == control::Mode::control ? "" : ", mode " + std::string{control::to_string(mode)};
+}
+
+/// As the flags would have it.
+simulate::PolicyPlan plan_to_run(const simulate::Scenario& scenario, const RunOptions& options) {
+  auto plan = run_policy(scenario, options.policy);
+  const bool is_recorded = !options.readings.empty();
+  if (is_recorded && options.mode.empty() && plan.mode == control::Mode::control) {
+    plan.mode = control::Mode::advise;
+  }
+  if (const auto mode = control::parse_mode(options.mode)) {
+    plan.mode = *mode;
+  }
+  if (plan.kind != simulate::PolicyKind::perwatt &&
+      (is_recorded || plan.mode != control::Mode::control)) {
+    throw Error{ErrorCode::usage,
+                "policy '" + printable(plan.name) + "' only writes caps: it cannot look on",
+                "--policy", "choose one of kind perwatt"};
+  }
+  if (is_recorded && plan.mode == control::Mode::control) {
+    throw Error{ErrorCode::usage, "a recording takes no caps: it cannot be controlled", "--mode",
+                "write --mode observe or --mode advise"};
+  }
+  return plan;
+}
+
 void run_run(RunOptions& options) {
   read_listen(options.listen, "8600", options.server);
   read_token(options.token_file, options.server);
   const auto scenario = read_scenario_file(options.site, options.flags);
-  const auto& policy = run_policy(scenario, options.policy);
+  const auto policy = plan_to_run(scenario, options);
   allow_many_descriptors();
   std::optional<serve::LiveRoutes> routes;  // once there is something to show
   net::HttpServer server{options.server,
                          [&](const net::HttpRequest& request, const net::HttpReply& reply) {
                            routes->handle(request, reply);
                          }};
-  serve::LiveSimulation simulation{
-      scenario, policy, {scenario.seed, options.speed, PERWATT_VERSION}};
+  const serve::LiveSettings settings{scenario.seed, options.speed, PERWATT_VERSION};
+  const auto begun =
+      options.readings.empty()
+          ? std::make_unique<serve::LiveSimulation>(scenario, policy, settings)
+          : std::make_unique<serve::LiveSimulation>(scenario, policy, settings,
+                                                    read_file(options.readings), options.readings);
+  auto& simulation = *begun;
   routes.emplace(simulation.site(), simulation.newest());
-  fmt::print(
-      "Listening on {}: {}, {} nodes, {} devices, simulated at {} times the clock, policy {}\n",
-      server.url(), printable(scenario.name), simulation.site().nodes.size(),
-      simulation.site().nodes.front().devices, significant(options.speed), printable(policy.name));
+  fmt::print("Listening on {}: {}, {} nodes, {} devices, {} at {} times the clock, policy {}{}\n",
+             server.url(), printable(scenario.name), simulation.site().nodes.size(),
+             simulation.site().nodes.front().devices,
+             simulation.site().is_recorded ? "recorded, played" : "simulated",
+             significant(options.speed), printable(policy.name), mode_in_words(policy.mode));
   std::fflush(stdout);
   std::atomic<bool> has_posted = false;
   simulation.start([&] {
@@ -97,6 +135,15 @@ void add_run_verb(CLI::App& app) {
   verb->add_option("--policy", options->policy,
                    "One of the site's policies, by name; else the first of kind perwatt")
       ->type_name("NAME");
+  verb->add_option("--mode", options->mode,
+                   "What it may do: observe (read and alarm), advise (decide and send nothing) or "
+                   "control; else the policy's")
+      ->check(CLI::IsMember({"observe", "advise", "control"}))
+      ->type_name("MODE");
+  verb->add_option("--readings", options->readings,
+                   "A recording of the site's power instead of the simulation, to observe or "
+                   "advise on (docs/reference/run.md#recordings)")
+      ->type_name("FILE.csv");
   verb->add_option("--listen", options->listen, "Address and port")->capture_default_str();
   verb->add_option("--speed", options->speed, "Simulated seconds per second")
       ->check(CLI::Range(1.0, 1000.0))

@@ -7,6 +7,7 @@
 #include "curve_bytes.hpp"
 #include "restraints.hpp"
 #include "split_curve.hpp"
+#include "write_discipline.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/site_problem.hpp"
@@ -67,7 +68,8 @@ struct Controller::Parts {
         ledger{tree, terms_of(devices)},
         loops(devices.size()),
         demands(devices.size()),
-        restraints{tree} {
+        restraints{tree},
+        discipline{with.writes, devices.size(), with.dead_band} {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
       loops[d].cap = loops[d].fail_safe = devices[d].terms.fail_safe;
@@ -245,6 +247,7 @@ struct Controller::Parts {
   /// The request is in the ledger.
   void issue(const ChargeLedger::Request& request, GrantCause cause) {
     auto& loop = loops[request.device.value];
+    discipline.spend(request.device.value, loop.cap, request.cap);
     grants.push_back({request.device,
                       {request.id, *loop.ask, request.cap, rules.lease},
                       request.void_after,
@@ -265,6 +268,11 @@ struct Controller::Parts {
     return true;
   }
 
+  /// As far as the write rules let it go now.
+  [[nodiscard]] Watts raised(std::size_t d) const {
+    return discipline.highest(d, loops[d].cap, targets[d]);
+  }
+
   /// Who is to get less, to get more, and whose lease would run out but for those of fail-safe, to
   /// which devices go alone: in one look at all devices.
   void look(Instant now) {
@@ -280,7 +288,8 @@ struct Controller::Parts {
       }
       if (targets[d] < loop.cap - least_lower) {
         lowers.push_back(request(d, targets[d]));
-      } else if (targets[d] - loop.cap > rules.dead_band) {
+      } else if (targets[d] - loop.cap > rules.dead_band &&
+                 raised(d) - loop.cap > rules.dead_band) {
         raises.push_back({0, d});
       }
       if (loop.cap != loop.fail_safe && loop.runs_out < renew_until) {
@@ -325,9 +334,10 @@ struct Controller::Parts {
         __builtin_prefetch(devices[raises[i + kAhead].second].curve.data());
       }
       const auto d = raises[i].second;
-      const double gain = allocate::value_at(devices[d].curve, targets[d]) -
+      const Watts to = raised(d);
+      const double gain = allocate::value_at(devices[d].curve, to) -
                           allocate::value_at(devices[d].curve, loops[d].cap);
-      raises[i].first = -gain / in_watts(targets[d] - loops[d].cap);
+      raises[i].first = -gain / in_watts(to - loops[d].cap);
     }
     std::sort(raises.begin(), raises.end());
   }
@@ -337,8 +347,8 @@ struct Controller::Parts {
     for (std::size_t i = 0; i < raises.size(); ++i) {
       prefetch_state(raises, i, [](const auto& one) { return one.second; });
       const auto d = raises[i].second;
-      if (!try_grant(d, targets[d], GrantCause::raised)) {
-        const Watts part = std::min(targets[d], ledger.highest_cap({d}));
+      if (!try_grant(d, raised(d), GrantCause::raised)) {
+        const Watts part = std::min(raised(d), ledger.highest_cap({d}));
         if (part > loops[d].cap + rules.dead_band) {
           static_cast<void>(try_grant(d, part, GrantCause::raised_in_part));
         }
@@ -359,6 +369,7 @@ struct Controller::Parts {
   void advance(Instant now) {
     grants.clear();
     ledger.advance(now);
+    discipline.advance(now);
     for (auto& loop : loops) {
       if (loop.runs_out <= now) {
         loop.cap = loop.fail_safe;
@@ -420,6 +431,7 @@ struct Controller::Parts {
       put_curve(to, devices[d].curve);
     }
     restraints.save(to);
+    discipline.save(to);
   }
 
   void resume(ByteReader& from) {
@@ -455,6 +467,7 @@ struct Controller::Parts {
       devices[d].curve = get_curve(from);
     }
     restraints.resume(from);
+    discipline.resume(from);
     is_restrained = true;  // until it is known better
     if (!from.is_at_end()) {
       from.fail("it goes on behind its end");
@@ -470,6 +483,7 @@ struct Controller::Parts {
   std::vector<DeviceLoop> loops;
   std::vector<Demand> demands;
   Restraints restraints;
+  WriteDiscipline discipline;
   std::optional<allocate::Problem> laid_out;
   std::optional<allocate::Allocator> allocator;
   std::vector<Watts> most;  // by device: the highest cap it may be given now

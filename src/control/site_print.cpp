@@ -56,6 +56,10 @@ std::vector<SitePart> site_parts(const topology::PowerTree& tree,
       {"demand margin_ratio", rules.demand.margin_ratio},
       {"demand memory_seconds", in_seconds(rules.demand.memory)},
       {"demand habit_seconds", in_seconds(rules.demand.habit)},
+      {"writes slew_watts_per_second", rules.writes.slew.value_or(WattsPerSecond{}).in_base()},
+      {"writes spread_seconds", in_seconds(rules.writes.spread)},
+      {"writes changes_per_hour", rules.writes.changes_per_hour.value_or(0)},
+      {"writes seed", static_cast<double>(rules.writes.seed)},
   };
   std::vector<SitePart> parts;
   for (const auto& [name, value] : values) {

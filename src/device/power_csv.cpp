@@ -190,7 +190,17 @@ std::optional<double> optional_number(const CsvTable& table, const CsvRow& row,
   return number;
 }
 
-std::vector<MeterTrace> parse_own(const CsvTable& table, const WallClock& clock) {
+/// False where the meter has a time twice.
+bool sort_by_time(MeterTrace& trace) {
+  const auto is_earlier = [](const auto& a, const auto& b) { return a.at < b.at; };
+  std::stable_sort(trace.readings.begin(), trace.readings.end(), is_earlier);
+  std::stable_sort(trace.failures.begin(), trace.failures.end(), is_earlier);
+  return std::adjacent_find(trace.readings.begin(), trace.readings.end(),
+                            [](const Reading& a, const Reading& b) { return a.at == b.at; }) ==
+         trace.readings.end();
+}
+
+std::vector<MeterTrace> parse_own(const CsvTable& table, bool sorts_rows, const WallClock& clock) {
   const auto time = table.require("unix_time_s");
   const auto id = table.require("meter");
   const auto scope = table.require("scope");
@@ -207,7 +217,9 @@ std::vector<MeterTrace> parse_own(const CsvTable& table, const WallClock& clock)
     }
     trace.meter.scope = *row_scope;
     const auto at = traces.instant(row, time, {});
-    traces.check_order(trace, at, row, time);
+    if (!sorts_rows) {
+      traces.check_order(trace, at, row, time);
+    }
     Reading reading{at, {}, {}};
     if (const auto joules = optional_number(table, row, counter)) {
       reading.counter = Joules::from_base(*joules);
@@ -225,7 +237,14 @@ std::vector<MeterTrace> parse_own(const CsvTable& table, const WallClock& clock)
     }
     trace.readings.push_back(reading);
   }
-  return traces.take();
+  auto taken = traces.take();
+  for (auto& trace : taken) {
+    if (sorts_rows && !sort_by_time(trace)) {
+      throw_bad_input("meter '" + printable(trace.meter.id) + "' has a time twice", table.name(),
+                      "keep one row for each meter and time");
+    }
+  }
+  return taken;
 }
 
 bool contains_any(std::string_view text, std::initializer_list<std::string_view> words) {
@@ -359,7 +378,8 @@ std::optional<Seconds> parse_utc_offset(std::string_view text) {
 std::vector<MeterTrace> parse_power_csv(std::string_view text, const std::string& name,
                                         const PowerCsvOptions& options, const WallClock& clock) {
   const auto table = CsvTable::parse(text, name);
-  return table.find("unix_time_s") ? parse_own(table, clock) : parse_smi(table, options, clock);
+  return table.find("unix_time_s") ? parse_own(table, options.sorts_rows, clock)
+                                   : parse_smi(table, options, clock);
 }
 
 std::string format_power_csv(std::span<const MeterTrace> traces, const WallClock& clock) {

@@ -1,5 +1,6 @@
 #include "live_json.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <string_view>
@@ -38,12 +39,8 @@ std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Json totals_json(const LiveState& state) {
-  const auto& root = state.nodes.front();
-  return {{"facility_watts", whole_watts(root.draw)},
-          {"facility_limit_watts", watts_or_null(root.limit)},
-          {"facility_at_caps_watts", whole_watts(root.at_caps)},
-          {"output_tokens_per_s", rounded(in_tokens_per_second(state.rates.output))},
+Json work_json(const LiveState& state) {
+  return {{"output_tokens_per_s", rounded(in_tokens_per_second(state.rates.output))},
           {"good_tokens_per_s", rounded(in_tokens_per_second(state.rates.good))},
           {"usd_per_hour", rounded(in_usd_per_hour(state.rates.revenue))},
           {"energy_usd_per_hour", rounded(in_usd_per_hour(state.rates.energy_cost))},
@@ -53,6 +50,19 @@ Json totals_json(const LiveState& state) {
           {"facility_joules", whole(state.energy.in_base())},
           {"limit_violations", state.violations.count},
           {"breaker_trips", state.violations.trips}};
+}
+
+Json totals_json(const LiveState& state) {
+  const auto& root = state.nodes.front();
+  Json json{{"facility_watts", whole_watts(root.draw)},
+            {"facility_limit_watts", watts_or_null(root.limit)},
+            {"facility_at_caps_watts", watts_or_null(root.at_caps)}};
+  auto work = work_json(state);
+  if (!state.knows_work) {
+    std::fill(work.begin(), work.end(), Json());
+  }
+  json.update(work);
+  return json;
 }
 
 /// What both the whole state and an event `state` tell.
@@ -69,8 +79,9 @@ Json node_json(const LiveSite& site, const LiveNode& node, const NodeFigures& fi
           {"kind", topology::to_string(node.kind)},
           {"parent", node.parent ? Json(site.nodes[node.parent->value].id) : Json()},
           {"draw_watts", whole_watts(figures.draw)},
-          {"cap_watts", whole_watts(figures.cap)},
-          {"at_caps_watts", whole_watts(figures.at_caps)},
+          {"cap_watts", watts_or_null(figures.cap)},
+          {"at_caps_watts", watts_or_null(figures.at_caps)},
+          {"advised_cap_watts", watts_or_null(figures.advised_cap)},
           {"limit_watts", watts_or_null(figures.limit)},
           {"headroom_watts", watts_or_null(headroom(figures))},
           {"is_live", figures.is_live},
@@ -78,7 +89,7 @@ Json node_json(const LiveSite& site, const LiveNode& node, const NodeFigures& fi
            {{"count", node.devices},
             {"on_count", figures.devices_on},
             {"draw_watts", whole_watts(figures.device_draw)},
-            {"cap_watts", whole_watts(figures.cap)}}}};
+            {"cap_watts", watts_or_null(figures.cap)}}}};
 }
 
 Json event_json(const LiveEvent& event) {
@@ -96,7 +107,7 @@ Json history_json(const LiveHistory& history) {
   for (std::size_t i = 0; i < history.time.size(); ++i) {
     json["time_seconds"].push_back(rounded(in_seconds(history.time[i])));
     json["facility_watts"].push_back(whole_watts(history.facility[i]));
-    json["facility_at_caps_watts"].push_back(whole_watts(history.at_caps[i]));
+    json["facility_at_caps_watts"].push_back(watts_or_null(history.at_caps[i]));
     json["facility_limit_watts"].push_back(watts_or_null(history.limit[i]));
     json["good_tokens_per_s"].push_back(rounded(in_tokens_per_second(history.good[i])));
   }
@@ -104,9 +115,11 @@ Json history_json(const LiveHistory& history) {
 }
 
 bool is_told_alike(const NodeFigures& a, const NodeFigures& b) {
-  return whole_watts(a.draw) == whole_watts(b.draw) && whole_watts(a.cap) == whole_watts(b.cap) &&
-         whole_watts(a.at_caps) == whole_watts(b.at_caps) &&
+  return whole_watts(a.draw) == whole_watts(b.draw) &&
+         watts_or_null(a.cap) == watts_or_null(b.cap) &&
+         watts_or_null(a.at_caps) == watts_or_null(b.at_caps) &&
          watts_or_null(a.limit) == watts_or_null(b.limit) &&
+         watts_or_null(a.advised_cap) == watts_or_null(b.advised_cap) &&
          whole_watts(a.device_draw) == whole_watts(b.device_draw) && a.devices_on == b.devices_on &&
          a.is_live == b.is_live;
 }
@@ -141,6 +154,8 @@ const NodeMetric kNodeMetrics[] = {
      [](const auto&, const auto& node) { return told(node.cap); }},
     {"at_caps_watts", "Draw of the node if every device were on and at its cap.",
      [](const auto&, const auto& node) { return told(node.at_caps); }},
+    {"advised_cap_watts", "What cap_watts were with the policy in control.",
+     [](const auto&, const auto& node) { return told(node.advised_cap); }},
     {"limit_watts", "The least limit of the node in force.",
      [](const auto&, const auto& node) { return told(node.limit); }},
     {"headroom_watts", "Limit less draw.",
@@ -166,7 +181,8 @@ void add_metric(std::string& text, const std::string& name, const char* type, co
 }  // namespace
 
 std::string live_state_json(const LiveSite& site, const LiveState& state) {
-  Json json{{"mode", "simulated"},
+  Json json{{"mode", site.is_recorded ? "recorded" : "simulated"},
+            {"control_mode", control::to_string(site.mode)},
             {"name", site.name},
             {"policy", site.policy},
             {"policy_kind", site.policy_kind},
@@ -192,6 +208,7 @@ std::string live_change_json(const LiveState& state, const LiveState* before) {
              {"draw_watts", Json::array()},
              {"cap_watts", Json::array()},
              {"at_caps_watts", Json::array()},
+             {"advised_cap_watts", Json::array()},
              {"limit_watts", Json::array()},
              {"device_draw_watts", Json::array()},
              {"devices_on_count", Json::array()},
@@ -203,8 +220,9 @@ std::string live_change_json(const LiveState& state, const LiveState* before) {
     }
     nodes["index"].push_back(n);
     nodes["draw_watts"].push_back(whole_watts(node.draw));
-    nodes["cap_watts"].push_back(whole_watts(node.cap));
-    nodes["at_caps_watts"].push_back(whole_watts(node.at_caps));
+    nodes["cap_watts"].push_back(watts_or_null(node.cap));
+    nodes["at_caps_watts"].push_back(watts_or_null(node.at_caps));
+    nodes["advised_cap_watts"].push_back(watts_or_null(node.advised_cap));
     nodes["limit_watts"].push_back(watts_or_null(node.limit));
     nodes["device_draw_watts"].push_back(whole_watts(node.device_draw));
     nodes["devices_on_count"].push_back(node.devices_on);
@@ -212,6 +230,26 @@ std::string live_change_json(const LiveState& state, const LiveState* before) {
   }
   json["nodes"] = std::move(nodes);
   return text_of(json);
+}
+
+std::string live_advice_json(const LiveSite& site, const LiveState& state) {
+  Json devices = Json::array();
+  Watts raised;
+  Watts lowered;
+  for (const auto& one : state.advice) {
+    devices.push_back({{"id", site.devices[one.device.value]},
+                       {"cap_watts", watts_or_null(one.cap)},
+                       {"advised_cap_watts", whole_watts(one.advised)}});
+    if (one.cap) {
+      (one.advised > *one.cap ? raised : lowered) += one.advised - *one.cap;
+    }
+  }
+  return text_of({{"control_mode", control::to_string(site.mode)},
+                  {"number", state.number},
+                  {"time_seconds", rounded(in_seconds(state.time))},
+                  {"raised_watts", whole_watts(raised)},
+                  {"lowered_watts", whole_watts(-lowered)},
+                  {"devices", std::move(devices)}});
 }
 
 std::string live_event_json(const LiveEvent& event) {
@@ -239,6 +277,12 @@ std::string live_metrics(const LiveSite& site, const LiveState& state) {
   };
   gauge("perwatt_facility_watts", "Draw of the root.",
         static_cast<double>(whole_watts(state.nodes.front().draw)));
+  gauge("perwatt_simulated_seconds", "Simulated time, or that of the recording.",
+        in_seconds(state.time));
+  gauge("perwatt_speed_reached_ratio", "Simulated seconds per second.", state.speed_reached_ratio);
+  if (!state.knows_work) {
+    return text;
+  }
   gauge("perwatt_output_tokens_per_second", "Output of all services.",
         in_tokens_per_second(state.rates.output));
   gauge("perwatt_good_tokens_per_second", "Output of requests inside their limits.",
@@ -248,8 +292,6 @@ std::string live_metrics(const LiveSite& site, const LiveState& state) {
   gauge("perwatt_energy_usd_per_hour", "Price of the energy drawn.",
         in_usd_per_hour(state.rates.energy_cost));
   gauge("perwatt_revenue_usd", "Earned since the scoring began.", in_usd(state.totals.revenue));
-  gauge("perwatt_simulated_seconds", "Simulated time.", in_seconds(state.time));
-  gauge("perwatt_speed_reached_ratio", "Simulated seconds per second.", state.speed_reached_ratio);
   counter("perwatt_output_tokens_total", "Output since the scoring began.",
           static_cast<double>(state.totals.output_tokens));
   counter("perwatt_good_tokens_total", "Good output since the scoring began.",

@@ -13,6 +13,9 @@ namespace perwatt::serve {
 /// null.
 [[nodiscard]] std::string live_change_json(const LiveState& state, const LiveState* before);
 
+/// What the policy would change, device by device (docs/reference/run.md#advice).
+[[nodiscard]] std::string live_advice_json(const LiveSite& site, const LiveState& state);
+
 /// The data of the event `event`.
 [[nodiscard]] std::string live_event_json(const LiveEvent& event);
 

@@ -1,6 +1,7 @@
 #include "live_observer.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "perwatt/topology/loads.hpp"
 
@@ -51,7 +52,8 @@ void keep_newest(std::vector<Item>& items) {
 LiveObserver::LiveObserver(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy)
     : scenario_{simulate::scenario_for(scenario, policy)},
       policy_{policy.name},
-      policy_kind_{simulate::to_string(policy.kind)} {}
+      policy_kind_{simulate::to_string(policy.kind)},
+      mode_{policy.mode} {}
 
 LiveSite LiveObserver::site() const {
   const auto& tree = scenario_.tree;
@@ -59,6 +61,7 @@ LiveSite LiveObserver::site() const {
   site.name = scenario_.name;
   site.policy = policy_;
   site.policy_kind = policy_kind_;
+  site.mode = mode_;
   site.duration = scenario_.warm_up + scenario_.duration;
   for (std::uint32_t n = 0; n < tree.nodes().size(); ++n) {
     const auto& node = tree.node({n});
@@ -70,6 +73,11 @@ LiveSite LiveObserver::site() const {
   add_to_parents(tree, [&](NodeIndex n, NodeIndex parent) {
     site.nodes[parent.value].devices += site.nodes[n.value].devices;
   });
+  for (const auto& device : tree.devices()) {
+    if (mode_ == control::Mode::advise) {
+      site.devices.push_back(device.id);
+    }
+  }
   return site;
 }
 
@@ -82,12 +90,13 @@ std::vector<NodeFigures> LiveObserver::figures(const simulate::ScenarioRun& run)
   for (std::uint32_t d = 0; d < caps.size(); ++d) {
     caps[d] = plant.read_cap({d});
     auto& node = figures[tree.device({d}).parent.value];
-    node.cap += caps[d];
+    node.cap = node.cap.value_or(Watts{}) + caps[d];
     node.device_draw += watts(static_cast<double>(draws[d]));
     node.devices_on += draws[d] > 0 ? 1 : 0;  // what is on draws its idle power at least
   }
   add_to_parents(tree, [&](NodeIndex n, NodeIndex parent) {
-    figures[parent.value].cap += figures[n.value].cap;
+    figures[parent.value].cap =
+        figures[parent.value].cap.value_or(Watts{}) + figures[n.value].cap.value_or(Watts{});
     figures[parent.value].device_draw += figures[n.value].device_draw;
     figures[parent.value].devices_on += figures[n.value].devices_on;
   });
@@ -95,11 +104,56 @@ std::vector<NodeFigures> LiveObserver::figures(const simulate::ScenarioRun& run)
   const auto limits = limits_at(scenario_, run.time());
   for (std::uint32_t n = 0; n < figures.size(); ++n) {
     figures[n].draw = watts(plant.supply_watts()[n]);
+    figures[n].cap = figures[n].cap.value_or(Watts{});
     figures[n].at_caps = at_caps[n];
     figures[n].limit = limits[n];
     figures[n].is_live = plant.is_live({n});
   }
   return figures;
+}
+
+/// A node draws what its meter says, else what the devices below say with the losses of the tree.
+std::vector<NodeFigures> LiveObserver::figures(const simulate::RecordedRun& run) const {
+  const auto& tree = run.tree();
+  std::vector<Watts> draws(tree.devices().size());
+  std::vector<NodeFigures> figures(tree.nodes().size());
+  for (std::uint32_t d = 0; d < draws.size(); ++d) {
+    const auto& reading = run.devices()[d];
+    draws[d] = reading.power.value_or(Watts{});
+    auto& node = figures[tree.device({d}).parent.value];
+    node.device_draw += draws[d];
+    node.devices_on += reading.power ? 1 : 0;
+  }
+  add_to_parents(tree, [&](NodeIndex n, NodeIndex parent) {
+    figures[parent.value].device_draw += figures[n.value].device_draw;
+    figures[parent.value].devices_on += figures[n.value].devices_on;
+  });
+  const auto supplies = topology::loads_at(tree, draws).supply;
+  for (std::uint32_t n = 0; n < figures.size(); ++n) {
+    figures[n].draw = run.meters()[n].power.value_or(supplies[n]);
+    figures[n].limit = tree.node({n}).steady_limit();
+  }
+  return figures;
+}
+
+void LiveObserver::add_advice(std::span<const Watts> advised,
+                              std::span<const std::optional<Watts>> caps, LiveState& state) const {
+  const auto& tree = scenario_.tree;
+  if (advised.empty()) {
+    return;
+  }
+  for (auto& node : state.nodes) {
+    node.advised_cap = Watts{};
+  }
+  for (std::uint32_t d = 0; d < advised.size(); ++d) {
+    *state.nodes[tree.device({d}).parent.value].advised_cap += advised[d];
+    if (!caps[d] || std::llround(in_watts(*caps[d])) != std::llround(in_watts(advised[d]))) {
+      state.advice.push_back({{d}, caps[d], advised[d]});
+    }
+  }
+  add_to_parents(tree, [&](NodeIndex n, NodeIndex parent) {
+    *state.nodes[parent.value].advised_cap += *state.nodes[n.value].advised_cap;
+  });
 }
 
 LiveRates LiveObserver::rates(const LiveState& state) {
@@ -156,13 +210,34 @@ LiveState LiveObserver::observe(const simulate::ScenarioRun& run) {
   state.energy = energy - *energy_before_;
   state.violations = run.plant().violations();
   state.rates = rates(state);
-  const auto& events = run.events();
+  std::vector<std::optional<Watts>> caps;
+  for (std::uint32_t d = 0; d < run.advised_caps().size(); ++d) {
+    caps.emplace_back(run.plant().read_cap({d}));
+  }
+  add_advice(run.advised_caps(), caps, state);
+  finish(run.events(), state);
+  return state;
+}
+
+LiveState LiveObserver::observe(const simulate::RecordedRun& run) {
+  LiveState state;
+  state.number = number_++;
+  state.time = run.time();
+  state.is_over = run.steps_done() == run.steps();
+  state.knows_work = false;
+  state.nodes = figures(run);
+  const std::vector<std::optional<Watts>> unknown(run.advised_caps().size());
+  add_advice(run.advised_caps(), unknown, state);
+  finish(run.events(), state);
+  return state;
+}
+
+void LiveObserver::finish(const std::vector<simulate::RunEvent>& events, LiveState& state) {
   for (auto e = events.size() - std::min(events.size(), kMostEvents); e < events.size(); ++e) {
     state.events.push_back({static_cast<std::int64_t>(e), events[e]});
   }
   remember(state);
   state.history = history_;
-  return state;
 }
 
 }  // namespace perwatt::serve

@@ -13,7 +13,7 @@ namespace perwatt::serve {
 
 namespace {
 
-constexpr const char* kLiveRoutes = "/, /api/v1/state, /api/v1/events, /metrics";
+constexpr const char* kLiveRoutes = "/, /api/v1/state, /api/v1/advice, /api/v1/events, /metrics";
 
 /// The page runs its own script alone and talks to this server alone.
 constexpr const char* kPagePolicy =
@@ -48,8 +48,8 @@ const std::string& LiveRoutes::state_json() {
 
 void LiveRoutes::handle(const net::HttpRequest& request, const net::HttpReply& reply) {
   const auto& path = request.path;
-  const bool is_known =
-      path == "/" || path == "/api/v1/state" || path == "/api/v1/events" || path == "/metrics";
+  const bool is_known = path == "/" || path == "/api/v1/state" || path == "/api/v1/advice" ||
+                        path == "/api/v1/events" || path == "/metrics";
   if (!is_known) {
     reply.send({404, net::detail_json("there is nothing at '" + printable(path) +
                                       "'; routes: " + kLiveRoutes)});
@@ -62,6 +62,8 @@ void LiveRoutes::handle(const net::HttpRequest& request, const net::HttpReply& r
     reply.send(page_answer());
   } else if (path == "/api/v1/state") {
     reply.send(fresh(state_json(), "application/json"));
+  } else if (path == "/api/v1/advice") {
+    reply.send(fresh(live_advice_json(site_, *state_), "application/json"));
   } else if (path == "/metrics") {
     reply.send(fresh(live_metrics(site_, *state_), "text/plain; version=0.0.4; charset=utf-8"));
   } else {

@@ -8,24 +8,52 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 
 #include "live_observer.hpp"
 
 #include "perwatt/base/instant.hpp"
+#include "perwatt/simulate/recorded_run.hpp"
 #include "perwatt/simulate/scenario_run.hpp"
 
 namespace perwatt::serve {
 
+namespace {
+
+using LiveRun = std::variant<simulate::ScenarioRun, simulate::RecordedRun>;
+
+}  // namespace
+
 struct LiveSimulation::Parts {
-  Parts(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy,
+  Parts(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy, LiveRun run,
         LiveSettings settings)
       : observer_{scenario, policy},
         site_{observer_.site()},
-        run_{scenario, policy, settings.seed},
+        run_{std::move(run)},
         step_{scenario.plant.step()} {
+    if (std::holds_alternative<simulate::RecordedRun>(run_)) {
+      site_.is_recorded = true;
+      site_.duration = step_ * static_cast<double>(steps());
+    }
     site_.speed_ratio = settings.speed_ratio;
     site_.version = std::move(settings.version);
-    publish(observer_.observe(run_));
+    publish(observe());
+  }
+
+  [[nodiscard]] std::int64_t steps() const {
+    return std::visit([](const auto& run) { return run.steps(); }, run_);
+  }
+
+  [[nodiscard]] std::int64_t steps_done() const {
+    return std::visit([](const auto& run) { return run.steps_done(); }, run_);
+  }
+
+  void step() {
+    std::visit([](auto& run) { run.step(); }, run_);
+  }
+
+  [[nodiscard]] LiveState observe() {
+    return std::visit([this](const auto& run) { return observer_.observe(run); }, run_);
   }
 
   void publish(LiveState state) {
@@ -37,17 +65,17 @@ struct LiveSimulation::Parts {
   /// Due at `now`, from the beginning.
   [[nodiscard]] std::int64_t steps_due(Instant now) const {
     const double due = std::floor((now - begin_) * site_.speed_ratio / step_);
-    return due >= static_cast<double>(run_.steps()) ? run_.steps() : std::llround(due);
+    return due >= static_cast<double>(steps()) ? steps() : std::llround(due);
   }
 
   /// False when more is due than a look has time for.
   [[nodiscard]] bool catch_up() {
     const auto now = Instant::now();
     const auto due = steps_due(now);
-    while (run_.steps_done() < due) {
-      run_.step();
+    while (steps_done() < due) {
+      step();
       if (Instant::now() - now >= kLook) {
-        return run_.steps_done() >= due;
+        return steps_done() >= due;
       }
     }
     return true;
@@ -56,10 +84,10 @@ struct LiveSimulation::Parts {
   void look() {
     const bool is_in_time = catch_up();
     const auto now = Instant::now();
-    const bool ends_now = run_.steps_done() == run_.steps() && !is_over_;
+    const bool ends_now = steps_done() == steps() && !is_over_;
     if (now >= next_state_ || ends_now) {
       is_over_ = is_over_ || ends_now;
-      auto state = observer_.observe(run_);
+      auto state = observe();
       state.speed_reached_ratio = (state.time - seen_time_) / (now - seen_at_);
       seen_time_ = state.time;
       seen_at_ = now;
@@ -103,7 +131,7 @@ struct LiveSimulation::Parts {
 
   LiveObserver observer_;  // down to is_over_: of the thread while it runs
   LiveSite site_;
-  simulate::ScenarioRun run_;
+  LiveRun run_;
   Seconds step_;
   std::function<void()> on_news_;
   Instant begin_;
@@ -122,7 +150,14 @@ struct LiveSimulation::Parts {
 
 LiveSimulation::LiveSimulation(const simulate::Scenario& scenario,
                                const simulate::PolicyPlan& policy, LiveSettings settings)
-    : parts_{std::make_unique<Parts>(scenario, policy, std::move(settings))} {}
+    : parts_{std::make_unique<Parts>(
+          scenario, policy, simulate::ScenarioRun{scenario, policy, settings.seed}, settings)} {}
+
+LiveSimulation::LiveSimulation(const simulate::Scenario& scenario,
+                               const simulate::PolicyPlan& policy, LiveSettings settings,
+                               std::string_view csv, const std::string& name)
+    : parts_{std::make_unique<Parts>(
+          scenario, policy, simulate::RecordedRun{scenario, policy, csv, name}, settings)} {}
 
 LiveSimulation::~LiveSimulation() {
   stop();

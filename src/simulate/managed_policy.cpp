@@ -18,6 +18,7 @@
 #include "perwatt/control/controller.hpp"
 #include "perwatt/control/feed_limits.hpp"
 #include "perwatt/control/site_watch.hpp"
+#include "perwatt/simulate/plant_meters.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
 
 namespace perwatt::simulate {
@@ -57,6 +58,9 @@ class ManagedPolicy final : public Policy {
     survivable_ = site_.plan.survives_feed_loss
                       ? control::survivable_limits(site_.scenario.tree, response_time())
                       : limits_;
+    if (site_.plan.mode == control::Mode::advise) {
+      advised_.resize(leases_.size());
+    }
     apply_leases(now);
     restart_controller(now);
     speaks_at_ = now;
@@ -88,6 +92,8 @@ class ManagedPolicy final : public Policy {
 
   void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
 
+  [[nodiscard]] std::span<const Watts> advised_caps() const override { return advised_; }
+
   void kill_controller(Instant /*now*/) override {
     controller_.reset();
     watch_.reset();
@@ -117,6 +123,7 @@ class ManagedPolicy final : public Policy {
     std::uint32_t device = 0;
     device::LeaseAsk ask;
     device::LeaseReport report;
+    std::optional<Watts> in_force;  // read back
     Reading reading;
   };
 
@@ -131,6 +138,9 @@ class ManagedPolicy final : public Policy {
     std::uint32_t device = 0;
     device::LeaseGrant grant;
   };
+
+  /// Else leases are those of agents that would obey, and what stands is somebody else's.
+  [[nodiscard]] bool is_in_control() const { return site_.plan.mode == control::Mode::control; }
 
   [[nodiscard]] const topology::Device& device(std::uint32_t d) const {
     return site_.scenario.tree.devices()[d];
@@ -153,6 +163,7 @@ class ManagedPolicy final : public Policy {
     rules.renew_before = rules.lease - site_.plan.cadence * 0.5 - speaks_every_ * 0.5;
     rules.wearing_in = site_.scenario.settle + step * 2;
     rules.guard_ratio = site_.plan.guard_ratio;
+    rules.writes = site_.plan.writes;
     rules.demand.memory = std::max(site_.plan.demand_memory, site_.plan.cadence * 2);
     return rules;
   }
@@ -211,7 +222,9 @@ class ManagedPolicy final : public Policy {
       }
       const Watts cap = std::max(device(d).min, watts(std::floor(in_watts(leases_[d].cap(now)))));
       due_[d] = leases_[d].expires().value_or(kNever);
-      if (cap != written_[d]) {
+      if (!advised_.empty()) {
+        advised_[d] = cap;
+      } else if (is_in_control() && cap != written_[d]) {
         commands_.push_back({d, cap});
       }
     }
@@ -234,10 +247,11 @@ class ManagedPolicy final : public Policy {
     round.speeches.clear();
     for (std::uint32_t d = 0; d < leases_.size(); ++d) {
       const auto ask = leases_[d].ask(now);
-      const auto enforced = site_.platform.enforced_cap(d).value_or(device(d).max);
-      const auto report = leases_[d].report(now, enforced);
+      const auto in_force = site_.platform.enforced_cap(d);
+      const auto report = leases_[d].report(
+          now, is_in_control() ? in_force.value_or(device(d).max) : leases_[d].cap(now));
       if (!is_lost()) {
-        round.speeches.push_back({d, ask, report, readings_[d]});
+        round.speeches.push_back({d, ask, report, in_force, readings_[d]});
       }
     }
     rounds_.push_back(std::move(round));
@@ -264,7 +278,11 @@ class ManagedPolicy final : public Policy {
       controller_->ask(d, speech.ask, round.arrives);
       controller_->report(d, speech.report);
       known_[speech.device] = speech.reading;
-      enforced_[speech.device] = speech.report.enforced;
+      enforced_[speech.device] = speech.in_force;
+      if (!is_in_control()) {
+        watch_->want(d, speech.in_force.value_or(device(speech.device).max));
+        continue;
+      }
       if (speech.report.is_lapsed) {
         watch_->want(d, fail_safe(speech.device));
         continue;
@@ -296,6 +314,9 @@ class ManagedPolicy final : public Policy {
       return;
     }
     std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
+    if (site_.plan.mode == control::Mode::observe) {
+      return;
+    }
     for (const auto& grant : controller_->tick(now)) {
       journal_.push_back(grant);
       auto& granted = granted_[grant.device.value];
@@ -334,6 +355,7 @@ class ManagedPolicy final : public Policy {
   std::vector<Watts> written_;
   std::vector<Instant> due_;  // by device: when its lease is to be looked at again
   Instant next_due_;          // the first of them
+  std::vector<Watts> advised_;  // by device; empty: not in mode advise
   std::optional<control::Controller> controller_;
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in

@@ -11,8 +11,8 @@
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/device/platform.hpp"
 #include "perwatt/simulate/scenario.hpp"
-#include "perwatt/simulate/simulated_platform.hpp"
 
 namespace perwatt::simulate {
 
@@ -21,7 +21,7 @@ struct PolicySite {
   const Scenario& scenario;
   const PolicyPlan& plan;
   std::uint64_t seed = 0;
-  SimulatedPlatform& platform;
+  device::Platform& platform;
   const std::vector<DeviceValue>& values;            // by device
   std::function<std::vector<Watts>()> true_demands;  // by device: for the clairvoyant alone
 };
@@ -43,6 +43,10 @@ class Policy {
   /// What it has to say since the last call: alarms, in words.
   [[nodiscard]] virtual std::vector<std::string> take_messages() { return {}; }
 
+  /// By device: the caps that it would have in force now; empty where it sets its caps itself, and
+  /// where it has no opinion.
+  [[nodiscard]] virtual std::span<const Watts> advised_caps() const { return {}; }
+
   // Faults of the policy's own machinery; nothing where it has none.
   virtual void set_message_loss(double /*ratio*/) {}
 
@@ -53,7 +57,10 @@ class Policy {
 
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const PolicySite& site);
 
-/// perwatt's own: managed_policy.cpp.
+/// perwatt's own: managed_policy.cpp. On a platform that sets no caps it advises.
 [[nodiscard]] std::unique_ptr<Policy> make_managed_policy(const PolicySite& site);
+
+/// perwatt's own where it is not in control: shadow_policy.cpp. REQUIRES: mode observe or advise.
+[[nodiscard]] std::unique_ptr<Policy> make_shadow_policy(const PolicySite& site);
 
 }  // namespace perwatt::simulate

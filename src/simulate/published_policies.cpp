@@ -11,6 +11,7 @@
 
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/site_problem.hpp"
+#include "perwatt/simulate/plant_meters.hpp"
 
 namespace perwatt::simulate {
 
@@ -347,7 +348,8 @@ std::unique_ptr<Policy> make_policy(const PolicySite& site) {
     case PolicyKind::perwatt:
       break;
   }
-  return make_managed_policy(site);
+  return site.plan.mode == control::Mode::control ? make_managed_policy(site)
+                                                  : make_shadow_policy(site);
 }
 
 }  // namespace perwatt::simulate

@@ -428,6 +428,7 @@ PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree
   policy.demand_memory = duration_up_to(table, "demand_memory", seconds(5), kDay);
   policy.locks_clocks = table.optional_flag("clocks").value_or(true);
   policy.survives_feed_loss = table.optional_flag("survives_feed_loss").value_or(true);
+  read_policy_rules(table, policy);
   if (table.has("off")) {
     policy.off = table.texts("off");
   }

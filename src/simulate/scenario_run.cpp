@@ -14,6 +14,8 @@
 #include "service_work.hpp"
 #include "training_work.hpp"
 
+#include "perwatt/simulate/simulated_platform.hpp"
+
 namespace perwatt::simulate {
 
 namespace {
@@ -248,6 +250,10 @@ const Plant& ScenarioRun::plant() const {
 
 std::span<const Watts> ScenarioRun::demands() const {
   return parts_->demands_;
+}
+
+std::span<const Watts> ScenarioRun::advised_caps() const {
+  return parts_->policy_->advised_caps();
 }
 
 RunTotals ScenarioRun::totals() const {

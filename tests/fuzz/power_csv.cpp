@@ -1,4 +1,4 @@
-// A recording of power. The first byte chooses whether a time zone is given.
+// A recording of power. The first byte chooses whether a time zone is given, or rows are sorted.
 #include "perwatt/device/power_csv.hpp"
 
 #include <cmath>
@@ -36,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (data[0] == 'z') {
     options.utc_offset = seconds(7200);
   }
+  options.sorts_rows = data[0] == 's';
   const std::string_view text{reinterpret_cast<const char*>(data) + 1, size - 1};
   const WallClock clock;  // its offset is 0: the same bytes, the same answer
   fuzz::demand_answer_or_error([&] {

@@ -34,6 +34,10 @@ def scenario_cases(Case):
     def usage(name, *words):
         return Case("scenario/" + name, ["simulate", *words], {"s.toml": GOOD}, [], 2)
 
+    def run(name, code, *words):
+        files = {"s.toml": GOOD, "r.csv": "unix_time_s,meter,scope,power_watts,counter_joules\n1,gpu-7,gpu,300,\n"}
+        return Case("run/" + name, ["run", "s.toml", "--listen", "127.0.0.1:0", *words], files, [], code)
+
     steady = '{ rate = "5req/s" }'
 
     def trace(name, files, *mentions):
@@ -117,6 +121,17 @@ def scenario_cases(Case):
         usage("duration-flag", "s.toml", "--duration", "0s"),
         usage("duration-flag-without-unit", "s.toml", "--duration", "10"),
         usage("seeds-flag", "s.toml", "--seeds", "0"),
+        change("policy-mode", TRAINING, TRAINING + policy('mode = "advice"', "perwatt"), "mode", "'advise'"),
+        change("policy-mode-of-another", TRAINING, TRAINING + policy('mode = "advise"'), "mode", "perwatt alone"),
+        change("policy-raise-of-nothing", TRAINING, TRAINING + policy('raise_per_second = "0W"', "perwatt"), "raise_per_second"),
+        change("policy-spread-of-days", TRAINING, TRAINING + policy('raise_spread = "99h"', "perwatt"), "raise_spread"),
+        change("policy-changes", TRAINING, TRAINING + policy("changes_per_hour = 0", "perwatt"), "changes_per_hour"),
+        change("policy-changes-of-another", TRAINING, TRAINING + policy("changes_per_hour = 9"), "perwatt alone"),
+        run("recording-under-control", 2, "--readings", "r.csv", "--mode", "control"),
+        run("recording-of-another-site", 3, "--readings", "r.csv"),
+        run("no-recording", 3, "--readings", "none.csv"),
+        run("observing-with-static-caps", 2, "--policy", "even", "--mode", "observe"),
+        run("unknown-mode", 2, "--mode", "watch"),
         usage("seed-flag", "s.toml", "--seed", "-1"),
         usage("report-name", "s.toml", "--report", "page.txt"),
         usage("report-over-the-scenario", "s.toml", "--report", "s.toml"),

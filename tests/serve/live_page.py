@@ -201,6 +201,29 @@ def check_many(options, scratch):
         server.stop(signal.SIGTERM)
 
 
+def check_looking_on(options, scratch):
+    """A recording: what is drawn and what perwatt would do, nothing of tokens or caps."""
+    recording = scratch / "recording.csv"
+    racks = {"a1": (18, 4), "a2": (18, 4), "a3": (18, 4), "b1": (18, 4), "b2": (18, 4), "a4": (9, 4), "b3": (8, 8), "b4": (4, 8)}
+    rows = [f"{1700000000 + t},{rack}-{node + 1}/gpu-{rack}-{gpu + 1},gpu,{2400 // gpus + (7 * t + gpu + node) % 11},\n"
+            for t in range(240) for rack, (nodes, gpus) in racks.items() for node in range(nodes) for gpu in range(gpus)]
+    recording.write_text("unix_time_s,meter,scope,power_watts,counter_joules\n" + "".join(rows))
+    with Server(options.perwatt, SITE, "--readings", str(recording), "--speed", "60") as server, \
+            LiveBrowser(options.chromium) as browser:
+        assert "recorded, played at 60 times the clock, policy perwatt, mode advise" in server.line, server.line
+        browser.open(server.url + "/")
+        browser.wait_until("""document.querySelector('[data-node="rack-a1"] [data-field=cap]')?.textContent.startsWith("→ ")""")
+        browser.wait_until('document.getElementById("about").textContent.includes("The recording is over")')
+        shown = browser.evaluate(SHOWN)
+        assert shown["mode"] == "recorded" and shown["good"] == "-", shown
+        assert browser.evaluate('document.getElementById("control-mode").textContent') == "mode advise"
+        advice = json.loads(server.get("/api/v1/advice")[1])
+        assert len(advice["devices"]) == 492 and all(one["advised_cap_watts"] > 300 for one in advice["devices"])
+        assert all(one["cap_watts"] is None for one in advice["devices"])
+        check_quiet(browser, server)
+        server.stop(signal.SIGTERM)
+
+
 def check_streams(options):
     with Server(options.perwatt, SITE, "--speed", "10") as server:
         callers = []
@@ -271,6 +294,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         check_refusals(options, Path(scratch))
         check_streams(options)
+        check_looking_on(options, Path(scratch))
         check_example(options)
         check_many(options, Path(scratch))
     print("the live page shows the site as it is, and asks nobody else")

@@ -65,6 +65,9 @@ inline TestSite random_site_of(std::uint64_t seed) {
   TestSite site{allocate::random_site(seed, {seed % 3 == 1, seed % 3 == 2, 12}), {}, {}};
   site.rules.dead_band = watts(2);
   site.rules.demand.memory = seconds(5);
+  if (seed % 4 == 1) {
+    site.rules.writes = {watts(40) / seconds(1), seconds(3), 1200, seed};
+  }
   for (const auto& device : site.tree.devices()) {
     const double overshoot_ratio = 0.05 * uniform_unit(random);
     const Watts beside = device.min * (0.2 * uniform_unit(random));

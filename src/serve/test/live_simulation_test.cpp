@@ -2,12 +2,17 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
+#include "live_json.hpp"
 #include "live_observer.hpp"
 #include "live_sites.hpp"
 #include <gtest/gtest.h>
 
+#include "perwatt/base/json_node.hpp"
+#include "perwatt/control/mode.hpp"
+#include "perwatt/simulate/recorded_run.hpp"
 #include "perwatt/simulate/scenario_run.hpp"
 
 namespace perwatt::serve {
@@ -57,7 +62,7 @@ TEST(LiveObserver, SumsNodesAndFollowsLimits) {
               in_watts(state.nodes[1].device_draw + state.nodes[2].device_draw), 1e-9);
   EXPECT_NEAR(in_watts(root.draw), 100 + 2 * (100 + in_watts(root.device_draw)), 1e-3)
       << "losses and what is fixed";
-  EXPECT_NEAR(in_watts(root.at_caps), 100 + 2 * (100 + in_watts(root.cap)), 1e-3);
+  EXPECT_NEAR(in_watts(*root.at_caps), 100 + 2 * (100 + in_watts(*root.cap)), 1e-3);
   run_until(run, seconds(25));
   EXPECT_EQ(observer.observe(run).nodes[0].limit, watts(2000));
   run_until(run, seconds(35));
@@ -74,6 +79,55 @@ TEST(LiveObserver, SumsNodesAndFollowsLimits) {
   EXPECT_FALSE(off.is_over);
   run_until(run, seconds(60));
   EXPECT_TRUE(observer.observe(run).is_over);
+}
+
+TEST(LiveObserver, TellsWhatThePolicyWouldChange) {
+  const auto scenario = small_scenario();
+  auto plan = scenario.policies[0];
+  plan.mode = control::Mode::advise;
+  LiveObserver observer{scenario, plan};
+  simulate::ScenarioRun run{scenario, plan, 1};
+  run_until(run, seconds(15));
+  const auto site = observer.site();
+  const auto state = observer.observe(run);
+  ASSERT_EQ(site.devices.size(), 4U);
+  ASSERT_TRUE(state.nodes[0].advised_cap);
+  EXPECT_EQ(*state.nodes[0].advised_cap, *state.nodes[1].advised_cap + *state.nodes[2].advised_cap);
+  Watts changed;
+  for (const auto& one : state.advice) {
+    ASSERT_TRUE(one.cap);
+    changed += one.advised - *one.cap;
+  }
+  EXPECT_NEAR(in_watts(*state.nodes[0].advised_cap - *state.nodes[0].cap), in_watts(changed), 1e-9);
+  const auto told = Json::parse(live_advice_json(site, state));
+  EXPECT_EQ(told["control_mode"], "advise");
+  EXPECT_EQ(told["devices"].size(), state.advice.size());
+  EXPECT_EQ(told["raised_watts"].get<double>() - told["lowered_watts"].get<double>(),
+            std::round(in_watts(changed)));
+}
+
+TEST(LiveObserver, ShowsARecordingAndNothingItDoesNotKnow) {
+  const auto scenario = small_scenario();
+  auto plan = scenario.policies[0];
+  plan.mode = control::Mode::observe;
+  LiveObserver observer{scenario, plan};
+  simulate::RecordedRun run{scenario, plan,
+                            "unix_time_s,meter,scope,power_watts,counter_joules\n"
+                            "100,rack-1/gpu-1,gpu,300,\n100,rack-1/gpu-2,gpu,200,\n"
+                            "100,rack-2,rack,800,\n101,rack-2,rack,,\n",
+                            "r.csv"};
+  const auto state = observer.observe(run);
+  EXPECT_EQ(state.nodes[0].device_draw, watts(500));
+  EXPECT_EQ(state.nodes[0].devices_on, 2U);
+  EXPECT_EQ(state.nodes[1].draw, watts(550)) << "its devices and what is fixed";
+  EXPECT_EQ(state.nodes[2].draw, watts(800)) << "its meter";
+  EXPECT_EQ(state.nodes[0].limit, watts(4000));
+  EXPECT_FALSE(state.nodes[0].cap);
+  const auto told = Json::parse(live_state_json(observer.site(), state));
+  EXPECT_TRUE(told["totals"]["good_tokens_per_s"].is_null());
+  EXPECT_TRUE(told["totals"]["limit_violations"].is_null());
+  EXPECT_EQ(told["totals"]["facility_limit_watts"], 4000);
+  EXPECT_EQ(told["control_mode"], "observe");
 }
 
 TEST(LiveObserver, GivesRatesOfTheRecentPast) {

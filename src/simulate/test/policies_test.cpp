@@ -13,6 +13,7 @@
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/random.hpp"
+#include "perwatt/simulate/simulated_platform.hpp"
 #include "perwatt/topology/loads.hpp"
 
 namespace perwatt::simulate {

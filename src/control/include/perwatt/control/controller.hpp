@@ -25,6 +25,7 @@
 #include "perwatt/base/units.hpp"
 #include "perwatt/control/charge_ledger.hpp"
 #include "perwatt/control/demand.hpp"
+#include "perwatt/control/write_rules.hpp"
 #include "perwatt/device/lease_terms.hpp"
 #include "perwatt/topology/power_tree.hpp"
 
@@ -37,6 +38,7 @@ struct ControlRules {
   Watts dead_band = watts(10);        // a cap that would change by less stays
   double guard_ratio = 0.0;           // of every limit, kept free; below 1
   DemandRules demand;
+  WriteRules writes;
 };
 
 /// What is controlled: a device's watts, and what it makes of them.

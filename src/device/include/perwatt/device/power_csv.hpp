@@ -22,6 +22,7 @@ struct PowerCsvOptions {
   std::optional<Seconds>
       utc_offset;            // of times without a zone; they are refused where it is absent
   Scope scope = Scope::gpu;  // of layouts that do not say
+  bool sorts_rows = false;   // of perwatt's own layout: else rows that go back in time are refused
 };
 
 /// "UTC", "Z", "+02:00", "-0530": how far local time is ahead of UTC; nothing for other texts.

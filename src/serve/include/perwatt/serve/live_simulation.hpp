@@ -1,4 +1,5 @@
-// A scenario that runs beside the clock on a thread of its own, and what is seen of it.
+// A scenario, or a recording of a site, that runs beside the clock on a thread of its own, and what
+// is seen of it.
 //
 // Pace: after t seconds of the monotonic clock t * speed_ratio simulated seconds are done, to one
 // look (kLook), counted from the start: nothing adds up. Where the machine is too slow for that it
@@ -12,6 +13,8 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "perwatt/serve/live_state.hpp"
 #include "perwatt/simulate/scenario.hpp"
@@ -32,6 +35,10 @@ class LiveSimulation {
   /// Begins the run, which stands still until start(). `scenario` and `policy` outlive it.
   LiveSimulation(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy,
                  LiveSettings settings);
+
+  /// A recording, `csv` and `name` as of RecordedRun.
+  LiveSimulation(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy,
+                 LiveSettings settings, std::string_view csv, const std::string& name);
   ~LiveSimulation();
   LiveSimulation(const LiveSimulation&) = delete;
   LiveSimulation& operator=(const LiveSimulation&) = delete;

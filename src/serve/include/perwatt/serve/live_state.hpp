@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "perwatt/base/units.hpp"
+#include "perwatt/control/mode.hpp"
 #include "perwatt/simulate/scenario_run.hpp"
 #include "perwatt/topology/power_tree.hpp"
 
@@ -25,20 +26,31 @@ struct LiveSite {
   std::string name;
   std::string policy;
   std::string policy_kind;
-  std::string version;          // of perwatt
-  double speed_ratio = 1;       // simulated seconds per second, wanted
-  Seconds duration;             // of the run, warm-up included
-  std::vector<LiveNode> nodes;  // parents before children; the root is the first
+  bool is_recorded = false;  // else simulated
+  control::Mode mode = control::Mode::control;
+  std::string version;               // of perwatt
+  double speed_ratio = 1;            // simulated seconds per second, wanted
+  Seconds duration;                  // of the run, warm-up included
+  std::vector<LiveNode> nodes;       // parents before children; the root is the first
+  std::vector<std::string> devices;  // ids by index, where there is advice on them
 };
 
 struct NodeFigures {
-  Watts draw;                  // of the supply side, losses and hosts included
-  Watts cap;                   // sum over the devices below
-  Watts at_caps;               // what `draw` were with every device on and at its cap
-  std::optional<Watts> limit;  // the least, while it is lowered too
-  Watts device_draw;           // sum over the devices below
+  Watts draw;                    // of the supply side, losses and hosts included
+  std::optional<Watts> cap;      // sum over the devices below; nothing where caps are not known
+  std::optional<Watts> at_caps;  // what `draw` were with every device on and at its cap
+  std::optional<Watts> limit;    // the least, while it is lowered too
+  Watts device_draw;             // sum over the devices below
   std::uint32_t devices_on = 0;
-  bool is_live = true;  // a feed is left
+  bool is_live = true;                 // a feed is left
+  std::optional<Watts> advised_cap{};  // as `cap`, of what the policy would have in force
+};
+
+/// A device that would have another cap, if the policy were in control.
+struct LiveAdvice {
+  topology::DeviceIndex device;
+  std::optional<Watts> cap;  // in force; nothing where it is not known
+  Watts advised;
 };
 
 /// Means over the last kRateWindow of simulated time, or over the last step of the page if longer.
@@ -60,7 +72,7 @@ struct LiveEvent {
 struct LiveHistory {
   std::vector<Seconds> time;
   std::vector<Watts> facility;
-  std::vector<Watts> at_caps;
+  std::vector<std::optional<Watts>> at_caps;
   std::vector<std::optional<Watts>> limit;
   std::vector<TokensPerSecond> good;
 };
@@ -74,12 +86,14 @@ struct LiveState {
   bool is_over = false;
   double speed_reached_ratio = 0;  // since the last state
   std::vector<NodeFigures> nodes;  // as LiveSite::nodes
+  bool knows_work = true;          // else the next four say nothing: of a recording nobody knows
   LiveRates rates;
   simulate::RunTotals totals;
   Joules energy;  // of the root, since the work began
   simulate::Violations violations;
-  std::vector<LiveEvent> events;  // the newest
-  LiveHistory history;            // the newest
+  std::vector<LiveAdvice> advice;  // of mode advise, by device
+  std::vector<LiveEvent> events;   // the newest
+  LiveHistory history;             // the newest
 };
 
 }  // namespace perwatt::serve

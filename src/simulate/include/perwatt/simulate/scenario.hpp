@@ -14,6 +14,8 @@
 
 #include "perwatt/base/arrivals.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/control/mode.hpp"
+#include "perwatt/control/write_rules.hpp"
 #include "perwatt/simulate/plant_meters.hpp"
 #include "perwatt/simulate/plant_spec.hpp"
 #include "perwatt/simulate/request_stream.hpp"
@@ -157,9 +159,11 @@ struct PolicyPlan {
   Seconds cadence = seconds(1);
   double guard_ratio = 0.005;    // of every limit, kept free
   std::vector<std::string> off;  // services and jobs that are not there: their GPUs are off
-  std::vector<topology::NodeIndex> absent;  // nodes that are not there, nor what is below
-  Seconds demand_memory = seconds(5);       // perwatt: docs/model/control.md#demand
-  bool survives_feed_loss = true;           // perwatt: keeps what any one lost feed needs
+  std::vector<topology::NodeIndex> absent;      // nodes that are not there, nor what is below
+  Seconds demand_memory = seconds(5);           // perwatt: docs/model/control.md#demand
+  bool survives_feed_loss = true;               // perwatt: keeps what any one lost feed needs
+  control::Mode mode = control::Mode::control;  // perwatt
+  control::WriteRules writes;                   // perwatt
   bool locks_clocks = true;  // perwatt and clairvoyant: slows jobs that tolerate it, to save energy
 };
 

@@ -49,6 +49,9 @@ class ScenarioRun {
   /// By device: what it would draw without caps.
   [[nodiscard]] std::span<const Watts> demands() const;
 
+  /// By device: what perwatt would have in force; empty where the policy is not in mode advise.
+  [[nodiscard]] std::span<const Watts> advised_caps() const;
+
   [[nodiscard]] RunTotals totals() const;
 
   /// Faults that begin and end, trips, new violations; all so far.
