@@ -4,6 +4,7 @@
 #include <exception>
 #include <optional>
 
+#include "agents_option.hpp"
 #include "descriptors.hpp"
 #include "listen_options.hpp"
 #include "scenario_input.hpp"
@@ -26,6 +27,7 @@ struct RunOptions {
   std::string listen = "127.0.0.1:8600";
   double speed = 10;
   ScenarioFlags flags;
+  std::string agents = "process";
   std::string token_file;
   net::HttpServerOptions server;
 };
@@ -59,7 +61,9 @@ void run_run(RunOptions& options) {
                            routes->handle(request, reply);
                          }};
   serve::LiveSimulation simulation{
-      scenario, policy, {scenario.seed, options.speed, PERWATT_VERSION}};
+      scenario,
+      policy,
+      {scenario.seed, options.speed, PERWATT_VERSION, {agents_program(options.agents)}}};
   routes.emplace(simulation.site(), simulation.newest());
   fmt::print(
       "Listening on {}: {}, {} nodes, {} devices, simulated at {} times the clock, policy {}\n",
@@ -104,6 +108,7 @@ void add_run_verb(CLI::App& app) {
   verb->add_option("--duration", options->flags.duration, "Instead of the site's, e.g. 24h");
   verb->add_option("--seed", options->flags.seed, "Instead of the site's")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53));
+  add_agents_option(*verb, options->agents);
   add_caller_options(*verb, options->token_file, options->server);
   verb->footer(
       "The page, its state as JSON, its events and metrics: docs/reference/run.md. Without\n"

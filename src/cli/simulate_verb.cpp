@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agents_option.hpp"
 #include "output_files.hpp"
 #include "progress.hpp"
 #include "scenario_input.hpp"
@@ -28,6 +29,7 @@ struct SimulateOptions {
   std::vector<std::string> policies;
   ScenarioFlags flags;
   int seeds = 1;
+  std::string agents = "inside";
   std::string report;
   bool json = false;
 };
@@ -51,7 +53,8 @@ void run_simulate(const SimulateOptions& options) {
   const auto policies = chosen_policies(scenario, options.policies);
   ProgressBar bar{"simulating"};
   const auto runs = simulate::compare_policies(scenario, policies, options.seeds,
-                                               [&](double done) { bar.update(done); });
+                                               [&](double done) { bar.update(done); },
+                                               {agents_program(options.agents)});
   if (!options.report.empty()) {
     write_file(options.report,
                report::simulation_html({&scenario, &runs, options.scenario, PERWATT_VERSION}));
@@ -80,6 +83,7 @@ void add_simulate_verb(CLI::App& app) {
                    "Run with so many seeds, from the first on, for confidence intervals")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  add_agents_option(*verb, options->agents);
   verb->add_option("--report", options->report, "Write a self-contained HTML page")
       ->type_name("OUT.html")
       ->check(html_name_fault);

@@ -21,7 +21,7 @@ struct LiveSimulation::Parts {
         LiveSettings settings)
       : observer_{scenario, policy},
         site_{observer_.site()},
-        run_{scenario, policy, settings.seed},
+        run_{scenario, policy, settings.seed, settings.means},
         step_{scenario.plant.step()} {
     site_.speed_ratio = settings.speed_ratio;
     site_.version = std::move(settings.version);

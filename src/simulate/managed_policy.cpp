@@ -1,16 +1,15 @@
-// perwatt's own policy: the controller, and an agent with a lease for every device, with messages
+// perwatt's own policy: the controller, and agents with a lease for every device, with messages
 // between them that take time and get lost.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <deque>
 #include <optional>
 #include <random>
 #include <utility>
 
+#include "agent_host.hpp"
 #include "policy.hpp"
 
-#include "perwatt/agent/lease.hpp"
 #include "perwatt/base/random.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/control/controller.hpp"
@@ -33,6 +32,7 @@ class ManagedPolicy final : public Policy {
       : site_{site},
         speaks_every_{std::min(site.plan.cadence, kLongestSilence)},
         random_{site.seed},
+        agents_{site, lease_limits()},
         known_(site.values.size()),
         enforced_(site.values.size()),
         granted_(site.values.size()),
@@ -41,10 +41,6 @@ class ManagedPolicy final : public Policy {
 
   void start(Instant now) override {
     for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
-      const auto& device = this->device(d);
-      leases_.emplace_back(
-          agent::LeaseLimits{device.min, device.max, fail_safe(d), site_.scenario.settle}, 1, now);
-      written_.push_back(watts(-1));
       if (site_.plan.locks_clocks && site_.values[d].clock_ratio < 1) {
         static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
       }
@@ -53,7 +49,8 @@ class ManagedPolicy final : public Policy {
     survivable_ = site_.plan.survives_feed_loss
                       ? control::survivable_limits(site_.scenario.tree, response_time())
                       : limits_;
-    apply_leases(now);
+    agents_.start(now);
+    agents_.apply(now);
     restart_controller(now);
     speaks_at_ = now;
     ticks_at_ = now + site_.plan.cadence;
@@ -61,7 +58,10 @@ class ManagedPolicy final : public Policy {
 
   void step(Instant now) override {
     deliver(now);
-    apply_leases(now);
+    agents_.apply(now);
+    for (auto& text : agents_.take_messages()) {
+      messages_.push_back(std::move(text));
+    }
     if (now >= speaks_at_) {
       speaks_at_ = speaks_at_ + speaks_every_;
       speak(now);
@@ -108,12 +108,19 @@ class ManagedPolicy final : public Policy {
     tell_limits();
   }
 
+  void stop_agents(std::span<const topology::DeviceIndex> devices, Instant now) override {
+    agents_.stop(devices, now);
+  }
+
+  void start_agents(std::span<const topology::DeviceIndex> devices, Instant now) override {
+    agents_.start(devices, now);
+  }
+
  private:
   struct Speech {
     Instant arrives;
     std::uint32_t device = 0;
-    device::LeaseAsk ask;
-    device::LeaseReport report;
+    std::optional<agent::Spoken> spoken;  // nothing: its agent is gone; it is read all the same
     Reading reading;
   };
 
@@ -129,6 +136,14 @@ class ManagedPolicy final : public Policy {
 
   [[nodiscard]] Watts fail_safe(std::uint32_t d) const {
     return device(d).fail_safe.value_or(device(d).min);
+  }
+
+  [[nodiscard]] std::vector<agent::LeaseLimits> lease_limits() const {
+    std::vector<agent::LeaseLimits> limits;
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      limits.push_back({device(d).min, device(d).max, fail_safe(d), site_.scenario.settle});
+    }
+    return limits;
   }
 
   /// From the loss of a feed until all draws fit what is left, whatever is lost of the messages.
@@ -189,31 +204,17 @@ class ManagedPolicy final : public Policy {
 
   bool is_lost() { return loss_ratio_ > 0 && uniform_unit(random_) < loss_ratio_; }
 
-  void apply_leases(Instant now) {
-    commands_.clear();
-    for (std::uint32_t d = 0; d < leases_.size(); ++d) {
-      const Watts cap = std::max(device(d).min, watts(std::floor(in_watts(leases_[d].cap(now)))));
-      if (cap != written_[d]) {
-        commands_.push_back({d, cap});
-      }
-    }
-    answers_.resize(commands_.size());
-    site_.platform.write(commands_, answers_);
-    for (std::size_t i = 0; i < commands_.size(); ++i) {
-      if (answers_[i] == device::CapAnswer::accepted) {  // else it is tried again
-        written_[commands_[i].device] = commands_[i].cap;
-      }
-    }
-  }
-
   void speak(Instant now) {
     site_.platform.read(readings_, meters_);
-    for (std::uint32_t d = 0; d < leases_.size(); ++d) {
-      const auto ask = leases_[d].ask(now);
-      const auto enforced = site_.platform.enforced_cap(d).value_or(device(d).max);
-      const auto report = leases_[d].report(now, enforced);
+    const auto all = agents_.speak(now);
+    auto next = all.begin();
+    for (std::uint32_t d = 0; d < readings_.size(); ++d) {
+      std::optional<agent::Spoken> spoken;
+      if (next != all.end() && next->device == d) {
+        spoken = *next++;
+      }
       if (!is_lost()) {
-        speeches_.push_back({now + site_.scenario.message_delay, d, ask, report, readings_[d]});
+        speeches_.push_back({now + site_.scenario.message_delay, d, spoken, readings_[d]});
       }
     }
   }
@@ -224,22 +225,28 @@ class ManagedPolicy final : public Policy {
       if (!controller_) {
         continue;
       }
-      const topology::DeviceIndex d{speech.device};
-      controller_->ask(d, speech.ask, speech.arrives);
-      controller_->report(d, speech.report);
       known_[speech.device] = speech.reading;
-      enforced_[speech.device] = speech.report.enforced;
-      if (speech.report.is_lapsed) {
-        watch_->want(d, fail_safe(speech.device));
-      }
-      for (const auto& [id, cap] : granted_[speech.device]) {
-        if (!speech.report.is_lapsed && speech.report.accepted == id) {
-          watch_->want(d, cap);
-        }
+      if (speech.spoken) {
+        hear(*speech.spoken, speech.arrives);
       }
     }
     for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
-      static_cast<void>(leases_[sent_.front().device].take(sent_.front().grant, now));
+      agents_.take(sent_.front().device, sent_.front().grant, now);
+    }
+  }
+
+  void hear(const agent::Spoken& spoken, Instant at) {
+    const topology::DeviceIndex d{spoken.device};
+    controller_->ask(d, spoken.ask, at);
+    controller_->report(d, spoken.report);
+    enforced_[d.value] = spoken.report.enforced;
+    if (spoken.report.is_lapsed) {
+      watch_->want(d, fail_safe(d.value));
+    }
+    for (const auto& [id, cap] : granted_[d.value]) {
+      if (!spoken.report.is_lapsed && spoken.report.accepted == id) {
+        watch_->want(d, cap);
+      }
     }
   }
 
@@ -296,8 +303,7 @@ class ManagedPolicy final : public Policy {
   Seconds speaks_every_;
   std::mt19937_64 random_;
   double loss_ratio_ = 0;
-  std::vector<agent::Lease> leases_;
-  std::vector<Watts> written_;
+  AgentHost agents_;
   std::optional<control::Controller> controller_;
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in
@@ -313,8 +319,6 @@ class ManagedPolicy final : public Policy {
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;
   std::vector<Reading> meters_;
-  std::vector<device::CapCommand> commands_;
-  std::vector<device::CapAnswer> answers_;
   Instant speaks_at_;
   Instant ticks_at_;
 };

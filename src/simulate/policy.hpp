@@ -11,6 +11,7 @@
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
 #include "perwatt/simulate/simulated_platform.hpp"
 
@@ -24,6 +25,7 @@ struct PolicySite {
   SimulatedPlatform& platform;
   const std::vector<DeviceValue>& values;            // by device
   std::function<std::vector<Watts>()> true_demands;  // by device: for the clairvoyant alone
+  RunMeans means = {};
 };
 
 class Policy {
@@ -49,6 +51,10 @@ class Policy {
   virtual void kill_controller(Instant /*now*/) {}
 
   virtual void restart_controller(Instant /*now*/) {}
+
+  virtual void stop_agents(std::span<const topology::DeviceIndex> /*devices*/, Instant /*now*/) {}
+
+  virtual void start_agents(std::span<const topology::DeviceIndex> /*devices*/, Instant /*now*/) {}
 };
 
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const PolicySite& site);

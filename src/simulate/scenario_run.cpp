@@ -61,7 +61,8 @@ PlantSpec plant_spec_for(const Scenario& scenario, PolicyKind kind, std::uint64_
 }  // namespace
 
 struct ScenarioRun::Parts {
-  Parts(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
+  Parts(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
+        const RunMeans& means)
       : scenario_{scenario_for(scenario, policy)},
         plan_{policy},
         seed_{seed},
@@ -75,7 +76,8 @@ struct ScenarioRun::Parts {
               std::vector<char>(values_.size()), platform_.clock_ratios()} {
     start_jobs(scenario);
     const PolicySite site{scenario_, plan_,   seed_for(seed_, kOfMessages),
-                          platform_, values_, [this] { return demands_; }};
+                          platform_, values_, [this] { return demands_; },
+                          means};
     policy_ = make_policy(site);
     lead_in();
     faults_.emplace(scenario_, plant_.now(), scenario.warm_up + scenario.duration,
@@ -219,8 +221,9 @@ struct ScenarioRun::Parts {
   LoweredLimits lowered_;
 };
 
-ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
-    : parts_{std::make_unique<Parts>(scenario, policy, seed)} {}
+ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
+                         const RunMeans& means)
+    : parts_{std::make_unique<Parts>(scenario, policy, seed, means)} {}
 
 ScenarioRun::~ScenarioRun() = default;
 ScenarioRun::ScenarioRun(ScenarioRun&&) noexcept = default;

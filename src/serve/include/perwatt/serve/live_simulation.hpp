@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "perwatt/serve/live_state.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
 namespace perwatt::serve {
@@ -25,6 +26,7 @@ struct LiveSettings {
   std::uint64_t seed = 1;
   double speed_ratio = 10;
   std::string version;
+  simulate::RunMeans means;
 };
 
 class LiveSimulation {

@@ -15,6 +15,7 @@
 
 #include "perwatt/base/units.hpp"
 #include "perwatt/simulate/plant.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
@@ -31,7 +32,8 @@ class ScenarioRun {
  public:
   /// The policy has had kLeadIn to set its caps; the work begins with the first step. `scenario`
   /// and `policy` outlive it.
-  ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed);
+  ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
+              const RunMeans& means = {});
   ~ScenarioRun();
   ScenarioRun(ScenarioRun&&) noexcept;
   ScenarioRun& operator=(ScenarioRun&&) noexcept;
