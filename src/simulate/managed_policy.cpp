@@ -2,7 +2,10 @@
 // between them that take time and get lost.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <deque>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <random>
 #include <utility>
@@ -10,10 +13,13 @@
 #include "agent_host.hpp"
 #include "policy.hpp"
 
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/instant.hpp"
 #include "perwatt/base/random.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/control/controller.hpp"
 #include "perwatt/control/feed_limits.hpp"
+#include "perwatt/control/journal.hpp"
 #include "perwatt/control/site_watch.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
 
@@ -25,6 +31,7 @@ constexpr Seconds kLeastLease = seconds(10);
 constexpr double kCadencesOfLease = 2.5;
 constexpr Seconds kLongestSilence = seconds(10);  // agents speak at least so often
 constexpr std::size_t kKnownGrants = 4;           // of a device, that a report may be of
+constexpr const char* kJournalClock = "simulated";
 
 class ManagedPolicy final : public Policy {
  public:
@@ -90,22 +97,19 @@ class ManagedPolicy final : public Policy {
   }
 
   void restart_controller(Instant now) override {
-    std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
-    std::vector<control::ControlledDevice> devices;
-    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
-      const auto& value = site_.values[d];
-      devices.push_back({{fail_safe(d), site_.scenario.overshoot_ratio, {}},
-                         device(d).min,
-                         device(d).max,
-                         value.curve});
-    }
+    auto devices = controlled_devices();
     watch_.emplace(site_.scenario.tree, devices, flexible_devices(), watch_rules());
-    controller_.emplace(site_.scenario.tree, std::move(devices), rules());
-    for (const auto& grant : journal_) {
-      controller_->restore(grant);
-    }
     told_limits_ = control::steady_limits(site_.scenario.tree);
+    if (site_.means.journal.empty()) {
+      restart_from_grants(std::move(devices), now);
+    } else {
+      restart_from_file(std::move(devices), now);
+    }
     tell_limits();
+  }
+
+  [[nodiscard]] control::Replay replay_journal() const {
+    return control::replay(site_.means.journal, site_.scenario.tree, controlled_devices(), rules());
   }
 
   void stop_agents(std::span<const topology::DeviceIndex> devices, Instant now) override {
@@ -136,6 +140,46 @@ class ManagedPolicy final : public Policy {
 
   [[nodiscard]] Watts fail_safe(std::uint32_t d) const {
     return device(d).fail_safe.value_or(device(d).min);
+  }
+
+  void restart_from_grants(std::vector<control::ControlledDevice> devices, Instant now) {
+    auto controller =
+        std::make_unique<control::Controller>(site_.scenario.tree, std::move(devices), rules());
+    std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
+    for (const auto& grant : journal_) {
+      controller->restore(grant);
+    }
+    controller_ = std::move(controller);
+  }
+
+  void restart_from_file(std::vector<control::ControlledDevice> devices, Instant now) {
+    const control::JournalStart start{now, kJournalClock,
+                                      WallClock::now().unix_time(Instant::now())};
+    auto controller = std::make_unique<control::JournaledController>(
+        site_.means.journal, site_.scenario.tree, std::move(devices), rules(),
+        control::JournalRules{}, start);
+    if (has_begun_ != controller->is_continued()) {
+      throw Error{ErrorCode::peer_failed, "the journal is gone, and with it all that was granted",
+                  site_.means.journal.string(), "leave the file alone while the run lasts"};
+    }
+    if (std::exchange(has_begun_, true)) {
+      watch_->begin(*controller);
+      for (auto& limit : told_limits_) {  // what it knows is of before
+        limit = std::isfinite(in_watts(limit)) ? watts(-1) : limit;
+      }
+    }
+    controller_ = std::move(controller);
+  }
+
+  [[nodiscard]] std::vector<control::ControlledDevice> controlled_devices() const {
+    std::vector<control::ControlledDevice> devices;
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      devices.push_back({{fail_safe(d), site_.scenario.overshoot_ratio, {}},
+                         device(d).min,
+                         device(d).max,
+                         site_.values[d].curve});
+    }
+    return devices;
   }
 
   [[nodiscard]] std::vector<agent::LeaseLimits> lease_limits() const {
@@ -238,7 +282,7 @@ class ManagedPolicy final : public Policy {
   void hear(const agent::Spoken& spoken, Instant at) {
     const topology::DeviceIndex d{spoken.device};
     controller_->ask(d, spoken.ask, at);
-    controller_->report(d, spoken.report);
+    controller_->report(d, spoken.report, at);
     enforced_[d.value] = spoken.report.enforced;
     if (spoken.report.is_lapsed) {
       watch_->want(d, fail_safe(d.value));
@@ -270,7 +314,9 @@ class ManagedPolicy final : public Policy {
     }
     std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
     for (const auto& grant : controller_->tick(now)) {
-      journal_.push_back(grant);
+      if (site_.means.journal.empty()) {
+        journal_.push_back(grant);
+      }
       auto& granted = granted_[grant.device.value];
       std::move_backward(granted.begin(), granted.end() - 1, granted.end());
       granted[0] = {grant.grant.id, grant.grant.cap};
@@ -304,17 +350,18 @@ class ManagedPolicy final : public Policy {
   std::mt19937_64 random_;
   double loss_ratio_ = 0;
   AgentHost agents_;
-  std::optional<control::Controller> controller_;
+  std::unique_ptr<control::AnyController> controller_;  // nothing: killed
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in
   std::vector<std::optional<Watts>> enforced_;  // likewise
   std::vector<std::array<std::pair<device::GrantId, Watts>, kKnownGrants>>
       granted_;  // newest first
   std::vector<std::string> messages_;
-  std::deque<control::Controller::Grant> journal_;
-  std::vector<Watts> limits_;       // by node: what the site says
-  std::vector<Watts> survivable_;   // what the loss of any one feed leaves room for
-  std::vector<Watts> told_limits_;  // the controller knows
+  std::deque<control::Controller::Grant> journal_;  // without a file
+  bool has_begun_ = false;                          // the file
+  std::vector<Watts> limits_;                       // by node: what the site says
+  std::vector<Watts> survivable_;                   // what the loss of any one feed leaves room for
+  std::vector<Watts> told_limits_;                  // the controller knows
   std::deque<Speech> speeches_;
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;
@@ -326,7 +373,16 @@ class ManagedPolicy final : public Policy {
 }  // namespace
 
 std::unique_ptr<Policy> make_managed_policy(const PolicySite& site) {
+  const auto& journal = site.means.journal;
+  if (!journal.empty() && std::filesystem::exists(journal) && !std::filesystem::is_empty(journal)) {
+    throw_bad_input("the file is there already; the site of a simulated run that has ended is gone",
+                    journal.string(), "give a new file, or remove this one");
+  }
   return std::make_unique<ManagedPolicy>(site);
+}
+
+control::Replay replay_managed_journal(const PolicySite& site) {
+  return ManagedPolicy{site}.replay_journal();
 }
 
 }  // namespace perwatt::simulate

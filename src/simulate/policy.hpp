@@ -11,6 +11,7 @@
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/control/journal.hpp"
 #include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
 #include "perwatt/simulate/simulated_platform.hpp"
@@ -60,6 +61,11 @@ class Policy {
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const PolicySite& site);
 
 /// perwatt's own: managed_policy.cpp.
+/// Throws Error(bad_input) where the journal of `site` is there already.
 [[nodiscard]] std::unique_ptr<Policy> make_managed_policy(const PolicySite& site);
+
+/// Plays the journal of `site`, that of a run under the same policy which has ended, again: as
+/// control::replay.
+[[nodiscard]] control::Replay replay_managed_journal(const PolicySite& site);
 
 }  // namespace perwatt::simulate

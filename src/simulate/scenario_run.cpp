@@ -14,6 +14,8 @@
 #include "service_work.hpp"
 #include "training_work.hpp"
 
+#include "perwatt/base/error.hpp"
+
 namespace perwatt::simulate {
 
 namespace {
@@ -220,6 +222,19 @@ struct ScenarioRun::Parts {
   Violations seen_;
   LoweredLimits lowered_;
 };
+
+control::Replay replay_journal(const Scenario& scenario, const PolicyPlan& policy,
+                               const std::filesystem::path& journal) {
+  if (policy.kind != PolicyKind::perwatt) {
+    throw_bad_input("only a policy of kind perwatt has a journal", policy.name,
+                    "choose one of that kind");
+  }
+  const auto present = scenario_for(scenario, policy);
+  Plant plant{present.tree, present.plant};
+  SimulatedPlatform platform{plant};
+  const auto values = device_values(present);
+  return replay_managed_journal({present, policy, 0, platform, values, {}, {{}, journal}});
+}
 
 ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
                          const RunMeans& means)

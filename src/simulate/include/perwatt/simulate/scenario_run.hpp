@@ -8,12 +8,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "perwatt/base/units.hpp"
+#include "perwatt/control/journal.hpp"
 #include "perwatt/simulate/plant.hpp"
 #include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
@@ -63,5 +65,11 @@ class ScenarioRun {
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };
+
+/// Plays the journal (RunMeans) of a run of the same scenario and policy again, with what was told
+/// to its controller, and compares all that it granted to the bit. Throws Error(bad_input) as
+/// control::replay, and for a policy that is not perwatt's.
+[[nodiscard]] control::Replay replay_journal(const Scenario& scenario, const PolicyPlan& policy,
+                                             const std::filesystem::path& journal);
 
 }  // namespace perwatt::simulate
