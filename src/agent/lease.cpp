@@ -38,7 +38,8 @@ Answer Lease::take(const device::LeaseGrant& grant, Instant now) {
     return Answer::old;
   }
   const bool is_within = grant.cap >= limits_.least && grant.cap <= limits_.most;
-  if (!is_within || !(grant.duration > Seconds{})) {
+  const bool has_end = grant.duration > Seconds{} && grant.duration <= kLongestLease;
+  if (!is_within || !has_end) {
     return Answer::out_of_bounds;
   }
   const Instant expires = asked.at + grant.duration;

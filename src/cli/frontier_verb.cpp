@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
+#include "perwatt/base/file.hpp"
 #include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/inference/frontier.hpp"

@@ -70,6 +70,7 @@ int main(int argc, char** argv) {
     perwatt::cli::add_topology_verb(app);
     perwatt::cli::add_simulate_verb(app);
     perwatt::cli::add_run_verb(app);
+    perwatt::cli::add_agent_verb(app);
     perwatt::cli::add_measure_verb(app);
     perwatt::cli::add_catalog_verb(app);
     perwatt::cli::add_import_verb(app);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "agents_option.hpp"
 #include "descriptors.hpp"
 #include "listen_options.hpp"
 #include "scenario_input.hpp"
@@ -31,6 +32,8 @@ struct RunOptions {
   std::string listen = "127.0.0.1:8600";
   double speed = 10;
   ScenarioFlags flags;
+  std::string agents = "process";
+  std::string journal;
   std::string token_file;
   net::HttpServerOptions server;
 };
@@ -84,13 +87,20 @@ void run_run(RunOptions& options) {
   read_token(options.token_file, options.server);
   const auto scenario = read_scenario_file(options.site, options.flags);
   const auto policy = plan_to_run(scenario, options);
+  if (!options.journal.empty() && policy.kind != simulate::PolicyKind::perwatt) {
+    throw Error{ErrorCode::usage, "only a policy of kind perwatt has a journal", "--journal",
+                "choose --policy of that kind, or leave the journal out"};
+  }
   allow_many_descriptors();
   std::optional<serve::LiveRoutes> routes;  // once there is something to show
   net::HttpServer server{options.server,
                          [&](const net::HttpRequest& request, const net::HttpReply& reply) {
                            routes->handle(request, reply);
                          }};
-  const serve::LiveSettings settings{scenario.seed, options.speed, PERWATT_VERSION};
+  const serve::LiveSettings settings{scenario.seed,
+                                     options.speed,
+                                     PERWATT_VERSION,
+                                     {agents_program(options.agents), options.journal}};
   const auto begun =
       options.readings.empty()
           ? std::make_unique<serve::LiveSimulation>(scenario, policy, settings)
@@ -151,6 +161,10 @@ void add_run_verb(CLI::App& app) {
   verb->add_option("--duration", options->flags.duration, "Instead of the site's, e.g. 24h");
   verb->add_option("--seed", options->flags.seed, "Instead of the site's")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 53));
+  add_agents_option(*verb, options->agents);
+  verb->add_option("--journal", options->journal,
+                   "Write all that the controller is told and grants (docs/model/control.md)")
+      ->type_name("OUT.sqlite");
   add_caller_options(*verb, options->token_file, options->server);
   verb->footer(
       "The page, its state as JSON, its events and metrics: docs/reference/run.md. Without\n"

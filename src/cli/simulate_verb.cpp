@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agents_option.hpp"
 #include "output_files.hpp"
 #include "progress.hpp"
 #include "scenario_input.hpp"
@@ -28,6 +29,9 @@ struct SimulateOptions {
   std::vector<std::string> policies;
   ScenarioFlags flags;
   int seeds = 1;
+  std::string agents = "inside";
+  std::string journal;
+  std::string replay;
   std::string report;
   bool json = false;
 };
@@ -45,13 +49,49 @@ std::vector<simulate::PolicyPlan> chosen_policies(const simulate::Scenario& scen
   return chosen;
 }
 
+/// The one policy that is run: a journal is of one controller.
+const simulate::PolicyPlan& journalled_policy(const std::vector<simulate::PolicyPlan>& policies,
+                                              const SimulateOptions& options, const char* flag) {
+  const bool is_one = policies.size() == 1 && options.seeds == 1 &&
+                      policies.front().kind == simulate::PolicyKind::perwatt;
+  if (!is_one) {
+    throw Error{ErrorCode::usage, "a journal is of one run of one policy of kind perwatt", flag,
+                "add --policy with its name, without --seeds"};
+  }
+  return policies.front();
+}
+
+void print_replay(const simulate::Scenario& scenario, const simulate::PolicyPlan& policy,
+                  const std::string& journal) {
+  const auto found = simulate::replay_journal(scenario, policy, journal);
+  if (found.difference) {
+    throw_bad_input(*found.difference, journal,
+                    "give the scenario, the policy and the program that it was written with");
+  }
+  fmt::print("{}: {} starts, {} ticks, {} grants and {} states come again, to the bit\n",
+             printable(journal), found.starts, found.ticks, found.grants, found.checkpoints);
+  if (found.skipped_ticks > 0) {
+    fmt::print("{} ticks before the first state that is left are not played\n",
+               found.skipped_ticks);
+  }
+}
+
 void run_simulate(const SimulateOptions& options) {
-  check_outputs({{"SCENARIO", options.scenario}}, {{"--report", options.report}});
+  check_outputs({{"SCENARIO", options.scenario}},
+                {{"--report", options.report}, {"--journal", options.journal}});
   const auto scenario = read_scenario_file(options.scenario, options.flags);
   const auto policies = chosen_policies(scenario, options.policies);
+  if (!options.replay.empty()) {
+    print_replay(scenario, journalled_policy(policies, options, "--replay"), options.replay);
+    return;
+  }
+  if (!options.journal.empty()) {
+    static_cast<void>(journalled_policy(policies, options, "--journal"));
+  }
   ProgressBar bar{"simulating"};
   const auto runs = simulate::compare_policies(scenario, policies, options.seeds,
-                                               [&](double done) { bar.update(done); });
+                                               [&](double done) { bar.update(done); },
+                                               {agents_program(options.agents), options.journal});
   if (!options.report.empty()) {
     write_file(options.report,
                report::simulation_html({&scenario, &runs, options.scenario, PERWATT_VERSION}));
@@ -80,6 +120,16 @@ void add_simulate_verb(CLI::App& app) {
                    "Run with so many seeds, from the first on, for confidence intervals")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  add_agents_option(*verb, options->agents);
+  auto* journal =
+      verb->add_option("--journal", options->journal,
+                       "Write all that the controller is told and grants (docs/model/control.md)")
+          ->type_name("OUT.sqlite");
+  verb->add_option("--replay", options->replay,
+                   "Run nothing: play the journal of a run of this scenario and policy again, and\n"
+                   "compare every grant to the bit")
+      ->type_name("JOURNAL")
+      ->excludes(journal);
   verb->add_option("--report", options->report, "Write a self-contained HTML page")
       ->type_name("OUT.html")
       ->check(html_name_fault);

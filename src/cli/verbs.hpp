@@ -17,6 +17,7 @@
 
 namespace perwatt::cli {
 
+void add_agent_verb(CLI::App& app);
 void add_allocate_verb(CLI::App& app);
 void add_plan_verb(CLI::App& app);
 void add_frontier_verb(CLI::App& app);

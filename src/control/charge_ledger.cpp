@@ -7,8 +7,7 @@
 #include <numeric>
 #include <utility>
 
-#include "bytes.hpp"
-
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 

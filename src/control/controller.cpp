@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "bytes.hpp"
 #include "curve_bytes.hpp"
 #include "restraints.hpp"
 #include "split_curve.hpp"
@@ -11,6 +10,7 @@
 
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/site_problem.hpp"
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/text.hpp"
 
@@ -598,7 +598,7 @@ std::string Controller::state() const {
 }
 
 void Controller::resume(std::string_view state) {
-  ByteReader from{state, "the state of a controller"};
+  ByteReader from{state, "the state of a controller", kDamagedRemedy};
   if (const auto version = from.get<std::uint8_t>(); version != kStateVersion) {
     from.fail("it is of version " + std::to_string(version));
   }

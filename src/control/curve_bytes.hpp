@@ -1,15 +1,18 @@
-// Curves in the bytes of bytes.hpp.
+// Curves in the bytes of perwatt/base/bytes.hpp.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "bytes.hpp"
-
 #include "perwatt/allocate/problem.hpp"
+#include "perwatt/base/bytes.hpp"
 
 namespace perwatt::control {
+
+/// Of bytes that are not as they were written.
+inline constexpr const char* kDamagedRemedy =
+    "the file is damaged: see docs/model/control.md#journal";
 
 inline void put_curve(ByteWriter& to, std::span<const allocate::CurvePoint> curve) {
   to.put(static_cast<std::uint32_t>(curve.size()));

@@ -161,7 +161,7 @@ void InputLog::switch_on(topology::DeviceIndex device, bool is_accepted) {
 
 std::optional<std::string> apply_inputs(std::string_view bytes, const std::string& where,
                                         const SiteSize& size, Controller& controller) {
-  ByteReader from{bytes, where};
+  ByteReader from{bytes, where, kDamagedRemedy};
   if (const auto version = from.get<std::uint8_t>(); version != kInputVersion) {
     from.fail("its inputs are of version " + std::to_string(version));
   }

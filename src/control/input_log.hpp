@@ -1,6 +1,6 @@
 // The inputs of a controller in one string of bytes, to the bit, and back into a controller.
 //
-//     bytes = version, then inputs;  input = kind, then its fields (bytes.hpp)
+//     bytes = version, then inputs;  input = kind, then its fields (perwatt/base/bytes.hpp)
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "bytes.hpp"
-
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/control/controller.hpp"
 
 namespace perwatt::control {

@@ -362,6 +362,10 @@ std::vector<Controller::Grant> JournaledController::open_grants(Instant now) {
   return open;
 }
 
+const ChargeLedger& JournaledController::ledger() const {
+  return parts_->controller.ledger();
+}
+
 const Controller& JournaledController::controller() const {
   return parts_->controller;
 }

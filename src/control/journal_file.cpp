@@ -4,8 +4,7 @@
 #include <array>
 #include <limits>
 
-#include "bytes.hpp"
-
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/base/hash.hpp"
 
 namespace perwatt::control {

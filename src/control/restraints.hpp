@@ -5,8 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "bytes.hpp"
-
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/base/units.hpp"
 #include "perwatt/topology/power_tree.hpp"
 

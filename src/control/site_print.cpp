@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "bytes.hpp"
 #include "curve_bytes.hpp"
 
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/base/hash.hpp"
 #include "perwatt/base/text.hpp"
 

@@ -68,9 +68,20 @@ SiteWatch::SiteWatch(const topology::PowerTree& tree, std::span<const Controlled
       is_sent_(tree.nodes().size(), 0),
       is_throttled_(tree.nodes().size(), 0) {}
 
+void SiteWatch::begin(AnyController& controller) const {
+  for (std::uint32_t d = 0; d < controlled_.size(); ++d) {
+    controller.hold_raises(topology::DeviceIndex{d}, false);
+    controller.set_most({d}, Watts::from_base(std::numeric_limits<double>::infinity()));
+  }
+  for (std::uint32_t n = 0; n < orders_.size(); ++n) {
+    controller.hold_raises(topology::NodeIndex{n}, false);
+    controller.to_fail_safe({n}, false);
+  }
+}
+
 void SiteWatch::look_at_devices(Instant now, std::span<const device::PowerReading> readings,
                                 std::span<const std::optional<Watts>> enforced,
-                                Controller& controller) {
+                                AnyController& controller) {
   for (std::uint32_t d = 0; d < readings.size(); ++d) {
     const topology::DeviceIndex device{d};
     const auto& standing = device_trust_.read(d, readings[d], now);
@@ -108,7 +119,7 @@ void SiteWatch::look_at_meters(Instant now, std::span<const device::PowerReading
   }
 }
 
-void SiteWatch::obey_nodes(Instant now, Controller& controller) {
+void SiteWatch::obey_nodes(Instant now, AnyController& controller) {
   for (const auto& [node, order] : node_trust_.tick(now)) {
     controller.hold_raises(node, order != NodeOrder::normal);
     orders_[node.value] = order;
@@ -117,7 +128,7 @@ void SiteWatch::obey_nodes(Instant now, Controller& controller) {
   alarms_.look(node_trust_);
 }
 
-void SiteWatch::take_steps(Instant now, Controller& controller) {
+void SiteWatch::take_steps(Instant now, AnyController& controller) {
   required_ = ladder_.tick(supplies_, now);
   alarms_.look(ladder_);
   if (required_.empty() && !has_steps_) {
@@ -145,7 +156,7 @@ void SiteWatch::take_steps(Instant now, Controller& controller) {
 
 /// The least of what another writer leaves and what throttling leaves.
 void SiteWatch::limit_devices(std::span<const std::optional<Watts>> enforced,
-                              Controller& controller) {
+                              AnyController& controller) {
   for (std::uint32_t d = 0; d < enforced.size(); ++d) {
     const topology::DeviceIndex device{d};
     auto most = alarms_.ceiling(device);
@@ -162,7 +173,7 @@ void SiteWatch::limit_devices(std::span<const std::optional<Watts>> enforced,
 
 void SiteWatch::tick(Instant now, std::span<const device::PowerReading> devices,
                      std::span<const device::PowerReading> meters,
-                     std::span<const std::optional<Watts>> enforced, Controller& controller) {
+                     std::span<const std::optional<Watts>> enforced, AnyController& controller) {
   alarms_.begin(now);
   look_at_devices(now, devices, enforced, controller);
   look_at_meters(now, meters);

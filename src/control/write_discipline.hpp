@@ -4,8 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "bytes.hpp"
-
+#include "perwatt/base/bytes.hpp"
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
 #include "perwatt/control/write_rules.hpp"

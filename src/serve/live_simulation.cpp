@@ -151,7 +151,8 @@ struct LiveSimulation::Parts {
 LiveSimulation::LiveSimulation(const simulate::Scenario& scenario,
                                const simulate::PolicyPlan& policy, LiveSettings settings)
     : parts_{std::make_unique<Parts>(
-          scenario, policy, simulate::ScenarioRun{scenario, policy, settings.seed}, settings)} {}
+          scenario, policy, simulate::ScenarioRun{scenario, policy, settings.seed, settings.means},
+          settings)} {}
 
 LiveSimulation::LiveSimulation(const simulate::Scenario& scenario,
                                const simulate::PolicyPlan& policy, LiveSettings settings,

@@ -37,7 +37,7 @@ class SharedProgress {
 
 std::vector<PolicyRuns> compare_policies(const Scenario& scenario,
                                          std::span<const PolicyPlan> policies, int seeds,
-                                         const Progress& progress) {
+                                         const Progress& progress, const RunMeans& means) {
   const auto seed_count = static_cast<std::size_t>(seeds);
   const std::size_t jobs = policies.size() * seed_count;
   std::vector<PolicyRuns> runs(policies.size(), PolicyRuns(seed_count));
@@ -50,9 +50,9 @@ std::vector<PolicyRuns> compare_policies(const Scenario& scenario,
       try {
         const std::size_t policy = job / seed_count;
         const std::size_t seed = job % seed_count;
-        runs[policy][seed] =
-            run_scenario(scenario, policies[policy], scenario.seed + seed,
-                         [&shared, job](double ratio) { shared.tell(job, ratio); });
+        runs[policy][seed] = run_scenario(
+            scenario, policies[policy], scenario.seed + seed,
+            [&shared, job](double ratio) { shared.tell(job, ratio); }, means);
         shared.tell(job, 1);
       } catch (...) {
         const std::lock_guard lock{failure_mutex};

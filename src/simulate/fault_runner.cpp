@@ -37,11 +37,12 @@ SensorFault sensor_fault(const Fault& fault) {
 
 bool is_of_devices(FaultKind kind) {
   return kind == FaultKind::node_off || is_of_sensor(kind) ||
-         (kind >= FaultKind::cap_ignored && kind <= FaultKind::other_writer);
+         (kind >= FaultKind::cap_ignored && kind <= FaultKind::agent_killed);
 }
 
 struct DeviceState {
   bool is_off = false;
+  bool has_agent = true;
   SensorFault sensor;
   DeviceFaults actuation;
 };
@@ -50,6 +51,10 @@ void add(const Fault& fault, DeviceState& state) {
   switch (fault.kind) {
     case FaultKind::node_off:
       state.is_off = true;
+      state.has_agent = false;  // it dies with its node
+      return;
+    case FaultKind::agent_killed:
+      state.has_agent = false;
       return;
     case FaultKind::cap_ignored:
       state.actuation.ignores_caps = true;
@@ -123,7 +128,8 @@ std::vector<std::string> FaultRunner::step(Instant now, Plant& plant, GpuStates&
 }
 
 /// What all active faults make of the devices below that of `fault`.
-void FaultRunner::apply_to_devices(const Fault& fault, Plant& plant, GpuStates& gpus) const {
+void FaultRunner::apply_to_devices(const Fault& fault, Instant now, Plant& plant, GpuStates& gpus,
+                                   Policy& policy) const {
   const auto devices = devices_below(tree_, fault.node);
   std::vector<DeviceState> states(devices.size());
   for (const auto f : active_) {
@@ -148,6 +154,15 @@ void FaultRunner::apply_to_devices(const Fault& fault, Plant& plant, GpuStates& 
       plant.set_faults(device, states[i].actuation);
       gpus.ignores_its_cap[device.value] = states[i].actuation.ignores_caps;
     }
+  }
+  if (fault.kind == FaultKind::node_off || fault.kind == FaultKind::agent_killed) {
+    std::vector<topology::DeviceIndex> gone;
+    std::vector<topology::DeviceIndex> there;
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      (states[i].has_agent ? there : gone).push_back(devices[i]);
+    }
+    policy.stop_agents(gone, now);
+    policy.start_agents(there, now);
   }
 }
 
@@ -241,7 +256,7 @@ void FaultRunner::change(std::size_t f, bool begins, Instant now, Plant& plant, 
       }
       return;
     default:
-      apply_to_devices(fault, plant, gpus);
+      apply_to_devices(fault, now, plant, gpus, policy);
   }
 }
 

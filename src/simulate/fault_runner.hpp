@@ -31,7 +31,8 @@ class FaultRunner {
   void draw_failures(const RandomFailures& failures, Seconds span, std::uint64_t seed);
   void change(std::size_t fault, bool begins, Instant now, Plant& plant, GpuStates& gpus,
               Policy& policy);
-  void apply_to_devices(const Fault& fault, Plant& plant, GpuStates& gpus) const;
+  void apply_to_devices(const Fault& fault, Instant now, Plant& plant, GpuStates& gpus,
+                        Policy& policy) const;
   [[nodiscard]] const Fault* last_active(FaultKind kind, topology::NodeIndex node) const;
   [[nodiscard]] const Fault* last_active_of_meter(topology::NodeIndex node) const;
   [[nodiscard]] double message_loss() const;

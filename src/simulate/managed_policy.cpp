@@ -1,22 +1,25 @@
-// perwatt's own policy: the controller, and an agent with a lease for every device, with messages
+// perwatt's own policy: the controller, and agents with a lease for every device, with messages
 // between them that take time and get lost.
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdint>
 #include <deque>
-#include <limits>
+#include <filesystem>
+#include <memory>
 #include <optional>
 #include <random>
 #include <utility>
 
+#include "agent_host.hpp"
 #include "policy.hpp"
 
-#include "perwatt/agent/lease.hpp"
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/instant.hpp"
 #include "perwatt/base/random.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/control/controller.hpp"
 #include "perwatt/control/feed_limits.hpp"
+#include "perwatt/control/journal.hpp"
 #include "perwatt/control/site_watch.hpp"
 #include "perwatt/simulate/plant_meters.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
@@ -25,11 +28,11 @@ namespace perwatt::simulate {
 
 namespace {
 
-constexpr Instant kNever = Instant::from_nanoseconds(std::numeric_limits<std::int64_t>::max());
 constexpr Seconds kLeastLease = seconds(10);
 constexpr double kCadencesOfLease = 2.5;
 constexpr Seconds kLongestSilence = seconds(10);  // agents speak at least so often
 constexpr std::size_t kKnownGrants = 4;           // of a device, that a report may be of
+constexpr const char* kJournalClock = "simulated";
 
 class ManagedPolicy final : public Policy {
  public:
@@ -37,6 +40,7 @@ class ManagedPolicy final : public Policy {
       : site_{site},
         speaks_every_{std::min(site.plan.cadence, kLongestSilence)},
         random_{site.seed},
+        agents_{site, lease_limits()},
         known_(site.values.size()),
         enforced_(site.values.size()),
         granted_(site.values.size()),
@@ -45,11 +49,6 @@ class ManagedPolicy final : public Policy {
 
   void start(Instant now) override {
     for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
-      const auto& device = this->device(d);
-      leases_.emplace_back(
-          agent::LeaseLimits{device.min, device.max, fail_safe(d), site_.scenario.settle}, 1, now);
-      written_.push_back(watts(-1));
-      due_.push_back(now);
       if (site_.plan.locks_clocks && site_.values[d].clock_ratio < 1) {
         static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
       }
@@ -58,10 +57,8 @@ class ManagedPolicy final : public Policy {
     survivable_ = site_.plan.survives_feed_loss
                       ? control::survivable_limits(site_.scenario.tree, response_time())
                       : limits_;
-    if (site_.plan.mode == control::Mode::advise) {
-      advised_.resize(leases_.size());
-    }
-    apply_leases(now);
+    agents_.start(now);
+    agents_.apply(now);
     restart_controller(now);
     speaks_at_ = now;
     ticks_at_ = now + site_.plan.cadence;
@@ -69,7 +66,10 @@ class ManagedPolicy final : public Policy {
 
   void step(Instant now) override {
     deliver(now);
-    apply_leases(now);
+    agents_.apply(now);
+    for (auto& text : agents_.take_messages()) {
+      messages_.push_back(std::move(text));
+    }
     if (now >= speaks_at_) {
       speaks_at_ = speaks_at_ + speaks_every_;
       speak(now);
@@ -92,38 +92,44 @@ class ManagedPolicy final : public Policy {
 
   void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
 
-  [[nodiscard]] std::span<const Watts> advised_caps() const override { return advised_; }
-
   void kill_controller(Instant /*now*/) override {
     controller_.reset();
     watch_.reset();
   }
 
   void restart_controller(Instant now) override {
-    std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
-    std::vector<control::ControlledDevice> devices;
-    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
-      const auto& value = site_.values[d];
-      devices.push_back({{fail_safe(d), site_.scenario.overshoot_ratio, {}},
-                         device(d).min,
-                         device(d).max,
-                         value.curve});
-    }
+    auto devices = controlled_devices();
     watch_.emplace(site_.scenario.tree, devices, flexible_devices(), watch_rules());
-    controller_.emplace(site_.scenario.tree, std::move(devices), rules());
-    for (const auto& grant : journal_) {
-      controller_->restore(grant);
-    }
     told_limits_ = control::steady_limits(site_.scenario.tree);
+    if (site_.means.journal.empty()) {
+      restart_from_grants(std::move(devices), now);
+    } else {
+      restart_from_file(std::move(devices), now);
+    }
     tell_limits();
+  }
+
+  [[nodiscard]] control::Replay replay_journal() const {
+    return control::replay(site_.means.journal, site_.scenario.tree, controlled_devices(), rules());
+  }
+
+  [[nodiscard]] std::span<const Watts> advised_caps() const override {
+    return site_.plan.mode == control::Mode::advise ? agents_.wanted() : std::span<const Watts>{};
+  }
+
+  void stop_agents(std::span<const topology::DeviceIndex> devices, Instant now) override {
+    agents_.stop(devices, now);
+  }
+
+  void start_agents(std::span<const topology::DeviceIndex> devices, Instant now) override {
+    agents_.start(devices, now);
   }
 
  private:
   struct Speech {
     std::uint32_t device = 0;
-    device::LeaseAsk ask;
-    device::LeaseReport report;
-    std::optional<Watts> in_force;  // read back
+    std::optional<agent::Spoken> spoken;  // nothing: its agent is gone; it is read all the same
+    std::optional<Watts> in_force;        // read back
     Reading reading;
   };
 
@@ -148,6 +154,54 @@ class ManagedPolicy final : public Policy {
 
   [[nodiscard]] Watts fail_safe(std::uint32_t d) const {
     return device(d).fail_safe.value_or(device(d).min);
+  }
+
+  void restart_from_grants(std::vector<control::ControlledDevice> devices, Instant now) {
+    auto controller =
+        std::make_unique<control::Controller>(site_.scenario.tree, std::move(devices), rules());
+    std::erase_if(journal_, [&](const auto& grant) { return grant.void_after <= now; });
+    for (const auto& grant : journal_) {
+      controller->restore(grant);
+    }
+    controller_ = std::move(controller);
+  }
+
+  void restart_from_file(std::vector<control::ControlledDevice> devices, Instant now) {
+    const control::JournalStart start{now, kJournalClock,
+                                      WallClock::now().unix_time(Instant::now())};
+    auto controller = std::make_unique<control::JournaledController>(
+        site_.means.journal, site_.scenario.tree, std::move(devices), rules(),
+        control::JournalRules{}, start);
+    if (has_begun_ != controller->is_continued()) {
+      throw Error{ErrorCode::peer_failed, "the journal is gone, and with it all that was granted",
+                  site_.means.journal.string(), "leave the file alone while the run lasts"};
+    }
+    if (std::exchange(has_begun_, true)) {
+      watch_->begin(*controller);
+      for (auto& limit : told_limits_) {  // what it knows is of before
+        limit = std::isfinite(in_watts(limit)) ? watts(-1) : limit;
+      }
+    }
+    controller_ = std::move(controller);
+  }
+
+  [[nodiscard]] std::vector<control::ControlledDevice> controlled_devices() const {
+    std::vector<control::ControlledDevice> devices;
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      devices.push_back({{fail_safe(d), site_.scenario.overshoot_ratio, {}},
+                         device(d).min,
+                         device(d).max,
+                         site_.values[d].curve});
+    }
+    return devices;
+  }
+
+  [[nodiscard]] std::vector<agent::LeaseLimits> lease_limits() const {
+    std::vector<agent::LeaseLimits> limits;
+    for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
+      limits.push_back({device(d).min, device(d).max, fail_safe(d), site_.scenario.settle});
+    }
+    return limits;
   }
 
   /// From the loss of a feed until all draws fit what is left, whatever is lost of the messages.
@@ -209,49 +263,19 @@ class ManagedPolicy final : public Policy {
 
   bool is_lost() { return loss_ratio_ > 0 && uniform_unit(random_) < loss_ratio_; }
 
-  /// Looks at the leases that may have changed: a grant was taken, one runs out, a write is to be
-  /// tried again.
-  void apply_leases(Instant now) {
-    if (now < next_due_) {
-      return;
-    }
-    commands_.clear();
-    for (std::uint32_t d = 0; d < leases_.size(); ++d) {
-      if (now < due_[d]) {
-        continue;
-      }
-      const Watts cap = std::max(device(d).min, watts(std::floor(in_watts(leases_[d].cap(now)))));
-      due_[d] = leases_[d].expires().value_or(kNever);
-      if (!advised_.empty()) {
-        advised_[d] = cap;
-      } else if (is_in_control() && cap != written_[d]) {
-        commands_.push_back({d, cap});
-      }
-    }
-    answers_.resize(commands_.size());
-    site_.platform.write(commands_, answers_);
-    for (std::size_t i = 0; i < commands_.size(); ++i) {
-      const auto [d, cap] = commands_[i];
-      if (answers_[i] == device::CapAnswer::accepted) {
-        written_[d] = cap;
-      } else {
-        due_[d] = now;
-      }
-    }
-    next_due_ = *std::min_element(due_.begin(), due_.end());
-  }
-
   void speak(Instant now) {
     site_.platform.read(readings_, meters_);
     Round round{now + site_.scenario.message_delay, std::move(heard_)};
     round.speeches.clear();
-    for (std::uint32_t d = 0; d < leases_.size(); ++d) {
-      const auto ask = leases_[d].ask(now);
-      const auto in_force = site_.platform.enforced_cap(d);
-      const auto report = leases_[d].report(
-          now, is_in_control() ? in_force.value_or(device(d).max) : leases_[d].cap(now));
+    const auto all = agents_.speak(now);
+    auto next = all.begin();
+    for (std::uint32_t d = 0; d < readings_.size(); ++d) {
+      std::optional<agent::Spoken> spoken;
+      if (next != all.end() && next->device == d) {
+        spoken = *next++;
+      }
       if (!is_lost()) {
-        round.speeches.push_back({d, ask, report, in_force, readings_[d]});
+        round.speeches.push_back({d, spoken, site_.platform.enforced_cap(d), readings_[d]});
       }
     }
     rounds_.push_back(std::move(round));
@@ -265,34 +289,40 @@ class ManagedPolicy final : public Policy {
       heard_ = std::move(rounds_.front().speeches);
     }
     for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
-      const auto d = sent_.front().device;
-      if (leases_[d].take(sent_.front().grant, now) == agent::Answer::accepted) {
-        due_[d] = next_due_ = now;
-      }
+      agents_.take(sent_.front().device, sent_.front().grant, now);
     }
   }
 
   void hear(const Round& round) {
     for (const auto& speech : round.speeches) {
-      const topology::DeviceIndex d{speech.device};
-      controller_->ask(d, speech.ask, round.arrives);
-      controller_->report(d, speech.report);
       known_[speech.device] = speech.reading;
+      if (!speech.spoken) {
+        continue;
+      }
+      const topology::DeviceIndex d{speech.device};
+      controller_->ask(d, speech.spoken->ask, round.arrives);
+      controller_->report(d, speech.spoken->report, round.arrives);
       enforced_[speech.device] = speech.in_force;
-      if (!is_in_control()) {
-        watch_->want(d, speech.in_force.value_or(device(speech.device).max));
-        continue;
-      }
-      if (speech.report.is_lapsed) {
-        watch_->want(d, fail_safe(speech.device));
-        continue;
-      }
-      for (const auto& [id, cap] : granted_[speech.device]) {
-        if (speech.report.accepted == id) {
-          watch_->want(d, cap);
-        }
+      if (const auto cap = wanted(speech)) {
+        watch_->want(d, *cap);
       }
     }
+  }
+
+  /// What the cap is to be now, as far as its agent has said.
+  [[nodiscard]] std::optional<Watts> wanted(const Speech& speech) const {
+    if (!is_in_control()) {
+      return speech.in_force.value_or(device(speech.device).max);
+    }
+    if (speech.spoken->report.is_lapsed) {
+      return fail_safe(speech.device);
+    }
+    for (const auto& [id, cap] : granted_[speech.device]) {
+      if (speech.spoken->report.accepted == id) {
+        return cap;
+      }
+    }
+    return std::nullopt;
   }
 
   /// At all that has come in.
@@ -318,7 +348,9 @@ class ManagedPolicy final : public Policy {
       return;
     }
     for (const auto& grant : controller_->tick(now)) {
-      journal_.push_back(grant);
+      if (site_.means.journal.empty()) {
+        journal_.push_back(grant);
+      }
       auto& granted = granted_[grant.device.value];
       std::move_backward(granted.begin(), granted.end() - 1, granted.end());
       granted[0] = {grant.grant.id, grant.grant.cap};
@@ -351,29 +383,24 @@ class ManagedPolicy final : public Policy {
   Seconds speaks_every_;
   std::mt19937_64 random_;
   double loss_ratio_ = 0;
-  std::vector<agent::Lease> leases_;
-  std::vector<Watts> written_;
-  std::vector<Instant> due_;  // by device: when its lease is to be looked at again
-  Instant next_due_;          // the first of them
-  std::vector<Watts> advised_;  // by device; empty: not in mode advise
-  std::optional<control::Controller> controller_;
+  AgentHost agents_;
+  std::unique_ptr<control::AnyController> controller_;  // nothing: killed
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in
   std::vector<std::optional<Watts>> enforced_;  // likewise
   std::vector<std::array<std::pair<device::GrantId, Watts>, kKnownGrants>>
       granted_;  // newest first
   std::vector<std::string> messages_;
-  std::deque<control::Controller::Grant> journal_;
-  std::vector<Watts> limits_;       // by node: what the site says
-  std::vector<Watts> survivable_;   // what the loss of any one feed leaves room for
-  std::vector<Watts> told_limits_;  // the controller knows
-  std::deque<Round> rounds_;        // under way
-  std::vector<Speech> heard_;       // of the last round: room for the next
+  std::deque<control::Controller::Grant> journal_;  // without a file
+  bool has_begun_ = false;                          // the file
+  std::vector<Watts> limits_;                       // by node: what the site says
+  std::vector<Watts> survivable_;                   // what the loss of any one feed leaves room for
+  std::vector<Watts> told_limits_;                  // the controller knows
+  std::deque<Round> rounds_;                        // under way
+  std::vector<Speech> heard_;                       // of the last round: room for the next
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;
   std::vector<Reading> meters_;
-  std::vector<device::CapCommand> commands_;
-  std::vector<device::CapAnswer> answers_;
   Instant speaks_at_;
   Instant ticks_at_;
 };
@@ -381,7 +408,16 @@ class ManagedPolicy final : public Policy {
 }  // namespace
 
 std::unique_ptr<Policy> make_managed_policy(const PolicySite& site) {
+  const auto& journal = site.means.journal;
+  if (!journal.empty() && std::filesystem::exists(journal) && !std::filesystem::is_empty(journal)) {
+    throw_bad_input("the file is there already; the site of a simulated run that has ended is gone",
+                    journal.string(), "give a new file, or remove this one");
+  }
   return std::make_unique<ManagedPolicy>(site);
+}
+
+control::Replay replay_managed_journal(const PolicySite& site) {
+  return ManagedPolicy{site}.replay_journal();
 }
 
 }  // namespace perwatt::simulate

@@ -11,7 +11,9 @@
 
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
+#include "perwatt/control/journal.hpp"
 #include "perwatt/device/platform.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
 namespace perwatt::simulate {
@@ -24,6 +26,7 @@ struct PolicySite {
   device::Platform& platform;
   const std::vector<DeviceValue>& values;            // by device
   std::function<std::vector<Watts>()> true_demands;  // by device: for the clairvoyant alone
+  RunMeans means = {};
 };
 
 class Policy {
@@ -53,12 +56,21 @@ class Policy {
   virtual void kill_controller(Instant /*now*/) {}
 
   virtual void restart_controller(Instant /*now*/) {}
+
+  virtual void stop_agents(std::span<const topology::DeviceIndex> /*devices*/, Instant /*now*/) {}
+
+  virtual void start_agents(std::span<const topology::DeviceIndex> /*devices*/, Instant /*now*/) {}
 };
 
 [[nodiscard]] std::unique_ptr<Policy> make_policy(const PolicySite& site);
 
-/// perwatt's own: managed_policy.cpp. On a platform that sets no caps it advises.
+/// perwatt's own: managed_policy.cpp. On a platform that sets no caps it advises. Throws
+/// Error(bad_input) where the journal of `site` is there already.
 [[nodiscard]] std::unique_ptr<Policy> make_managed_policy(const PolicySite& site);
+
+/// Plays the journal of `site`, that of a run under the same policy which has ended, again: as
+/// control::replay.
+[[nodiscard]] control::Replay replay_managed_journal(const PolicySite& site);
 
 /// perwatt's own where it is not in control: shadow_policy.cpp. REQUIRES: mode observe or advise.
 [[nodiscard]] std::unique_ptr<Policy> make_shadow_policy(const PolicySite& site);

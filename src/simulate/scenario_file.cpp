@@ -45,6 +45,7 @@ constexpr std::array kFaultNames{std::pair{FaultKind::node_off, "node-off"},
                                  std::pair{FaultKind::cap_refused, "cap-refused"},
                                  std::pair{FaultKind::cap_late, "cap-late"},
                                  std::pair{FaultKind::other_writer, "other-writer"},
+                                 std::pair{FaultKind::agent_killed, "agent-killed"},
                                  std::pair{FaultKind::messages_lost, "messages-lost"},
                                  std::pair{FaultKind::controller_killed, "controller-killed"}};
 

@@ -14,6 +14,7 @@
 #include "service_work.hpp"
 #include "training_work.hpp"
 
+#include "perwatt/base/error.hpp"
 #include "perwatt/simulate/simulated_platform.hpp"
 
 namespace perwatt::simulate {
@@ -63,7 +64,8 @@ PlantSpec plant_spec_for(const Scenario& scenario, PolicyKind kind, std::uint64_
 }  // namespace
 
 struct ScenarioRun::Parts {
-  Parts(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
+  Parts(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
+        const RunMeans& means)
       : scenario_{scenario_for(scenario, policy)},
         plan_{policy},
         seed_{seed},
@@ -77,7 +79,8 @@ struct ScenarioRun::Parts {
               std::vector<char>(values_.size()), platform_.clock_ratios()} {
     start_jobs(scenario);
     const PolicySite site{scenario_, plan_,   seed_for(seed_, kOfMessages),
-                          platform_, values_, [this] { return demands_; }};
+                          platform_, values_, [this] { return demands_; },
+                          means};
     policy_ = make_policy(site);
     lead_in();
     faults_.emplace(scenario_, plant_.now(), scenario.warm_up + scenario.duration,
@@ -221,8 +224,22 @@ struct ScenarioRun::Parts {
   LoweredLimits lowered_;
 };
 
-ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed)
-    : parts_{std::make_unique<Parts>(scenario, policy, seed)} {}
+control::Replay replay_journal(const Scenario& scenario, const PolicyPlan& policy,
+                               const std::filesystem::path& journal) {
+  if (policy.kind != PolicyKind::perwatt) {
+    throw_bad_input("only a policy of kind perwatt has a journal", policy.name,
+                    "choose one of that kind");
+  }
+  const auto present = scenario_for(scenario, policy);
+  Plant plant{present.tree, present.plant};
+  SimulatedPlatform platform{plant};
+  const auto values = device_values(present);
+  return replay_managed_journal({present, policy, 0, platform, values, {}, {{}, journal}});
+}
+
+ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
+                         const RunMeans& means)
+    : parts_{std::make_unique<Parts>(scenario, policy, seed, means)} {}
 
 ScenarioRun::~ScenarioRun() = default;
 ScenarioRun::ScenarioRun(ScenarioRun&&) noexcept = default;

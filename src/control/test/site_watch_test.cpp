@@ -152,6 +152,27 @@ TEST(SiteWatch, WhatHasNoTrustedReadingIsNotRaised) {
   EXPECT_GT(rack.cap[1], 550);
 }
 
+/// Of a controller that goes on with a journal: it still obeys the watch of before.
+TEST(SiteWatch, AWatchThatBeginsAnewTakesBackWhatTheOneBeforeTold) {
+  WatchedRack rack;
+  rack.run(60);
+  rack.held[0] = 250;
+  rack.demand = {150, 150, 150, 150};
+  rack.run(60);
+  rack.is_silent = {true, true, true, true};
+  rack.run(60);  // all held, then to fail-safe
+  EXPECT_EQ(rack.cap[3], 200);
+  rack.is_silent = {false, false, false, false};
+  rack.held[0] = 1e9;
+  rack.watch = SiteWatch{rack.tree, rack.devices, {0, 0, 0, 0}, watch_rules()};
+  rack.watch.begin(rack.controller);
+  rack.demand = {480, 480, 480, 480};
+  rack.run(60);
+  for (const double cap : rack.cap) {
+    EXPECT_GE(cap, 470);
+  }
+}
+
 TEST(SiteWatch, WattsThatAnotherWriterHoldsBackGoToOthers) {
   WatchedRack rack;
   rack.demand = {700, 700, 700, 700};

@@ -1,9 +1,9 @@
 // perwatt under every kind of fault at once, at random times (docs/model/control.md, fault model).
 //
 // Inside the model: nodes that fail, sensors and meters that are frozen, stale, missing or lie,
-// other writers, messages that get lost, a controller that is killed, limits that are lowered,
-// writes that are late but within the settling time. Outside: caps that are ignored, refused or
-// later than that, and lost feeds, which move load at once.
+// other writers, agents that are killed, messages that get lost, a controller that is killed,
+// limits that are lowered, writes that are late but within the settling time. Outside: caps that
+// are ignored, refused or later than that, and lost feeds, which move load at once.
 #include <algorithm>
 #include <cstdint>
 #include <random>
@@ -22,11 +22,11 @@ namespace {
 constexpr int kFaultSeeds = 20;
 constexpr double kFaultRunSeconds = 510;  // 5,100 steps each: more than 10^5 in all
 constexpr FaultKind kInside[] = {
-    FaultKind::node_off,         FaultKind::limit_lowered,  FaultKind::sensor_frozen,
-    FaultKind::sensor_stale,     FaultKind::sensor_missing, FaultKind::sensor_scaled,
-    FaultKind::meter_frozen,     FaultKind::meter_missing,  FaultKind::meter_scaled,
-    FaultKind::cap_late,         FaultKind::other_writer,   FaultKind::messages_lost,
-    FaultKind::controller_killed};
+    FaultKind::node_off,      FaultKind::limit_lowered,    FaultKind::sensor_frozen,
+    FaultKind::sensor_stale,  FaultKind::sensor_missing,   FaultKind::sensor_scaled,
+    FaultKind::meter_frozen,  FaultKind::meter_missing,    FaultKind::meter_scaled,
+    FaultKind::cap_late,      FaultKind::other_writer,     FaultKind::agent_killed,
+    FaultKind::messages_lost, FaultKind::controller_killed};
 
 /// A site that is always short of watts, with slow devices and work that comes in bursts, so that
 /// watts move all the time. Its belief is right: `settle` is what a late write, an excess pulled in

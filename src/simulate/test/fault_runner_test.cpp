@@ -29,6 +29,19 @@ class NotingPolicy final : public Policy {
 
   void restart_controller(Instant /*now*/) override { is_killed = false; }
 
+  void stop_agents(std::span<const topology::DeviceIndex> devices, Instant /*now*/) override {
+    for (const auto device : devices) {
+      has_agent[device.value] = 0;
+    }
+  }
+
+  void start_agents(std::span<const topology::DeviceIndex> devices, Instant /*now*/) override {
+    for (const auto device : devices) {
+      has_agent[device.value] = 1;
+    }
+  }
+
+  std::vector<char> has_agent = std::vector<char>(16, 1);
   std::vector<Watts> limits;
   double loss = 0;
   bool is_killed = false;
@@ -96,6 +109,23 @@ TEST(FaultRunner, NodesOffThatOverlapComeBackWithTheLast) {
   site.to(9);
   EXPECT_EQ(site.gpus.is_off[0], 0);
   EXPECT_GT(draw_of(site.plant, 0), 50);
+}
+
+TEST(FaultRunner, AgentsDieWithTheirNodeOrAloneAndComeBackWithTheLast) {
+  FaultSite site{fault_text("agent-killed", 2, 6, "node = \"rack-1\"") +
+                 fault_text("node-off", 4, 2, "node = \"site\"") +
+                 fault_text("agent-killed", 5, 5, "node = \"rack-2\"")};
+  const auto has = [&](double end_seconds) {
+    site.to(end_seconds);
+    return std::vector<char>{site.policy.has_agent[0], site.policy.has_agent[15]};
+  };
+  EXPECT_THAT(has(1), ElementsAre(1, 1));
+  EXPECT_THAT(has(3), ElementsAre(0, 1));
+  EXPECT_GT(draw_of(site.plant, 0), 0) << "its device goes on";
+  EXPECT_THAT(has(4.5), ElementsAre(0, 0));
+  EXPECT_THAT(has(7), ElementsAre(0, 0));
+  EXPECT_THAT(has(9), ElementsAre(1, 0));
+  EXPECT_THAT(has(11), ElementsAre(1, 1));
 }
 
 TEST(FaultRunner, AGpuWithoutItsJobStaysOffAfterAFault) {

@@ -25,12 +25,14 @@ struct LeaseLimits {
   Seconds settle;   // until a lower cap has worn in
 };
 
+inline constexpr Seconds kLongestLease = seconds(7 * 24 * 3600);
+
 enum class Answer {
   accepted,
   late,           // the time it grants has passed
   unknown_ask,    // of another epoch, or too many asks ago
   old,            // a newer grant was taken before
-  out_of_bounds,  // a cap that the device does not take, or no duration
+  out_of_bounds,  // a cap that the device does not take, or a duration of 0 or above kLongestLease
 };
 
 [[nodiscard]] std::string_view to_string(Answer answer);

@@ -41,10 +41,14 @@
 #include "perwatt/device/lease_terms.hpp"
 #include "perwatt/topology/power_tree.hpp"
 
-namespace perwatt::control {
+namespace perwatt {
 
 class ByteReader;
 class ByteWriter;
+
+}  // namespace perwatt
+
+namespace perwatt::control {
 
 /// What the ledger must know of a device beside its place in the tree. Watts from 0 to 1 MW.
 struct ChargeTerms {

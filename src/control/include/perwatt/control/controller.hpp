@@ -61,50 +61,89 @@ enum class GrantCause {
 /// "lowered", …
 [[nodiscard]] std::string_view to_string(GrantCause cause);
 
-class Controller {
+/// A grant as it is journalled and sent.
+struct ControllerGrant {
+  topology::DeviceIndex device;
+  device::LeaseGrant grant;
+  Instant void_after;  // for the journal
+  Watts before;        // the cap granted until then; fail-safe without a lease
+  GrantCause cause = GrantCause::renewed;
+};
+
+/// What the loop around a controller calls, be it journalled (journal.hpp) or not.
+class AnyController {
  public:
-  struct Grant {
-    topology::DeviceIndex device;
-    device::LeaseGrant grant;
-    Instant void_after;  // for the journal
-    Watts before;        // the cap granted until then; fail-safe without a lease
-    GrantCause cause = GrantCause::renewed;
-  };
+  virtual ~AnyController() = default;
+
+  virtual void ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now) = 0;
+
+  /// `now`: when it came in, for the latency of the grant that it acknowledges.
+  virtual void report(topology::DeviceIndex device, const device::LeaseReport& report,
+                      Instant now) = 0;
+
+  /// A reading to be trusted, under the cap in force then.
+  virtual void read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap) = 0;
+
+  /// While on, no grant is above the newest one to the device, or to each device below the node
+  /// (along all feeds): what has no trusted reading is not raised.
+  virtual void hold_raises(topology::DeviceIndex device, bool is_held) = 0;
+  virtual void hold_raises(topology::NodeIndex node, bool is_held) = 0;
+
+  /// While on, devices below the node are to have fail-safe, or less by set_most().
+  virtual void to_fail_safe(topology::NodeIndex node, bool is_on) = 0;
+
+  /// The device is to be given no more from the next tick on, be it below fail-safe (for which it
+  /// is charged all the same): a ceiling of another writer, or a throttled device's least. Infinite
+  /// lifts it. Lowers of less than the dead band are not made.
+  virtual void set_most(topology::DeviceIndex device, Watts most) = 0;
+
+  /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
+  [[nodiscard]] virtual bool set_limit(topology::NodeIndex node, Watts limit) = 0;
+
+  /// The grants to send, entered in the ledger. They hold until the next tick.
+  [[nodiscard]] virtual std::span<const ControllerGrant> tick(Instant now) = 0;
+
+  /// To look at: its instants are the controller's own.
+  [[nodiscard]] virtual const ChargeLedger& ledger() const = 0;
+
+ protected:
+  AnyController() = default;
+  AnyController(const AnyController&) = default;
+  AnyController& operator=(const AnyController&) = default;
+};
+
+class Controller final : public AnyController {
+ public:
+  using Grant = ControllerGrant;
 
   /// Throws Error(bad_input) as ChargeLedger, and for a curve that is not concave.
   Controller(const topology::PowerTree& tree, std::vector<ControlledDevice> devices,
              const ControlRules& rules);
-  ~Controller();
+  ~Controller() override;
   Controller(Controller&&) noexcept;
   Controller& operator=(Controller&&) noexcept;
 
   /// A grant of the journal, in the order they were made, before the first tick after a restart.
   void restore(const Grant& grant);
 
-  void ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now);
+  void ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now) override;
   void report(topology::DeviceIndex device, const device::LeaseReport& report);
 
-  /// A reading to be trusted, under the cap in force then.
-  void read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap);
+  void report(topology::DeviceIndex device, const device::LeaseReport& report,
+              Instant /*now*/) override {
+    this->report(device, report);
+  }
+
+  void read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap) override;
 
   /// What the device makes of its watts from now on.
   void set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve);
 
-  /// While on, no grant is above the newest one to the device, or to each device below the node
-  /// (along all feeds): what has no trusted reading is not raised.
-  void hold_raises(topology::DeviceIndex device, bool is_held);
-  void hold_raises(topology::NodeIndex node, bool is_held);
-
-  /// While on, devices below the node are to have fail-safe, or less by set_most().
-  void to_fail_safe(topology::NodeIndex node, bool is_on);
-
-  /// The device is to be given no more from the next tick on, be it below fail-safe (for which it
-  /// is charged all the same): a ceiling of another writer, or a throttled device's least. Infinite
-  /// lifts it. Lowers of less than the dead band are not made.
-  void set_most(topology::DeviceIndex device, Watts most);
-
-  /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
-  [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
+  void hold_raises(topology::DeviceIndex device, bool is_held) override;
+  void hold_raises(topology::NodeIndex node, bool is_held) override;
+  void to_fail_safe(topology::NodeIndex node, bool is_on) override;
+  void set_most(topology::DeviceIndex device, Watts most) override;
+  [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit) override;
 
   /// As of ChargeLedger: the device is off, and nothing is given to it.
   void switched_off(topology::DeviceIndex device);
@@ -112,8 +151,8 @@ class Controller {
   /// As of ChargeLedger: charged before it is told to come back.
   [[nodiscard]] bool switch_on(topology::DeviceIndex device);
 
-  /// The grants to journal and send, entered in the ledger. They hold until the next tick.
-  [[nodiscard]] std::span<const Grant> tick(Instant now);
+  /// To journal before they are sent.
+  [[nodiscard]] std::span<const Grant> tick(Instant now) override;
 
   /// A tick of before, whose grants are known: enters them and decides nothing. False where a grant
   /// answers no ask on hand, or is not the next of its device: it is then of another state. Before
@@ -138,7 +177,7 @@ class Controller {
   /// What the last tick split.
   [[nodiscard]] const allocate::Problem& problem() const;
 
-  [[nodiscard]] const ChargeLedger& ledger() const;
+  [[nodiscard]] const ChargeLedger& ledger() const override;
 
  private:
   struct Parts;

@@ -45,7 +45,7 @@ struct JournalStart {
   Seconds unix_time;  // of the wall clock, for people
 };
 
-class JournaledController {
+class JournaledController final : public AnyController {
  public:
   /// Opens the file, or makes it. Throws as Controller and store::Database, and Error(bad_input)
   /// for rules out of range, for the journal of another site or other rules, naming what differs,
@@ -53,24 +53,23 @@ class JournaledController {
   JournaledController(const std::filesystem::path& file, const topology::PowerTree& tree,
                       std::vector<ControlledDevice> devices, const ControlRules& rules,
                       const JournalRules& journal_rules, const JournalStart& start);
-  ~JournaledController();
+  ~JournaledController() override;
   JournaledController(JournaledController&&) noexcept;
   JournaledController& operator=(JournaledController&&) noexcept;
 
-  void ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now);
+  void ask(topology::DeviceIndex device, const device::LeaseAsk& ask, Instant now) override;
 
-  /// `now`: when it came in, for the latency of the grant that it acknowledges.
-  void report(topology::DeviceIndex device, const device::LeaseReport& report, Instant now);
-
-  void read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap);
+  void report(topology::DeviceIndex device, const device::LeaseReport& report,
+              Instant now) override;
+  void read(topology::DeviceIndex device, Instant at, Watts draw, Watts cap) override;
 
   /// Throws Error(bad_input) for a curve that is not concave, and nothing changes.
   void set_curve(topology::DeviceIndex device, std::vector<allocate::CurvePoint> curve);
 
-  void hold_raises(topology::DeviceIndex device, bool is_held);
-  void hold_raises(topology::NodeIndex node, bool is_held);
-  void to_fail_safe(topology::NodeIndex node, bool is_on);
-  void set_most(topology::DeviceIndex device, Watts most);
+  void hold_raises(topology::DeviceIndex device, bool is_held) override;
+  void hold_raises(topology::NodeIndex node, bool is_held) override;
+  void to_fail_safe(topology::NodeIndex node, bool is_on) override;
+  void set_most(topology::DeviceIndex device, Watts most) override;
 
   void switched_off(topology::DeviceIndex device);
 
@@ -78,14 +77,16 @@ class JournaledController {
   [[nodiscard]] bool switch_on(topology::DeviceIndex device);
 
   /// Committed when it returns: a restart keeps the limit.
-  [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit);
+  [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit) override;
 
   /// The grants to send, committed. They hold until the next tick.
-  [[nodiscard]] std::span<const Controller::Grant> tick(Instant now);
+  [[nodiscard]] std::span<const Controller::Grant> tick(Instant now) override;
 
   /// Those of the file that may be in force, or come into force, after `now`, in the order they
   /// were made.
   [[nodiscard]] std::vector<Controller::Grant> open_grants(Instant now);
+
+  [[nodiscard]] const ChargeLedger& ledger() const override;
 
   /// To look at: its instants are those of the file.
   [[nodiscard]] const Controller& controller() const;

@@ -42,6 +42,10 @@ class SiteWatch {
   SiteWatch(const topology::PowerTree& tree, std::span<const ControlledDevice> devices,
             std::vector<char> is_flexible, const WatchRules& rules);
 
+  /// Takes back what a watch before this one told: for a controller that goes on with a journal,
+  /// before the first tick.
+  void begin(AnyController& controller) const;
+
   /// What a grant or a lease that ran out makes the cap of the device from now on, once its agent
   /// has said so.
   void want(topology::DeviceIndex device, Watts cap) noexcept { alarms_.want(device, cap); }
@@ -50,7 +54,7 @@ class SiteWatch {
   /// back, where they are known.
   void tick(Instant now, std::span<const device::PowerReading> devices,
             std::span<const device::PowerReading> meters,
-            std::span<const std::optional<Watts>> enforced, Controller& controller);
+            std::span<const std::optional<Watts>> enforced, AnyController& controller);
 
   [[nodiscard]] const SiteAlarms& alarms() const { return alarms_; }
 
@@ -59,11 +63,11 @@ class SiteWatch {
 
  private:
   void look_at_devices(Instant now, std::span<const device::PowerReading> readings,
-                       std::span<const std::optional<Watts>> enforced, Controller& controller);
+                       std::span<const std::optional<Watts>> enforced, AnyController& controller);
   void look_at_meters(Instant now, std::span<const device::PowerReading> readings);
-  void obey_nodes(Instant now, Controller& controller);
-  void take_steps(Instant now, Controller& controller);
-  void limit_devices(std::span<const std::optional<Watts>> enforced, Controller& controller);
+  void obey_nodes(Instant now, AnyController& controller);
+  void take_steps(Instant now, AnyController& controller);
+  void limit_devices(std::span<const std::optional<Watts>> enforced, AnyController& controller);
 
   /// What the controller was told of a device.
   struct Told {

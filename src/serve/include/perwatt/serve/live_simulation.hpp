@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "perwatt/serve/live_state.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
 namespace perwatt::serve {
@@ -28,6 +29,7 @@ struct LiveSettings {
   std::uint64_t seed = 1;
   double speed_ratio = 10;
   std::string version;
+  simulate::RunMeans means;
 };
 
 class LiveSimulation {

@@ -18,6 +18,7 @@ using PolicyRuns = std::vector<PolicyResult>;
 /// not depend on it. Progress is told from one thread at a time. REQUIRES: seeds >= 1.
 [[nodiscard]] std::vector<PolicyRuns> compare_policies(const Scenario& scenario,
                                                        std::span<const PolicyPlan> policies,
-                                                       int seeds, const Progress& progress = {});
+                                                       int seeds, const Progress& progress = {},
+                                                       const RunMeans& means = {});
 
 }  // namespace perwatt::simulate

@@ -16,6 +16,7 @@
 #include "perwatt/base/units.hpp"
 #include "perwatt/simulate/latency_record.hpp"
 #include "perwatt/simulate/plant_meters.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
 namespace perwatt::simulate {
@@ -101,6 +102,7 @@ struct PolicyResult {
 using Progress = std::function<void(double done_ratio)>;
 
 [[nodiscard]] PolicyResult run_scenario(const Scenario& scenario, const PolicyPlan& policy,
-                                        std::uint64_t seed, const Progress& progress = {});
+                                        std::uint64_t seed, const Progress& progress = {},
+                                        const RunMeans& means = {});
 
 }  // namespace perwatt::simulate

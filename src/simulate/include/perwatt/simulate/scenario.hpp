@@ -116,6 +116,7 @@ enum class FaultKind {
   cap_refused,
   cap_late,          // by `delay` more
   other_writer,      // holds caps at `power`
+  agent_killed,      // of devices below, and started anew at the end
   messages_lost,     // `factor` of them, between controller and agents
   controller_killed  // and restarted from its journal at the end
 };

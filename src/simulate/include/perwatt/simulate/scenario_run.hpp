@@ -8,13 +8,16 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "perwatt/base/units.hpp"
+#include "perwatt/control/journal.hpp"
 #include "perwatt/simulate/plant.hpp"
+#include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
@@ -31,7 +34,8 @@ class ScenarioRun {
  public:
   /// The policy has had kLeadIn to set its caps; the work begins with the first step. `scenario`
   /// and `policy` outlive it.
-  ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed);
+  ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
+              const RunMeans& means = {});
   ~ScenarioRun();
   ScenarioRun(ScenarioRun&&) noexcept;
   ScenarioRun& operator=(ScenarioRun&&) noexcept;
@@ -64,5 +68,11 @@ class ScenarioRun {
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };
+
+/// Plays the journal (RunMeans) of a run of the same scenario and policy again, with what was told
+/// to its controller, and compares all that it granted to the bit. Throws Error(bad_input) as
+/// control::replay, and for a policy that is not perwatt's.
+[[nodiscard]] control::Replay replay_journal(const Scenario& scenario, const PolicyPlan& policy,
+                                             const std::filesystem::path& journal);
 
 }  // namespace perwatt::simulate

@@ -1,4 +1,4 @@
-// Exact bytes of numbers, least significant first, for what the journal keeps.
+// Exact bytes of numbers, least significant first: for files and messages that keep every bit.
 #pragma once
 
 #include <bit>
@@ -14,9 +14,9 @@
 #include "perwatt/base/instant.hpp"
 #include "perwatt/base/units.hpp"
 
-namespace perwatt::control {
+namespace perwatt {
 
-static_assert(std::endian::native == std::endian::little, "the journal's bytes are little-endian");
+static_assert(std::endian::native == std::endian::little, "the bytes are little-endian");
 
 class ByteWriter {
  public:
@@ -45,10 +45,11 @@ class ByteWriter {
   std::string bytes_;
 };
 
-/// Throws Error(bad_input) naming `where` when it ends too early.
+/// Throws Error(bad_input) naming `where`, with `remedy`, when it ends too early.
 class ByteReader {
  public:
-  ByteReader(std::string_view bytes, std::string where) : left_{bytes}, where_{std::move(where)} {}
+  ByteReader(std::string_view bytes, std::string where, std::string remedy)
+      : left_{bytes}, where_{std::move(where)}, remedy_{std::move(remedy)} {}
 
   template <class T>
   T get() {
@@ -64,6 +65,8 @@ class ByteReader {
 
   Watts watts() { return Watts::from_base(get<double>()); }
 
+  Seconds seconds() { return Seconds::from_base(get<double>()); }
+
   Instant instant() { return Instant::from_nanoseconds(get<std::int64_t>()); }
 
   /// Below `bound`.
@@ -75,16 +78,28 @@ class ByteReader {
     return value;
   }
 
+  /// How many things of `size` bytes follow, by a count that the bytes left can hold.
+  std::uint32_t count(std::size_t size) {
+    const auto value = get<std::uint32_t>();
+    if (value > left_.size() / size) {
+      fail("it is cut short");
+    }
+    return value;
+  }
+
+  /// All that is left.
+  std::string_view rest() { return std::exchange(left_, {}); }
+
   [[nodiscard]] bool is_at_end() const { return left_.empty(); }
 
   [[noreturn]] void fail(const std::string& what_is_wrong) const {
-    throw_bad_input(what_is_wrong, where_,
-                    "the file is damaged: see docs/model/control.md#journal");
+    throw_bad_input(what_is_wrong, where_, remedy_);
   }
 
  private:
   std::string_view left_;
   std::string where_;
+  std::string remedy_;
 };
 
-}  // namespace perwatt::control
+}  // namespace perwatt
