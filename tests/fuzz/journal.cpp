@@ -1,5 +1,5 @@
-// What a journal holds of a controller: the inputs of a tick, or a whole state. Refused by place, or
-// taken, and then no grant is out of range or passes a limit that the ledger does not call over.
+// What a journal holds of a controller: the inputs of a tick, or a whole state. Refused by place,
+// or taken, and then no grant is out of range or passes a limit that the ledger does not call over.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
