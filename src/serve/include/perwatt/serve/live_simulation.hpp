@@ -29,7 +29,7 @@ struct LiveSettings {
   std::uint64_t seed = 1;
   double speed_ratio = 10;
   std::string version;
-  simulate::RunMeans means;
+  simulate::RunMeans means = {};
 };
 
 class LiveSimulation {
