@@ -128,6 +128,17 @@ def memory_panel(rows):
                    f"{100 * explained:.2f} % of the variance")
 
 
+def tell(panels, path):
+    """Draws the panels into the SVG at `path` and prints their words."""
+    with open(path, "w") as file:
+        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+                   f'font-family="sans-serif">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n')
+        for panel, _ in panels:
+            file.write("\n".join(panel.parts) + "\n")
+        file.write("</svg>\n")
+    print("\n".join(words for _, words in panels))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", help="training_bench")
@@ -141,13 +152,7 @@ def main():
             writer.writeheader()
             writer.writerows(rows)
     panels = [cpu_panel(rows), memory_panel(rows)]
-    with open(options.svg, "w") as file:
-        file.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-                   f'font-family="sans-serif">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n')
-        for panel, _ in panels:
-            file.write("\n".join(panel.parts) + "\n")
-        file.write("</svg>\n")
-    print("\n".join(words for _, words in panels))
+    tell(panels, options.svg)
 
 
 if __name__ == "__main__":

@@ -37,10 +37,9 @@ class PieceStacks {
     for (std::size_t i = 0; i < pieces.size(); i += step) {
       sample.push_back(pieces[i].key);
     }
-    std::sort(sample.begin(), sample.end(), [](Key a, Key b) { return b > a; });
     lowest_ = {};
-    for (std::size_t band = 1; band < kBands && !sample.empty(); ++band) {
-      lowest_[band] = sample[band * sample.size() / kBands];
+    if (!sample.empty()) {
+      divide_sample(0, kBands);
     }
     clear();
   }
@@ -121,6 +120,20 @@ class PieceStacks {
   static constexpr std::size_t kMany = 64;      // from so many pieces on a heap may pay
   static constexpr std::size_t kLightPart = 8;  // little is below one in so many
   static constexpr std::uint32_t kCutsUntilHeap = 8;
+
+  /// Finds where bands between `first` and `end` begin; those below and above lie apart already.
+  void divide_sample(std::size_t first, std::size_t end) {
+    const std::size_t middle = (first + end) / 2;
+    const auto at = [this](std::size_t band) {
+      return sample_.begin() + static_cast<std::ptrdiff_t>(band * sample_.size() / kBands);
+    };
+    std::nth_element(at(first), at(middle), at(end), [](Key a, Key b) { return b > a; });
+    lowest_[middle] = *at(middle);
+    if (end - first > 2) {
+      divide_sample(first, middle);
+      divide_sample(middle, end);
+    }
+  }
 
   [[nodiscard]] std::size_t band_of(Key key) const {
     std::size_t band = key > lowest_[4] ? 4 : 0;

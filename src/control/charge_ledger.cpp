@@ -55,14 +55,10 @@ std::int64_t limit_in_microwatts(Watts limit) {
 }  // namespace
 
 std::shared_ptr<const ChargeLedger::Layout> ChargeLedger::layout_of(
-    const PowerTree& tree, const allocate::SiteLimits& limits, std::span<const ChargeTerms> terms) {
+    const PowerTree& tree, const allocate::SiteLimits& limits) {
   auto layout = std::make_shared<Layout>();
   for (const auto& sum : limits.nested) {
     layout->parent.push_back(sum.parent);
-  }
-  for (const auto& device : tree.devices()) {
-    layout->node_of.push_back(device.parent.value);
-    layout->sum_of.push_back(limits.sum_of[device.parent.value]);
   }
   layout->first_cross.assign(tree.nodes().size() + 1, 0);
   for (const auto& cross : limits.cross) {
@@ -81,17 +77,30 @@ std::shared_ptr<const ChargeLedger::Layout> ChargeLedger::layout_of(
   }
   layout->device_factor = limits.units.device_factor;
   layout->fixed_supply = limits.units.fixed_supply;
-  layout->terms.assign(terms.begin(), terms.end());
   for (const auto& limit : limits.limits) {
     layout->tree_power.push_back(limit.power);
   }
   return layout;
 }
 
+std::vector<ChargeLedger::DeviceState> ChargeLedger::states_of(const PowerTree& tree,
+                                                               const allocate::SiteLimits& limits,
+                                                               std::span<const ChargeTerms> terms) {
+  std::vector<DeviceState> states(terms.size());
+  for (std::size_t d = 0; d < states.size(); ++d) {
+    states[d].node = tree.devices()[d].parent.value;
+    states[d].sum = limits.sum_of[states[d].node];
+    states[d].overshoot_ratio = terms[d].overshoot_ratio;
+    states[d].beside = terms[d].beside;
+    states[d].root_factor = limits.units.device_factor[d];
+  }
+  return states;
+}
+
 ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> terms) {
   check_terms(tree, terms);
   const auto limits = allocate::site_limits(tree);
-  layout_ = layout_of(tree, limits, terms);
+  layout_ = layout_of(tree, limits);
   limits_ = limits.limits;
   const auto least = limits.least();
   std::transform(least.nested.begin(), least.nested.end(), std::back_inserter(limit_.nested),
@@ -100,7 +109,7 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
                  limit_in_microwatts);
   charged_.nested.assign(limit_.nested.size(), 0);
   charged_.cross.assign(limit_.cross.size(), 0);
-  devices_.resize(tree.devices().size());
+  devices_ = states_of(tree, limits, terms);
   charge_.resize(devices_.size());
   next_void_.assign(devices_.size(), kNever);
   for (std::size_t d = 0; d < devices_.size(); ++d) {
@@ -118,10 +127,10 @@ ChargeLedger::ChargeLedger(const PowerTree& tree, std::span<const ChargeTerms> t
 }
 
 ChargeLedger::Microwatts ChargeLedger::charge_of(std::size_t device, Watts cap) const {
-  const auto& terms = layout_->terms[device];
-  const Watts draw = cap * (1 + terms.overshoot_ratio) + terms.beside;
+  const auto& state = devices_[device];
+  const Watts draw = cap * (1 + state.overshoot_ratio) + state.beside;
   return static_cast<Microwatts>(
-      std::ceil(in_watts(draw) * layout_->device_factor[device] * kMicrowattsPerWatt));
+      std::ceil(in_watts(draw) * state.root_factor * kMicrowattsPerWatt));
 }
 
 ChargeLedger::Microwatts ChargeLedger::part_of(Microwatts charge, double ratio) {
@@ -129,13 +138,16 @@ ChargeLedger::Microwatts ChargeLedger::part_of(Microwatts charge, double ratio) 
 }
 
 std::span<const ChargeLedger::CrossShare> ChargeLedger::cross_of(std::size_t device) const {
-  const auto node = layout_->node_of[device];
+  if (layout_->cross_shares.empty()) {
+    return {};
+  }
+  const auto node = devices_[device].node;
   return std::span{layout_->cross_shares}.subspan(
       layout_->first_cross[node], layout_->first_cross[node + 1] - layout_->first_cross[node]);
 }
 
 void ChargeLedger::change(std::size_t device, Microwatts from, Microwatts to, Sums& sums) const {
-  for (auto s = layout_->sum_of[device]; s != allocate::kNoSum; s = layout_->parent[s]) {
+  for (auto s = devices_[device].sum; s != allocate::kNoSum; s = layout_->parent[s]) {
     sums.nested[s] += to - from;
   }
   for (const auto& [sum, ratio] : cross_of(device)) {
@@ -145,7 +157,7 @@ void ChargeLedger::change(std::size_t device, Microwatts from, Microwatts to, Su
 
 bool ChargeLedger::has_room(std::size_t device, Microwatts from, Microwatts to,
                             const Sums& sums) const {
-  for (auto s = layout_->sum_of[device]; s != allocate::kNoSum; s = layout_->parent[s]) {
+  for (auto s = devices_[device].sum; s != allocate::kNoSum; s = layout_->parent[s]) {
     if (sums.nested[s] + to - from > limit_.nested[s]) {
       return false;
     }
@@ -386,7 +398,7 @@ Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
   if (!has_room(d, 0, 0, charged_)) {
     return cap_of(d, static_cast<double>(devices_[d].ceiling));
   }
-  for (auto s = layout_->sum_of[d]; s != allocate::kNoSum; s = layout_->parent[s]) {
+  for (auto s = devices_[d].sum; s != allocate::kNoSum; s = layout_->parent[s]) {
     highest =
         std::min(highest, static_cast<double>(limit_.nested[s] - charged_.nested[s] + charge));
   }
@@ -399,10 +411,9 @@ Watts ChargeLedger::highest_cap(topology::DeviceIndex device) const {
 
 /// The cap of a charge at the root.
 Watts ChargeLedger::cap_of(std::size_t device, double microwatts) const {
-  const auto& terms = layout_->terms[device];
-  const double draw =
-      std::max(0.0, microwatts) / kMicrowattsPerWatt / layout_->device_factor[device];
-  return std::clamp((watts(draw) - terms.beside) * (1 / (1 + terms.overshoot_ratio)), Watts{},
+  const auto& state = devices_[device];
+  const double draw = std::max(0.0, microwatts) / kMicrowattsPerWatt / state.root_factor;
+  return std::clamp((watts(draw) - state.beside) * (1 / (1 + state.overshoot_ratio)), Watts{},
                     kMostWatts);
 }
 

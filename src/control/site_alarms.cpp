@@ -145,6 +145,7 @@ void SiteAlarms::judge(Slot& slot, const Finding& finding) noexcept {
   if (slot.is_raised && !finding.is_wrong) {
     if (slot.right >= rules_.clear_looks) {
       slot.is_raised = false;
+      other_writers_ -= alarm.kind == AlarmKind::other_writer ? 1 : 0;
       // Room is kept for one event of each slot: raising and clearing take more looks than one.
       events_.push_back({Change::cleared, alarm});
     }
@@ -161,6 +162,7 @@ void SiteAlarms::judge(Slot& slot, const Finding& finding) noexcept {
     alarm.bound = finding.bound;
     alarm.belief = finding.belief;
     events_.push_back({slot.is_raised ? Change::escalated : Change::raised, alarm});
+    other_writers_ += !slot.is_raised && alarm.kind == AlarmKind::other_writer ? 1 : 0;
     slot.is_raised = true;
   }
 }

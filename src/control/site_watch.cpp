@@ -135,6 +135,7 @@ void SiteWatch::take_steps(Instant now, AnyController& controller) {
     return;
   }
   has_steps_ = !required_.empty();
+  has_throttled_ = false;
   std::vector<char> is_sent(is_sent_.size(), 0);
   for (const auto& breach : required_) {
     if (takes_all(tree_->node(breach.node).limits[breach.limit], breach.step)) {
@@ -150,6 +151,7 @@ void SiteWatch::take_steps(Instant now, AnyController& controller) {
     for (const auto& supply : tree_->nodes()[n].supplies) {
       is_throttled_[n] = static_cast<char>(is_throttled_[n] | is_throttled_[supply.parent.value]);
     }
+    has_throttled_ = has_throttled_ || is_throttled_[n] != 0;
   }
   is_sent_ = std::move(is_sent);
 }
@@ -157,6 +159,10 @@ void SiteWatch::take_steps(Instant now, AnyController& controller) {
 /// The least of what another writer leaves and what throttling leaves.
 void SiteWatch::limit_devices(std::span<const std::optional<Watts>> enforced,
                               AnyController& controller) {
+  if (!alarms_.has_ceilings() && !has_throttled_ && !has_limited_) {
+    return;
+  }
+  has_limited_ = false;
   for (std::uint32_t d = 0; d < enforced.size(); ++d) {
     const topology::DeviceIndex device{d};
     auto most = alarms_.ceiling(device);
@@ -165,6 +171,7 @@ void SiteWatch::limit_devices(std::span<const std::optional<Watts>> enforced,
     }
     if (most || told_[d].is_limited) {
       told_[d].is_limited = most.has_value();
+      has_limited_ = has_limited_ || most.has_value();
       controller.set_most(device,
                           most.value_or(Watts::from_base(std::numeric_limits<double>::infinity())));
     }

@@ -51,6 +51,9 @@ void DurationHistogram::add_nanoseconds(std::int64_t duration) {
 }
 
 void DurationHistogram::merge(const DurationHistogram& other, std::int64_t times) {
+  if (other.count_ == 0) {
+    return;
+  }
   buckets_.resize(std::max(buckets_.size(), other.buckets_.size()));
   for (std::size_t i = 0; i < other.buckets_.size(); ++i) {
     buckets_[i] += other.buckets_[i] * times;

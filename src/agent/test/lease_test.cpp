@@ -25,6 +25,19 @@ TEST(Lease, CountsFromTheAskAndFallsBackAlone) {
   EXPECT_EQ(lease.cap(at(15)), watts(300));  // 5 s since the ask, not since the grant
 }
 
+TEST(Lease, TellsWhenItsCapChangesByItself) {
+  Lease lease{kLimits, 1, at(0)};
+  EXPECT_FALSE(lease.expires());
+  const auto first = lease.ask(at(10));
+  EXPECT_EQ(lease.take(grant(1, first, 600, 5), at(11)), Answer::accepted);
+  EXPECT_EQ(lease.expires(), at(15));
+  const auto second = lease.ask(at(12));
+  EXPECT_EQ(lease.take(grant(2, second, 600, 5), at(13)), Answer::accepted);
+  EXPECT_EQ(lease.expires(), at(17));
+  EXPECT_EQ(lease.cap(at(17)), watts(300));
+  EXPECT_FALSE(lease.expires());
+}
+
 TEST(Lease, ALateGrantIsVoid) {
   Lease lease{kLimits, 1, at(0)};
   const auto ask = lease.ask(at(10));

@@ -189,6 +189,19 @@ TEST(SiteWatch, WattsThatAnotherWriterHoldsBackGoToOthers) {
   EXPECT_GT(rack.cap[0], 650);
 }
 
+TEST(SiteWatch, AnotherWritersCeilingIsKeptThoughNoLimitIsNear) {
+  WatchedRack rack;
+  rack.run(60);
+  EXPECT_GT(rack.cap[0], 400);
+  rack.held[0] = 250;
+  rack.run(60);
+  EXPECT_FALSE(rack.has_alarm(AlarmKind::limit_passed));
+  EXPECT_LT(rack.cap[0], 300);
+  rack.held[0] = 1e9;
+  rack.run(60);
+  EXPECT_GT(rack.cap[0], 400);
+}
+
 TEST(SiteWatch, WhatIsNotTaggedIsNotTouchedForALimitThatTripsNothing) {
   WatchedRack rack{{0, 0, 0, 0}, false};
   rack.demand = {690, 690, 690, 690};

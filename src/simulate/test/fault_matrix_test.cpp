@@ -107,6 +107,37 @@ TEST(FaultMatrix, NoLimitIsPassedUnderTheFaultModel) {
   EXPECT_GE(faults, 1000U);
 }
 
+Watts highest_cap(const Plant& plant) {
+  Watts highest;
+  for (std::uint32_t d = 0; d < plant.tree().devices().size(); ++d) {
+    highest = std::max(highest, plant.read_cap({d}));
+  }
+  return highest;
+}
+
+TEST(FaultMatrix, AFailSafeThatIsRefusedIsWrittenUntilItIsTaken) {
+  auto scenario = scenario_of(small_scenario_text());
+  Fault killed;
+  killed.kind = FaultKind::controller_killed;
+  killed.at = seconds(30);
+  killed.lasts = seconds(40);
+  Fault refused = killed;
+  refused.kind = FaultKind::cap_refused;
+  refused.lasts = seconds(25);  // longer than a lease
+  scenario.faults = {killed, refused};
+  const auto policy = policy_of(PolicyKind::perwatt);
+  ScenarioRun run{scenario, policy, 1};
+  const auto run_until = [&run](double time_seconds) {
+    while (in_seconds(run.time()) < time_seconds) {
+      run.step();
+    }
+  };
+  run_until(54);
+  EXPECT_GT(highest_cap(run.plant()), watts(300));
+  run_until(57);
+  EXPECT_EQ(highest_cap(run.plant()), watts(300));
+}
+
 /// Devices outside the model may pass the limits above them, and none beside.
 TEST(FaultMatrix, DevicesThatIgnoreTheirCapsPassNoLimitBesideThem) {
   std::int64_t at_site = 0;

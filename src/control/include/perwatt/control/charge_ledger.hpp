@@ -111,8 +111,7 @@ class ChargeLedger {
     __builtin_prefetch(state);
     __builtin_prefetch(state->grants.data() + 1);
     __builtin_prefetch(&charge_[device.value]);
-    __builtin_prefetch(&layout_->terms[device.value]);
-    __builtin_prefetch(&layout_->device_factor[device.value]);
+    __builtin_prefetch(&state->overshoot_ratio);
   }
 
   /// Drops grants that are void at `now`. Linear in devices.
@@ -161,13 +160,19 @@ class ChargeLedger {
   static constexpr std::size_t kGrants = 6;  // of a device
 
  private:
+  /// All that a grant touches side by side: grants come in any order of devices.
   struct alignas(64) DeviceState {
     Microwatts fail_safe = 0;
     Microwatts ceiling = 0;  // least <= ceiling <= charge
     device::GrantId last_id = 0;
     std::uint32_t count = 0;
+    std::uint32_t sum = 0;  // the least nested sum that it is in
     bool is_off = false;
     std::array<Grant, kGrants> grants;
+    double overshoot_ratio = 0;
+    Watts beside;
+    double root_factor = 1;
+    std::uint32_t node = 0;
   };
 
   struct CrossShare {
@@ -178,19 +183,18 @@ class ChargeLedger {
   /// What never changes; copies of a ledger share it.
   struct Layout {
     std::vector<std::uint32_t> parent;       // by nested sum
-    std::vector<std::uint32_t> sum_of;       // by device: the least nested sum
-    std::vector<std::uint32_t> node_of;      // by device
     std::vector<std::uint32_t> first_cross;  // by node, in cross_shares; one more at the end
     std::vector<CrossShare> cross_shares;
-    std::vector<double> device_factor;
-    std::vector<Watts> fixed_supply;  // by node
-    std::vector<ChargeTerms> terms;
-    std::vector<Watts> tree_power;  // by limit: what the tree leaves to devices
+    std::vector<double> device_factor;  // by device, for charge(): of all in turn
+    std::vector<Watts> fixed_supply;    // by node
+    std::vector<Watts> tree_power;      // by limit: what the tree leaves to devices
   };
 
   [[nodiscard]] static std::shared_ptr<const Layout> layout_of(const topology::PowerTree& tree,
-                                                               const allocate::SiteLimits& limits,
-                                                               std::span<const ChargeTerms> terms);
+                                                               const allocate::SiteLimits& limits);
+  [[nodiscard]] static std::vector<DeviceState> states_of(const topology::PowerTree& tree,
+                                                          const allocate::SiteLimits& limits,
+                                                          std::span<const ChargeTerms> terms);
   [[nodiscard]] Microwatts charge_of(std::size_t device, Watts cap) const;
   [[nodiscard]] static Microwatts part_of(Microwatts charge, double ratio);
   [[nodiscard]] std::span<const CrossShare> cross_of(std::size_t device) const;

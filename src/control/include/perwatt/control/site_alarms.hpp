@@ -142,6 +142,9 @@ class SiteAlarms {
   /// The most that the device can use while another writer holds its cap; else nothing.
   [[nodiscard]] std::optional<Watts> ceiling(topology::DeviceIndex device) const noexcept;
 
+  /// Some device has one.
+  [[nodiscard]] bool has_ceilings() const noexcept { return other_writers_ > 0; }
+
   [[nodiscard]] std::vector<Alarm> standing() const;
   [[nodiscard]] std::string text(const Alarm& alarm) const;
 
@@ -204,6 +207,7 @@ class SiteAlarms {
   std::vector<MeterWatch> meters_;  // by node
   std::vector<Slot> slots_;         // of devices, of nodes, of limits
   std::size_t limits_from_ = 0;
+  std::size_t other_writers_ = 0;  // raised
   std::vector<Event> events_;
 };
 

@@ -90,6 +90,8 @@ class SiteWatch {
   std::vector<char> is_sent_;       // by node: to fail-safe, by the ladder
   std::vector<char> is_throttled_;  // by node: itself or one above
   bool has_steps_ = false;
+  bool has_throttled_ = false;  // some node
+  bool has_limited_ = false;    // some device was told a limit
 };
 
 }  // namespace perwatt::control
