@@ -1,4 +1,5 @@
 // perwatt run: a site under control, with a live page. Without devices it is simulated.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -8,27 +9,35 @@
 #include "agents_option.hpp"
 #include "descriptors.hpp"
 #include "listen_options.hpp"
+#include "policy_diff_output.hpp"
 #include "scenario_input.hpp"
 #include "verbs.hpp"
 #include <fmt/format.h>
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/file.hpp"
+#include "perwatt/base/parse_quantity.hpp"
 #include "perwatt/base/text.hpp"
 #include "perwatt/control/mode.hpp"
 #include "perwatt/serve/live_routes.hpp"
 #include "perwatt/serve/live_simulation.hpp"
+#include "perwatt/simulate/policy_diff.hpp"
 #include "perwatt/simulate/scenario.hpp"
 
 namespace perwatt::cli {
 
 namespace {
 
+constexpr Seconds kDryRunAt = seconds(600);
+
 struct RunOptions {
   std::string site;
   std::string policy;
   std::string mode;      // empty: the policy's; of a recording advise
   std::string readings;  // empty: simulated
+  std::string against;   // a policy, or a file; empty: runs
+  std::string at;        // of the dry run
+  bool json = false;     // likewise
   std::string listen = "127.0.0.1:8600";
   double speed = 10;
   ScenarioFlags flags;
@@ -80,6 +89,37 @@ simulate::PolicyPlan plan_to_run(const simulate::Scenario& scenario, const RunOp
                 "write --mode observe or --mode advise"};
   }
   return plan;
+}
+
+/// The instant whose demand a dry run takes.
+Seconds dry_run_instant(const simulate::Scenario& scenario, const std::string& text) {
+  const Seconds whole = scenario.warm_up + scenario.duration;
+  if (text.empty()) {
+    return std::min(whole, kDryRunAt);
+  }
+  const auto at = parse_flag([&] { return parse_seconds(text, "--at"); });
+  if (at < Seconds{} || at > whole) {
+    throw Error{ErrorCode::usage, "'" + printable(text) + "' is not within the scenario", "--at",
+                "give 0 s to " + significant(in_seconds(whole)) + " s"};
+  }
+  return at;
+}
+
+void dry_run(const RunOptions& options) {
+  const auto scenario = read_scenario_file(options.site, options.flags);
+  const auto policy = plan_to_run(scenario, options);
+  const bool is_file = options.against.ends_with(".toml");
+  const auto other = is_file ? read_scenario_file(options.against, options.flags) : scenario;
+  const auto& change = run_policy(other, is_file ? "" : options.against);
+  const auto name_of = [](const std::string& file, const simulate::PolicyPlan& plan) {
+    return file + ": " + plan.name;
+  };
+  const auto before = name_of(options.site, policy);
+  const auto after = name_of(is_file ? options.against : options.site, change);
+  const auto diff = simulate::policy_diff({scenario, policy}, {other, change},
+                                          dry_run_instant(scenario, options.at));
+  fmt::print("{}\n", options.json ? policy_diff_json(diff, before, after).dump(2)
+                                  : policy_diff_text(diff, before, after));
 }
 
 void run_run(RunOptions& options) {
@@ -154,6 +194,15 @@ void add_run_verb(CLI::App& app) {
                    "A recording of the site's power instead of the simulation, to observe or "
                    "advise on (docs/reference/run.md#recordings)")
       ->type_name("FILE.csv");
+  auto* against = verb->add_option(
+      "--dry-run-against", options->against,
+      "Runs nothing: what another of the site's policies, or that of another file, would change "
+      "(docs/reference/run.md#dry-run)");
+  against->type_name("NAME|SITE.toml")->excludes("--readings");
+  verb->add_option("--at", options->at,
+                   "Instant whose demand both get, since the work began; else 10min or the end")
+      ->needs(against);
+  verb->add_flag("--json", options->json, "The dry run as JSON")->needs(against);
   verb->add_option("--listen", options->listen, "Address and port")->capture_default_str();
   verb->add_option("--speed", options->speed, "Simulated seconds per second")
       ->check(CLI::Range(1.0, 1000.0))
@@ -171,10 +220,16 @@ void add_run_verb(CLI::App& app) {
       "--token-file it listens on loopback addresses only. SIGINT and SIGTERM stop it.\n"
       "It runs until it is stopped:\n"
       "  perwatt run examples/site-live.toml\n"
-      "  perwatt run examples/site-live.toml --policy static --speed 60 --listen 127.0.0.1:8601");
+      "  perwatt run examples/site-live.toml --policy static --speed 60 --listen 127.0.0.1:8601\n"
+      "Examples:\n"
+      "  perwatt run examples/site-live.toml --policy static --dry-run-against perwatt");
   verb->callback([options, verb] {
     refuse_empty(*verb);
-    run_run(*options);
+    if (options->against.empty()) {
+      run_run(*options);
+    } else {
+      dry_run(*options);
+    }
   });
 }
 

@@ -256,6 +256,20 @@ def check_streams(options):
             caller.close()
 
 
+def check_dry_run(options):
+    done = subprocess.run([options.perwatt, "run", str(SITE), "--policy", "static", "--dry-run-against", "perwatt", "--json"],
+                          capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
+    assert done.returncode == 0 and not done.stderr, done
+    diff = json.loads(done.stdout)
+    root = diff["nodes"][0]
+    assert diff["at_seconds"] == 600 and len(diff["devices"]) == 492 and root["id"] == "feed"
+    assert root["after"]["usd_per_hour"] > root["before"]["usd_per_hour"], root
+    for side in ("before", "after"):
+        assert root[side]["limit_watts"] == 680e3, root
+        assert abs(root[side]["headroom_watts"] - (680e3 - root[side]["at_caps_watts"])) < 1e-6 < root[side]["headroom_watts"]
+    assert any(one["cap_after_watts"] > one["cap_before_watts"] for one in diff["devices"])
+
+
 def check_refusals(options, scratch):
     def fails(status, text, *words):
         done = subprocess.run([options.perwatt, "run", *words], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
@@ -293,6 +307,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         check_refusals(options, Path(scratch))
+        check_dry_run(options)
         check_streams(options)
         check_looking_on(options, Path(scratch))
         check_example(options)
