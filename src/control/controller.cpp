@@ -7,6 +7,7 @@
 
 #include "bytes.hpp"
 #include "curve_bytes.hpp"
+#include "device_loop.hpp"
 #include "restraints.hpp"
 
 #include "perwatt/allocate/allocator.hpp"
@@ -53,15 +54,6 @@ std::string_view to_string(GrantCause cause) {
 }
 
 struct Controller::Parts {
-  struct DeviceLoop {
-    Demand demand;
-    std::optional<device::LeaseAsk> ask;  // the last, not answered yet
-    Instant asked_at;
-    device::GrantId last_id = 0;
-    Watts cap;         // of the newest grant; fail-safe before
-    Instant runs_out;  // the newest grant, at the latest
-  };
-
   Parts(const topology::PowerTree& tree, std::vector<ControlledDevice> given,
         const ControlRules& with)
       : rules{with},
@@ -69,7 +61,8 @@ struct Controller::Parts {
         limits{tree},
         ledger{tree, terms_of(devices)},
         loops(devices.size()),
-        restraints{tree} {
+        restraints{tree},
+        is_awaited(devices.size(), 0) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
       loops[d].cap = devices[d].terms.fail_safe;
@@ -153,7 +146,8 @@ struct Controller::Parts {
   /// in any case, so it comes first.
   [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
     if (is_off(d)) {
-      split_curve.assign(1, {charge_at_root(d, {}), 0});
+      const Watts least = is_awaited[d] ? devices[d].terms.fail_safe : Watts{};
+      split_curve.assign(1, {charge_at_root(d, least), 0});
       return split_curve;
     }
     const auto& device = devices[d];
@@ -301,7 +295,8 @@ struct Controller::Parts {
   /// Devices that are to get less. Where a limit is over all go at once, or none.
   void lower() {
     std::vector<ChargeLedger::Request> lowers;
-    const Watts dead_band = ledger.is_over() ? Watts{} : rules.dead_band;
+    const bool is_urgent = ledger.is_over() || has_awaited;
+    const Watts dead_band = is_urgent ? Watts{} : rules.dead_band;
     for (std::size_t d = 0; d < devices.size(); ++d) {
       if (loops[d].ask && targets[d] < loops[d].cap - dead_band) {
         lowers.push_back(request(d, targets[d]));
@@ -371,6 +366,25 @@ struct Controller::Parts {
     lower();
     raise();
     renew(now);
+    forget_awaited();
+  }
+
+  void forget_awaited() {
+    for (std::size_t d = 0; has_awaited && d < devices.size(); ++d) {
+      changed_curve[d] = static_cast<char>(changed_curve[d] | is_awaited[d]);
+      is_awaited[d] = 0;
+    }
+    has_awaited = false;
+  }
+
+  bool switch_on(std::size_t d) {
+    changed_curve[d] = 1;
+    const bool is_on = ledger.switch_on({static_cast<std::uint32_t>(d)});
+    if (!is_on) {
+      is_awaited[d] = 1;
+      has_awaited = true;
+    }
+    return is_on;
   }
 
   bool repeat(const Grant& grant) {
@@ -396,25 +410,8 @@ struct Controller::Parts {
       to.put(limit.power);
     }
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      const auto& loop = loops[d];
-      const auto& memory = loop.demand.memory();
-      to.put(memory.before);
-      to.put(memory.now);
-      to.put(memory.half_began);
-      to.put(memory.last);
-      for (const float above : memory.above) {
-        to.put(above);
-      }
-      to.put(std::uint8_t{memory.has_read});
+      loops[d].save(to);
       to.put(most[d]);
-      const auto ask = loop.ask.value_or(device::LeaseAsk{});
-      to.put(std::uint8_t{loop.ask.has_value()});
-      to.put(ask.epoch);
-      to.put(ask.number);
-      to.put(loop.asked_at);
-      to.put(loop.last_id);
-      to.put(loop.cap);
-      to.put(loop.runs_out);
       put_curve(to, devices[d].curve);
     }
     restraints.save(to);
@@ -428,28 +425,9 @@ struct Controller::Parts {
     }
     limits.restore(powers);
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      auto& loop = loops[d];
-      Demand::Memory memory;
-      memory.before = from.watts();
-      memory.now = from.watts();
-      memory.half_began = from.instant();
-      memory.last = from.instant();
-      for (float& above : memory.above) {
-        above = from.get<float>();
-      }
-      memory.has_read = from.get<std::uint8_t>() != 0;
+      loops[d].resume(from);
       most[d] = from.watts();
-      loop.demand.resume(memory);
-      const bool has_ask = from.get<std::uint8_t>() != 0;
-      device::LeaseAsk ask;
-      ask.epoch = from.get<device::AgentEpoch>();
-      ask.number = from.get<std::uint64_t>();
-      loop.ask = has_ask ? std::optional{ask} : std::nullopt;
-      loop.asked_at = from.instant();
-      loop.last_id = from.get<device::GrantId>();
-      loop.cap = from.watts();
-      loop.runs_out = from.instant();
-      targets[d] = loop.cap;
+      targets[d] = loops[d].cap;
       devices[d].curve = get_curve(from);
     }
     restraints.resume(from);
@@ -471,6 +449,8 @@ struct Controller::Parts {
   std::vector<Watts> targets;
   std::vector<std::pair<Watts, Demand::Habits>> wanted_before;
   std::vector<char> changed_curve;
+  std::vector<char> is_awaited;  // off, and to be on as soon as there is room: until the next tick
+  bool has_awaited = false;
   bool has_new_limits = false;                    // that the allocator does not know
   std::vector<allocate::CurvePoint> split_curve;  // of curve_of()
   double headroom = kHeadroomWorth;               // per root watt, the same for all
@@ -547,8 +527,7 @@ void Controller::switched_off(topology::DeviceIndex device) {
 }
 
 bool Controller::switch_on(topology::DeviceIndex device) {
-  parts_->changed_curve[device.value] = 1;
-  return parts_->ledger.switch_on(device);
+  return parts_->switch_on(device.value);
 }
 
 std::span<const Controller::Grant> Controller::tick(Instant now) {
@@ -558,6 +537,7 @@ std::span<const Controller::Grant> Controller::tick(Instant now) {
 
 bool Controller::repeat(Instant now, std::span<const Grant> grants) {
   parts_->advance(now);
+  parts_->forget_awaited();
   return std::all_of(grants.begin(), grants.end(),
                      [&](const Grant& grant) { return parts_->repeat(grant); });
 }

@@ -20,6 +20,9 @@ std::span<const Switchboard::Order> Switchboard::tick(
 
 bool Switchboard::report(topology::DeviceIndex device, const device::SwitchReport& report) {
   auto& state = states_[device.value];
+  if (state.is_on && state.is_obeyed && report.is_off) {  // by an order of a start before
+    state = {state.orders + 1, true, false};
+  }
   if (state.is_obeyed || report.accepted != id_of(state)) {
     return false;
   }

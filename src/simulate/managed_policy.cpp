@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "policy.hpp"
+#include "relief_link.hpp"
 
 #include "perwatt/agent/lease.hpp"
 #include "perwatt/base/random.hpp"
@@ -33,6 +34,7 @@ class ManagedPolicy final : public Policy {
       : site_{site},
         speaks_every_{std::min(site.plan.cadence, kLongestSilence)},
         random_{site.seed},
+        relief_{site},
         known_(site.values.size()),
         enforced_(site.values.size()),
         granted_(site.values.size()),
@@ -77,16 +79,23 @@ class ManagedPolicy final : public Policy {
 
   void set_limits(std::span<const Watts> limits) override {
     limits_.assign(limits.begin(), limits.end());
+    relief_.set_limits(limits_);
     tell_limits();
   }
 
-  std::vector<std::string> take_messages() override { return std::exchange(messages_, {}); }
+  std::vector<std::string> take_messages() override {
+    for (auto& text : relief_.take_messages()) {
+      messages_.push_back(std::move(text));
+    }
+    return std::exchange(messages_, {});
+  }
 
   void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
 
   void kill_controller(Instant /*now*/) override {
     controller_.reset();
     watch_.reset();
+    relief_.stop();
   }
 
   void restart_controller(Instant now) override {
@@ -100,11 +109,13 @@ class ManagedPolicy final : public Policy {
                          value.curve});
     }
     watch_.emplace(site_.scenario.tree, devices, flexible_devices(), watch_rules());
+    relief_.start(devices, relief_rules(), limits_);
     controller_.emplace(site_.scenario.tree, std::move(devices), rules());
     for (const auto& grant : journal_) {
       controller_->restore(grant);
     }
     told_limits_ = control::steady_limits(site_.scenario.tree);
+    refused_limits_.assign(told_limits_.size(), watts(-1));
     tell_limits();
   }
 
@@ -114,6 +125,7 @@ class ManagedPolicy final : public Policy {
     std::uint32_t device = 0;
     device::LeaseAsk ask;
     device::LeaseReport report;
+    device::SwitchReport switched;
     Reading reading;
   };
 
@@ -152,9 +164,30 @@ class ManagedPolicy final : public Policy {
   [[nodiscard]] std::vector<char> flexible_devices() const {
     std::vector<char> is_flexible;
     for (const auto& value : site_.values) {
-      is_flexible.push_back(value.clock_ratio < 1 ? 1 : 0);
+      is_flexible.push_back(value.clock_ratio < 1 || value.tier != jobs::Tier::none ? 1 : 0);
     }
     return is_flexible;
+  }
+
+  [[nodiscard]] control::ReliefRules relief_rules() const {
+    const auto ladder = watch_rules().ladder;
+    control::ReliefRules rules;
+    rules.guard_ratio = site_.plan.guard_ratio;
+    rules.obeys_within = until_heard() * 2 + site_.scenario.plant.step() * 2;
+    rules.shut_within = ladder.times.shut + ladder.tick;
+    return rules;
+  }
+
+  /// Of an order, or of its report.
+  [[nodiscard]] Seconds until_heard() const { return speaks_every_ + site_.scenario.message_delay; }
+
+  /// The longest that tagged work takes to stop.
+  [[nodiscard]] Seconds longest_stop() const {
+    Seconds longest;
+    for (const auto& job : jobs_of(site_.scenario)) {
+      longest = std::max(longest, job.tier == jobs::Tier::none ? Seconds{} : job.stops_within);
+    }
+    return longest;
   }
 
   /// After the sensors that the scenario describes.
@@ -181,8 +214,11 @@ class ManagedPolicy final : public Policy {
     rules.alarms.settle = site_.scenario.settle + speaks_every_ + margin;
     rules.alarms.grace = kLeadIn + speaks_every_ * 5;
     rules.ladder.tick = speaks_every_;
+    rules.ladder.recovery = plant.breaker_recovery;  // what has recovered less trips sooner
     const Seconds until_sent = site_.plan.cadence + site_.scenario.message_delay * 2;
     rules.ladder.times.throttle += until_sent;
+    rules.ladder.times.pause += until_heard() + longest_stop();
+    rules.ladder.times.shut += until_heard();
     rules.ladder.times.fail_safe = this->rules().lease + this->rules().wearing_in + until_sent;
     return rules;
   }
@@ -213,7 +249,8 @@ class ManagedPolicy final : public Policy {
       const auto enforced = site_.platform.enforced_cap(d).value_or(device(d).max);
       const auto report = leases_[d].report(now, enforced);
       if (!is_lost()) {
-        speeches_.push_back({now + site_.scenario.message_delay, d, ask, report, readings_[d]});
+        speeches_.push_back(
+            {now + site_.scenario.message_delay, d, ask, report, relief_.report(d), readings_[d]});
       }
     }
   }
@@ -227,6 +264,7 @@ class ManagedPolicy final : public Policy {
       const topology::DeviceIndex d{speech.device};
       controller_->ask(d, speech.ask, speech.arrives);
       controller_->report(d, speech.report);
+      relief_.take(speech.device, speech.switched, *controller_);
       known_[speech.device] = speech.reading;
       enforced_[speech.device] = speech.report.enforced;
       if (speech.report.is_lapsed) {
@@ -241,6 +279,7 @@ class ManagedPolicy final : public Policy {
     for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
       static_cast<void>(leases_[sent_.front().device].take(sent_.front().grant, now));
     }
+    relief_.deliver(now);
   }
 
   /// At all that has come in.
@@ -249,6 +288,8 @@ class ManagedPolicy final : public Policy {
       return;
     }
     watch_->tick(now, known_, meters_, enforced_, *controller_);
+    relief_.tick(now, watch_->required(), known_, *controller_, [this] { return is_lost(); });
+    tell_limits();
     for (const auto& event : watch_->alarms().events()) {
       if (event.change != control::SiteAlarms::Change::escalated) {
         messages_.push_back(watch_->alarms().text(event.alarm) +
@@ -273,7 +314,8 @@ class ManagedPolicy final : public Policy {
     }
   }
 
-  /// What the controller does not know yet, each time a new layout for it.
+  /// What the controller does not know yet, each time a new layout for it. A limit that is refused
+  /// is told again until what is off has made room for it.
   void tell_limits() {
     for (std::uint32_t n = 0; controller_ && n < limits_.size(); ++n) {
       const Watts limit = std::min(limits_[n], survivable_[n]);
@@ -284,7 +326,13 @@ class ManagedPolicy final : public Policy {
       controller_->to_fail_safe(topology::NodeIndex{n}, !is_kept);  // the least there is
       if (is_kept) {
         told_limits_[n] = limit;
-      } else {
+        continue;
+      }
+      if (limits_[n] != told_limits_[n] && controller_->set_limit({n}, limits_[n])) {
+        told_limits_[n] = limits_[n];  // though not what the loss of a feed would need
+      }
+      if (limit != refused_limits_[n]) {
+        refused_limits_[n] = limit;
         messages_.push_back("fail-safe caps do not fit the limit of " +
                             significant(in_watts(limit), 4) + " W of node '" +
                             site_.scenario.tree.nodes()[n].id + "'");
@@ -296,6 +344,7 @@ class ManagedPolicy final : public Policy {
   Seconds speaks_every_;
   std::mt19937_64 random_;
   double loss_ratio_ = 0;
+  ReliefLink relief_;
   std::vector<agent::Lease> leases_;
   std::vector<Watts> written_;
   std::optional<control::Controller> controller_;
@@ -306,9 +355,10 @@ class ManagedPolicy final : public Policy {
       granted_;  // newest first
   std::vector<std::string> messages_;
   std::deque<control::Controller::Grant> journal_;
-  std::vector<Watts> limits_;       // by node: what the site says
-  std::vector<Watts> survivable_;   // what the loss of any one feed leaves room for
-  std::vector<Watts> told_limits_;  // the controller knows
+  std::vector<Watts> limits_;          // by node: what the site says
+  std::vector<Watts> survivable_;      // what the loss of any one feed leaves room for
+  std::vector<Watts> told_limits_;     // the controller knows
+  std::vector<Watts> refused_limits_;  // and those that it could not keep, as last told
   std::deque<Speech> speeches_;
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;

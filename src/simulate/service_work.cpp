@@ -14,6 +14,7 @@ InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant
   found.cap = kMostDeviceWatts;
   for (const auto gpu : gpus) {
     found.is_up = found.is_up && states.is_off[gpu.value] == 0 &&
+                  states.is_stopped[gpu.value] == 0 &&
                   plant.is_live(plant.tree().devices()[gpu.value].parent);
     found.clock_ratio = std::min(found.clock_ratio, states.clock_ratios[gpu.value]);
     if (states.ignores_its_cap[gpu.value] == 0) {

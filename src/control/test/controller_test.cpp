@@ -174,8 +174,14 @@ TEST(Controller, WhatIsOffGetsNothingAndItsWattsGoToTheOthers) {
   EXPECT_LE(rack.total(), 750 + 1e-6);
   EXPECT_FALSE(rack.controller.ledger().is_over());
   EXPECT_FALSE(rack.controller.switch_on({1}));
-  ASSERT_TRUE(rack.controller.set_limit({0}, watts(2000)));
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(1500)));
+  rack.run(30);
+  EXPECT_NEAR(rack.total(), 1500, 1);  // the others have it all
+  EXPECT_FALSE(rack.controller.switch_on({1}));
+  rack.run(2);
+  EXPECT_NEAR(rack.total(), 1300, 1);
   ASSERT_TRUE(rack.controller.switch_on({1}));
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(2000)));
   rack.cap[1] = 200;
   rack.run(60);
   EXPECT_NEAR(rack.total(), 2000, 1);

@@ -28,6 +28,7 @@ using jobs::Job;
 using jobs::Shrinking;
 using jobs::Tier;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using topology::DeviceIndex;
 using topology::NodeIndex;
@@ -268,6 +269,7 @@ TEST(Relief, TheLaddersShutTakesNodesOfLeastValueUntilTheSupplyFits) {
   site.draws.assign(6, watts(800));  // caps do not hold: 4,800 W of 4,200 W
   site.tick(1, {breach_of({0}, BreachStep::shut, 4800)});
   EXPECT_EQ(site.off(), (Devices{2, 3}));
+  EXPECT_THAT(site.relief.take_messages(), ElementsAre("node 'rack1' is shut"));
   site.draws[2] = site.draws[3] = watts(0);
   site.tick(10, {breach_of({0}, BreachStep::shut, 4800)});  // the meter is late
   EXPECT_EQ(site.off(), (Devices{2, 3}));
@@ -312,6 +314,9 @@ TEST(Switchboard, BelievesOnlyReportsOfItsLastOrder) {
   Switchboard next{1, 2};
   EXPECT_FALSE(next.report({0}, {second.id, true}));
   EXPECT_GT(next.tick(off, switch_on)[0].order.id, second.id);
+  Switchboard third{1, 3};
+  EXPECT_FALSE(third.report({0}, {first.id, true}));  // off by a start before
+  EXPECT_TRUE(third.tick(on, switch_on)[0].order.is_on);
 }
 
 // ---- random sites -------------------------------------------------------------------------------

@@ -107,7 +107,8 @@ class Controller {
   /// As of ChargeLedger: the device is off, and nothing is given to it.
   void switched_off(topology::DeviceIndex device);
 
-  /// As of ChargeLedger: charged before it is told to come back.
+  /// As of ChargeLedger: charged before it is told to come back. Where it is refused the next tick
+  /// makes room for it: to be called again until then.
   [[nodiscard]] bool switch_on(topology::DeviceIndex device);
 
   /// The grants to journal and send, entered in the ledger. They hold until the next tick.

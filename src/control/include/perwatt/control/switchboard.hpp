@@ -6,6 +6,7 @@
 //     on    is sent only once the ledger charges the device again.
 // After a restart nothing of before is known, and all is charged: `start` makes every number higher
 // than those of the start before, so that what was sent then is void when the first order arrives.
+// A device that is found off is told to be on, unless it is to be off.
 //
 // Thread rule: one thread at a time. No clock, no wire.
 #pragma once
