@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "curve_bytes.hpp"
+#include "device_loop.hpp"
 #include "restraints.hpp"
 #include "split_curve.hpp"
 #include "write_discipline.hpp"
@@ -42,16 +43,6 @@ std::string_view to_string(GrantCause cause) {
 }
 
 struct Controller::Parts {
-  /// One cache line of a device: grants are made in order of worth, all over the site.
-  struct alignas(64) DeviceLoop {
-    std::optional<device::LeaseAsk> ask;  // the last, not answered yet
-    Instant asked_at;
-    device::GrantId last_id = 0;
-    Watts cap;         // of the newest grant; fail-safe before
-    Instant runs_out;  // the newest grant, at the latest
-    Watts fail_safe;
-  };
-
   struct Wanted {
     Watts power;
     Demand::Habits habits{};
@@ -69,7 +60,8 @@ struct Controller::Parts {
         loops(devices.size()),
         demands(devices.size()),
         restraints{tree},
-        discipline{with.writes, devices.size(), with.dead_band} {
+        discipline{with.writes, devices.size(), with.dead_band},
+        is_awaited(devices.size(), 0) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
       check_curve(tree, d, devices[d].curve);
       loops[d].cap = loops[d].fail_safe = devices[d].terms.fail_safe;
@@ -165,7 +157,8 @@ struct Controller::Parts {
 
   [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
     if (is_off(d)) {
-      curve_points.assign(1, {charge_at_root(devices[d].terms, root_factors()[d], {}), 0});
+      const Watts least = is_awaited[d] != 0 ? devices[d].terms.fail_safe : Watts{};
+      curve_points.assign(1, {charge_at_root(devices[d].terms, root_factors()[d], least), 0});
       return curve_points;
     }
     split_curve(devices[d], {root_factors()[d], most[d], &demands[d], headroom}, curve_points);
@@ -279,7 +272,8 @@ struct Controller::Parts {
     lowers.clear();
     raises.clear();
     renewals.clear();
-    const Watts least_lower = ledger.is_over() ? Watts{} : rules.dead_band;
+    const bool is_urgent = ledger.is_over() || has_awaited;
+    const Watts least_lower = is_urgent ? Watts{} : rules.dead_band;
     const Instant renew_until = now + rules.renew_before;
     for (std::uint32_t d = 0; d < devices.size(); ++d) {
       const auto& loop = loops[d];
@@ -384,6 +378,25 @@ struct Controller::Parts {
     lower();
     raise();
     renew();
+    forget_awaited();
+  }
+
+  void forget_awaited() {
+    for (std::size_t d = 0; has_awaited && d < devices.size(); ++d) {
+      changed_curve[d] = static_cast<char>(changed_curve[d] | is_awaited[d]);
+      is_awaited[d] = 0;
+    }
+    has_awaited = false;
+  }
+
+  bool switch_on(std::size_t d) {
+    changed_curve[d] = 1;
+    const bool is_on = ledger.switch_on({static_cast<std::uint32_t>(d)});
+    if (!is_on) {
+      is_awaited[d] = 1;
+      has_awaited = true;
+    }
+    return is_on;
   }
 
   bool repeat(const Grant& grant) {
@@ -409,25 +422,9 @@ struct Controller::Parts {
       to.put(limit.power);
     }
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      const auto& loop = loops[d];
-      const auto& memory = demands[d].memory();
-      to.put(memory.before);
-      to.put(memory.now);
-      to.put(memory.half_began);
-      to.put(memory.last);
-      for (const float above : memory.above) {
-        to.put(above);
-      }
-      to.put(std::uint8_t{memory.has_read});
+      control::save(demands[d], to);
+      loops[d].save(to);
       to.put(most[d]);
-      const auto ask = loop.ask.value_or(device::LeaseAsk{});
-      to.put(std::uint8_t{loop.ask.has_value()});
-      to.put(ask.epoch);
-      to.put(ask.number);
-      to.put(loop.asked_at);
-      to.put(loop.last_id);
-      to.put(loop.cap);
-      to.put(loop.runs_out);
       put_curve(to, devices[d].curve);
     }
     restraints.save(to);
@@ -442,28 +439,10 @@ struct Controller::Parts {
     }
     limits.restore(powers);
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      auto& loop = loops[d];
-      Demand::Memory memory;
-      memory.before = from.watts();
-      memory.now = from.watts();
-      memory.half_began = from.instant();
-      memory.last = from.instant();
-      for (float& above : memory.above) {
-        above = from.get<float>();
-      }
-      memory.has_read = from.get<std::uint8_t>() != 0;
+      control::resume(demands[d], from);
+      loops[d].resume(from);
       most[d] = from.watts();
-      demands[d].resume(memory);
-      const bool has_ask = from.get<std::uint8_t>() != 0;
-      device::LeaseAsk ask;
-      ask.epoch = from.get<device::AgentEpoch>();
-      ask.number = from.get<std::uint64_t>();
-      loop.ask = has_ask ? std::optional{ask} : std::nullopt;
-      loop.asked_at = from.instant();
-      loop.last_id = from.get<device::GrantId>();
-      loop.cap = from.watts();
-      loop.runs_out = from.instant();
-      targets[d] = loop.cap;
+      targets[d] = loops[d].cap;
       devices[d].curve = get_curve(from);
     }
     restraints.resume(from);
@@ -491,6 +470,8 @@ struct Controller::Parts {
   std::vector<Wanted> wanted_before;  // by device: that the split knows
   std::vector<char> changed_want;     // by device: it wants something else now
   std::vector<char> changed_curve;
+  std::vector<char> is_awaited;  // off, and to be on as soon as there is room: until the next tick
+  bool has_awaited = false;
   std::vector<std::uint32_t> changed;              // of split()
   bool is_restrained = true;                       // some of `most` may be below the device's own
   bool has_new_limits = false;                     // that the allocator does not know
@@ -575,8 +556,7 @@ void Controller::switched_off(topology::DeviceIndex device) {
 }
 
 bool Controller::switch_on(topology::DeviceIndex device) {
-  parts_->changed_curve[device.value] = 1;
-  return parts_->ledger.switch_on(device);
+  return parts_->switch_on(device.value);
 }
 
 std::span<const Controller::Grant> Controller::tick(Instant now) {
@@ -586,6 +566,7 @@ std::span<const Controller::Grant> Controller::tick(Instant now) {
 
 bool Controller::repeat(Instant now, std::span<const Grant> grants) {
   parts_->advance(now);
+  parts_->forget_awaited();
   return std::all_of(grants.begin(), grants.end(),
                      [&](const Grant& grant) { return parts_->repeat(grant); });
 }

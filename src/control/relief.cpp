@@ -43,6 +43,7 @@ Relief::Relief(const topology::PowerTree& tree, std::span<const ControlledDevice
       job_of_(devices.size(), -1),
       of_node_(tree.nodes().size()),
       is_paused_(jobs_.size(), 0),
+      told_shut_(tree.nodes().size(), 0),
       off_(devices.size(), 0),
       clocks_(devices.size(), 1),
       taken_(jobs_.size()) {
@@ -449,6 +450,13 @@ void Relief::note_changes() {
       for (const auto d : unit.devices) {
         off_[d] = static_cast<char>(off_[d] | (unit.is_off ? 1 : 0));
       }
+    }
+  }
+  for (std::uint32_t n = 0; n < shut_.size(); ++n) {
+    const char is_shut = shut_[n].is_off ? 1 : 0;
+    if (std::exchange(told_shut_[n], is_shut) != is_shut) {
+      messages_.push_back("node '" + printable(tree_->nodes()[n].id) +
+                          (is_shut != 0 ? "' is shut" : "' is on again"));
     }
   }
   for (std::size_t j = 0; j < jobs_.size(); ++j) {

@@ -98,8 +98,12 @@ void SiteWatch::look_at_devices(Instant now, std::span<const device::PowerReadin
     }
     const auto demand = device_trust_.demand(d, cap, charge, now);
     const bool has_beside = demand.source == ReadingTrust::Source::charge;
-    supplies_.set_device(device, has_beside ? demand.draw : demand.draw + terms.beside,
-                         standing.is_trusted() ? Watts{} : charge);
+    if (controller.ledger().is_off(device)) {  // where a sensor tells no more than its noise
+      supplies_.set_device(device, terms.beside, Watts{});
+    } else {
+      supplies_.set_device(device, has_beside ? demand.draw : demand.draw + terms.beside,
+                           standing.is_trusted() ? Watts{} : charge);
+    }
     alarms_.look(device, standing, enforced[d]);
   }
 }

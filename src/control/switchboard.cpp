@@ -2,6 +2,13 @@
 
 namespace perwatt::control {
 
+Switchboard::Switchboard(std::span<const char> is_off, std::uint32_t start)
+    : start_{start}, states_(is_off.size()) {
+  for (std::size_t d = 0; d < states_.size(); ++d) {
+    states_[d].is_on = is_off[d] == 0;
+  }
+}
+
 std::span<const Switchboard::Order> Switchboard::tick(
     std::span<const char> off, const std::function<bool(topology::DeviceIndex)>& switch_on) {
   orders_.clear();
@@ -20,6 +27,9 @@ std::span<const Switchboard::Order> Switchboard::tick(
 
 bool Switchboard::report(topology::DeviceIndex device, const device::SwitchReport& report) {
   auto& state = states_[device.value];
+  if (state.is_on && state.is_obeyed && report.is_off) {  // by an order of a start before
+    state = {state.orders + 1, true, false};
+  }
   if (state.is_obeyed || report.accepted != id_of(state)) {
     return false;
   }

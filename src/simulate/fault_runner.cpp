@@ -148,7 +148,8 @@ void FaultRunner::apply_to_devices(const Fault& fault, Instant now, Plant& plant
     if (is_of_sensor(fault.kind)) {
       plant.set_sensor_fault(device, states[i].sensor);
     } else if (fault.kind == FaultKind::node_off) {
-      plant.set_on(device, !states[i].is_off && gpus.is_unused[device.value] == 0);
+      plant.set_on(device, !states[i].is_off && gpus.is_unused[device.value] == 0 &&
+                               gpus.is_stopped[device.value] == 0);
       gpus.is_off[device.value] = states[i].is_off;
     } else {
       plant.set_faults(device, states[i].actuation);

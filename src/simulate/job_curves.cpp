@@ -98,6 +98,7 @@ DeviceValue device_value(const topology::Device& device, UsdPerSecond worth, con
   DeviceValue value;
   value.has_job = true;
   value.priority = terms.priority;
+  value.tier = terms.tier;
   value.clock_ratio = 1 - terms.tolerated_loss_ratio;
   for (const auto& [power, usd] : hull.points()) {
     value.curve.push_back({power, usd.in_base()});

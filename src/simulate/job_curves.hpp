@@ -14,6 +14,7 @@ struct DeviceValue {
   bool has_job = false;
   double clock_ratio = 1;  // that the job's terms let it run at, to save energy
   int priority = 0;
+  jobs::Tier tier = jobs::Tier::none;
 };
 
 /// By device. Value is the job's revenue at full speed, of a service at its highest offered load,

@@ -12,6 +12,7 @@
 
 #include "agent_host.hpp"
 #include "policy.hpp"
+#include "relief_link.hpp"
 
 #include "perwatt/base/error.hpp"
 #include "perwatt/base/instant.hpp"
@@ -41,6 +42,7 @@ class ManagedPolicy final : public Policy {
         speaks_every_{std::min(site.plan.cadence, kLongestSilence)},
         random_{site.seed},
         agents_{site, lease_limits()},
+        relief_{site},
         known_(site.values.size()),
         enforced_(site.values.size()),
         granted_(site.values.size()),
@@ -85,27 +87,36 @@ class ManagedPolicy final : public Policy {
 
   void set_limits(std::span<const Watts> limits) override {
     limits_.assign(limits.begin(), limits.end());
+    relief_.set_limits(limits_);
     tell_limits();
   }
 
-  std::vector<std::string> take_messages() override { return std::exchange(messages_, {}); }
+  std::vector<std::string> take_messages() override {
+    for (auto& text : relief_.take_messages()) {
+      messages_.push_back(std::move(text));
+    }
+    return std::exchange(messages_, {});
+  }
 
   void set_message_loss(double ratio) override { loss_ratio_ = ratio; }
 
   void kill_controller(Instant /*now*/) override {
     controller_.reset();
     watch_.reset();
+    relief_.stop();
   }
 
   void restart_controller(Instant now) override {
     auto devices = controlled_devices();
     watch_.emplace(site_.scenario.tree, devices, flexible_devices(), watch_rules());
     told_limits_ = control::steady_limits(site_.scenario.tree);
+    refused_limits_.assign(told_limits_.size(), watts(-1));
     if (site_.means.journal.empty()) {
       restart_from_grants(std::move(devices), now);
     } else {
       restart_from_file(std::move(devices), now);
     }
+    relief_.start(controlled_devices(), relief_rules(), limits_, controller_->ledger());
     tell_limits();
   }
 
@@ -130,6 +141,7 @@ class ManagedPolicy final : public Policy {
     std::uint32_t device = 0;
     std::optional<agent::Spoken> spoken;  // nothing: its agent is gone; it is read all the same
     std::optional<Watts> in_force;        // read back
+    device::SwitchReport switched;
     Reading reading;
   };
 
@@ -226,9 +238,30 @@ class ManagedPolicy final : public Policy {
   [[nodiscard]] std::vector<char> flexible_devices() const {
     std::vector<char> is_flexible;
     for (const auto& value : site_.values) {
-      is_flexible.push_back(value.clock_ratio < 1 ? 1 : 0);
+      is_flexible.push_back(value.clock_ratio < 1 || value.tier != jobs::Tier::none ? 1 : 0);
     }
     return is_flexible;
+  }
+
+  [[nodiscard]] control::ReliefRules relief_rules() const {
+    const auto ladder = watch_rules().ladder;
+    control::ReliefRules rules;
+    rules.guard_ratio = site_.plan.guard_ratio;
+    rules.obeys_within = until_heard() * 2 + site_.scenario.plant.step() * 2;
+    rules.shut_within = ladder.times.shut + ladder.tick;
+    return rules;
+  }
+
+  /// Of an order, or of its report.
+  [[nodiscard]] Seconds until_heard() const { return speaks_every_ + site_.scenario.message_delay; }
+
+  /// The longest that tagged work takes to stop.
+  [[nodiscard]] Seconds longest_stop() const {
+    Seconds longest;
+    for (const auto& job : jobs_of(site_.scenario)) {
+      longest = std::max(longest, job.tier == jobs::Tier::none ? Seconds{} : job.stops_within);
+    }
+    return longest;
   }
 
   /// After the sensors that the scenario describes.
@@ -255,8 +288,11 @@ class ManagedPolicy final : public Policy {
     rules.alarms.settle = site_.scenario.settle + speaks_every_ + margin;
     rules.alarms.grace = kLeadIn + speaks_every_ * 5;
     rules.ladder.tick = speaks_every_;
+    rules.ladder.recovery = plant.breaker_recovery;  // what has recovered less trips sooner
     const Seconds until_sent = site_.plan.cadence + site_.scenario.message_delay * 2;
     rules.ladder.times.throttle += until_sent;
+    rules.ladder.times.pause += until_heard() + longest_stop();
+    rules.ladder.times.shut += until_heard();
     rules.ladder.times.fail_safe = this->rules().lease + this->rules().wearing_in + until_sent;
     return rules;
   }
@@ -275,7 +311,8 @@ class ManagedPolicy final : public Policy {
         spoken = *next++;
       }
       if (!is_lost()) {
-        round.speeches.push_back({d, spoken, site_.platform.enforced_cap(d), readings_[d]});
+        round.speeches.push_back(
+            {d, spoken, site_.platform.enforced_cap(d), relief_.report(d), readings_[d]});
       }
     }
     rounds_.push_back(std::move(round));
@@ -291,6 +328,7 @@ class ManagedPolicy final : public Policy {
     for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
       agents_.take(sent_.front().device, sent_.front().grant, now);
     }
+    relief_.deliver(now);
   }
 
   void hear(const Round& round) {
@@ -302,6 +340,7 @@ class ManagedPolicy final : public Policy {
       const topology::DeviceIndex d{speech.device};
       controller_->ask(d, speech.spoken->ask, round.arrives);
       controller_->report(d, speech.spoken->report, round.arrives);
+      relief_.take(speech.device, speech.switched, *controller_);
       enforced_[speech.device] = speech.in_force;
       if (const auto cap = wanted(speech)) {
         watch_->want(d, *cap);
@@ -331,6 +370,8 @@ class ManagedPolicy final : public Policy {
       return;
     }
     watch_->tick(now, known_, meters_, enforced_, *controller_);
+    relief_.tick(now, watch_->required(), known_, *controller_, [this] { return is_lost(); });
+    tell_limits();
     for (const auto& event : watch_->alarms().events()) {
       if (event.change != control::SiteAlarms::Change::escalated) {
         messages_.push_back(watch_->alarms().text(event.alarm) +
@@ -362,7 +403,8 @@ class ManagedPolicy final : public Policy {
     }
   }
 
-  /// What the controller does not know yet, each time a new layout for it.
+  /// What the controller does not know yet, each time a new layout for it. A limit that is refused
+  /// is told again until what is off has made room for it.
   void tell_limits() {
     for (std::uint32_t n = 0; controller_ && n < limits_.size(); ++n) {
       const Watts limit = std::min(limits_[n], survivable_[n]);
@@ -373,7 +415,13 @@ class ManagedPolicy final : public Policy {
       controller_->to_fail_safe(topology::NodeIndex{n}, !is_kept);  // the least there is
       if (is_kept) {
         told_limits_[n] = limit;
-      } else {
+        continue;
+      }
+      if (limits_[n] != told_limits_[n] && controller_->set_limit({n}, limits_[n])) {
+        told_limits_[n] = limits_[n];  // though not what the loss of a feed would need
+      }
+      if (limit != refused_limits_[n]) {
+        refused_limits_[n] = limit;
         messages_.push_back("fail-safe caps do not fit the limit of " +
                             significant(in_watts(limit), 4) + " W of node '" +
                             site_.scenario.tree.nodes()[n].id + "'");
@@ -386,6 +434,7 @@ class ManagedPolicy final : public Policy {
   std::mt19937_64 random_;
   double loss_ratio_ = 0;
   AgentHost agents_;
+  ReliefLink relief_;
   std::unique_ptr<control::AnyController> controller_;  // nothing: killed
   std::optional<control::SiteWatch> watch_;
   std::vector<Reading> known_;                  // by device: the last that came in
@@ -398,6 +447,7 @@ class ManagedPolicy final : public Policy {
   std::vector<Watts> limits_;                       // by node: what the site says
   std::vector<Watts> survivable_;                   // what the loss of any one feed leaves room for
   std::vector<Watts> told_limits_;                  // the controller knows
+  std::vector<Watts> refused_limits_;               // and those that it could not keep, as last told
   std::deque<Round> rounds_;                        // under way
   std::vector<Speech> heard_;                       // of the last round: room for the next
   std::deque<Sent> sent_;

@@ -151,6 +151,19 @@ InstanceModel read_model(const ConfigTable& table) {
   return model;
 }
 
+std::optional<jobs::Tier> read_tier(const ConfigTable& table) {
+  const auto word = table.optional_text("tier");
+  if (!word) {
+    return std::nullopt;
+  }
+  const auto tier = jobs::parse_tier(*word);
+  if (!tier) {
+    table.fail("tier", "'" + printable(*word) + "' is no tier of tolerated loss",
+               suggestion(*word, std::vector<std::string>{"0%", "10%", "25%", "50%", "paused"}));
+  }
+  return tier;
+}
+
 void read_pool(const ConfigTable& service, const NamedPool& named, const JobPlace& place,
                FreeDevices& devices, ServicePlan& plan) {
   const auto table = service.optional_table(named.key);
@@ -167,6 +180,15 @@ void read_pool(const ConfigTable& service, const NamedPool& named, const JobPlac
       table->optional_number("decode_exponent", {1, 100}).value_or(3);
   auto& loss = plan.pool_terms[number].tolerated_loss_ratio;
   loss = table->optional_number("tolerated_loss_ratio", {0, 0.5}).value_or(loss);
+  auto& tier = plan.pool_terms[number].tier;
+  tier = read_tier(*table).value_or(tier);
+  if (tier == jobs::Tier::paused && named.pool != Pool::aggregated) {
+    (table->has("tier") ? *table : service)
+        .fail("tier", "one of two pools cannot be paused by itself",
+              "write tier = \"50%\", or give the service one pool, aggregated");
+  }
+  plan.least_instances[number] =
+      static_cast<int>(table->optional_integer("least_instances", 1, setup.instances).value_or(1));
   plan.gpus[number] = devices.take(
       *table, place,
       static_cast<std::size_t>(setup.instances) * static_cast<std::size_t>(setup.model.gpus));
@@ -179,9 +201,25 @@ void read_pool(const ConfigTable& service, const NamedPool& named, const JobPlac
 
 JobTerms read_terms(const ConfigTable& table) {
   JobTerms terms;
-  terms.priority = static_cast<int>(table.optional_integer("priority", 0, 1000).value_or(0));
+  terms.priority =
+      static_cast<int>(table.optional_integer("priority", 0, jobs::kMostPriority).value_or(0));
+  terms.tier = read_tier(table).value_or(terms.tier);
   terms.tolerated_loss_ratio = table.optional_number("tolerated_loss_ratio", {0, 0.5}).value_or(0);
   return terms;
+}
+
+/// What a training job can be made smaller by.
+void read_parts(const ConfigTable& table, TrainingPlan& plan) {
+  const auto gpus = table.integer("gpus", 1, kMostInstances);
+  plan.part_gpus = static_cast<int>(table.optional_integer("part_gpus", 1, gpus).value_or(0));
+  if (plan.part_gpus > 0 && gpus % plan.part_gpus != 0) {
+    table.fail(
+        "part_gpus",
+        std::to_string(gpus) + " GPUs are not whole parts of " + std::to_string(plan.part_gpus),
+        "give a divisor of gpus");
+  }
+  const auto parts = plan.part_gpus > 0 ? gpus / plan.part_gpus : 1;
+  plan.least_parts = static_cast<int>(table.optional_integer("least_parts", 1, parts).value_or(1));
 }
 
 /// By request, or by mass with a sample.
@@ -354,6 +392,7 @@ TrainingPlan read_training(const ConfigTable& table, const JobPlace& place, Free
   plan.checkpoint_every = duration_or(table, "checkpoint_every", seconds(0));
   plan.checkpoint_takes = duration_or(table, "checkpoint_takes", seconds(0));
   plan.restart_takes = duration_or(table, "restart_takes", seconds(0));
+  read_parts(table, plan);
   plan.usd_per_gpu_second =
       usd_per_hour(table.optional_number("usd_per_gpu_hour", {0, 1e6}).value_or(1));
   plan.gpus =

@@ -76,11 +76,12 @@ struct ScenarioRun::Parts {
         platform_{plant_},
         values_{device_values(scenario_)},
         gpus_{std::vector<char>(values_.size()), std::vector<char>(values_.size()),
-              std::vector<char>(values_.size()), platform_.clock_ratios()} {
+              std::vector<char>(values_.size()), platform_.clock_ratios(),
+              std::vector<char>(values_.size()), std::vector<char>(values_.size())} {
     start_jobs(scenario);
-    const PolicySite site{scenario_, plan_,   seed_for(seed_, kOfMessages),
-                          platform_, values_, [this] { return demands_; },
-                          means};
+    const PolicySite site{scenario_,        plan_,           seed_for(seed_, kOfMessages),
+                          platform_,        values_,         [this] { return demands_; },
+                          gpus_.is_to_stop, gpus_.is_stopped, means};
     policy_ = make_policy(site);
     lead_in();
     faults_.emplace(scenario_, plant_.now(), scenario.warm_up + scenario.duration,
@@ -96,6 +97,7 @@ struct ScenarioRun::Parts {
     for (auto& text : faults_->step(plant_.now(), plant_, gpus_, *policy_)) {
       events_.push_back({step_ * static_cast<double>(done_), std::move(text)});
     }
+    stop_devices();
     work(Instant::from_nanoseconds((done_ + 1) * scenario_.plant.step_ns));
     policy_->step(plant_.now());
     for (auto& text : policy_->take_messages()) {
@@ -160,6 +162,25 @@ struct ScenarioRun::Parts {
     for (std::int64_t s = 0; s < steps; ++s) {
       policy_->step(plant_.now());
       plant_.step();
+    }
+  }
+
+  /// Those that the policy told to, once their jobs let them go, and those it wants back. Requests
+  /// of an instance start over in others.
+  void stop_devices() {
+    if (gpus_.is_to_stop == gpus_.is_stopped) {
+      return;
+    }
+    const auto before = gpus_.is_stopped;
+    gpus_.is_stopped = gpus_.is_to_stop;
+    for (const auto& training : trainings_) {
+      training->let_go(gpus_.is_to_stop, gpus_.is_stopped);
+    }
+    for (std::uint32_t d = 0; d < before.size(); ++d) {
+      if (before[d] != gpus_.is_stopped[d]) {
+        plant_.set_on({d},
+                      gpus_.is_stopped[d] == 0 && gpus_.is_off[d] == 0 && gpus_.is_unused[d] == 0);
+      }
     }
   }
 
@@ -234,7 +255,8 @@ control::Replay replay_journal(const Scenario& scenario, const PolicyPlan& polic
   Plant plant{present.tree, present.plant};
   SimulatedPlatform platform{plant};
   const auto values = device_values(present);
-  return replay_managed_journal({present, policy, 0, platform, values, {}, {{}, journal}});
+  return replay_managed_journal(
+      {present, policy, 0, platform, values, {}, {}, {}, {{}, journal}});
 }
 
 ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,

@@ -13,7 +13,8 @@ InForce in_force(std::span<const topology::DeviceIndex> gpus, const Plant& plant
   InForce found;
   found.cap = kMostDeviceWatts;
   for (const auto gpu : gpus) {
-    found.is_up = found.is_up && states.is_off[gpu.value] == 0 && plant.has_power(gpu);
+    found.is_up = found.is_up && states.is_off[gpu.value] == 0 &&
+                  states.is_stopped[gpu.value] == 0 && plant.has_power(gpu);
     found.clock_ratio = std::min(found.clock_ratio, states.clock_ratios[gpu.value]);
     if (states.ignores_its_cap[gpu.value] == 0) {
       found.cap = std::min(found.cap, plant.read_cap(gpu));

@@ -19,11 +19,13 @@ struct GpuStates {
   std::vector<char> ignores_its_cap;
   std::vector<char> is_unused;  // switched off for good: its job is off
   std::span<const double> clock_ratios;
+  std::vector<char> is_to_stop;  // by order of the policy
+  std::vector<char> is_stopped;  // likewise: its job has let it go, and it is off
 };
 
 /// What GPUs that work together have in force.
 struct InForce {
-  bool is_up = true;       // none failed, none dark
+  bool is_up = true;       // none failed, none dark, none stopped
   Watts cap;               // the least, of those that obey theirs; else kMostDeviceWatts
   double clock_ratio = 1;  // the slowest
 };

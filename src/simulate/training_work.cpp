@@ -13,11 +13,63 @@ constexpr Seconds kTimeRounding = seconds(1e-9);  // of times that are added up 
 
 void TrainingWork::fail() {
   state_ = State::down;
+  lose_unsaved();
+  record_.failures += 1;
+  if (is_resizing_) {
+    take_members();
+  }
+}
+
+void TrainingWork::lose_unsaved() {
   record_.lost_iterations += unsaved_iterations_;
   record_.lost_energy += unsaved_energy_;
-  record_.failures += 1;
   unsaved_iterations_ = 0;
   unsaved_energy_ = {};
+}
+
+void TrainingWork::let_go(std::span<const char> is_to_stop, std::span<char> is_stopped) const {
+  for (const auto gpu : plan_.gpus) {
+    const bool is_member = std::find(members_.begin(), members_.end(), gpu) != members_.end();
+    is_stopped[gpu.value] = is_to_stop[gpu.value] != 0 && !is_member ? 1 : 0;
+  }
+}
+
+void TrainingWork::take_members() {
+  members_.clear();
+  for (std::size_t i = 0; i < plan_.gpus.size(); ++i) {
+    if (stays_[i] != 0) {
+      members_.push_back(plan_.gpus[i]);
+    }
+  }
+  is_resizing_ = false;
+  record_.resizes += 1;
+  since_checkpoint_ = {};
+  if (state_ != State::down || members_.empty()) {
+    state_ = members_.empty() ? State::paused : State::restarting;
+  }
+  left_ = plan_.restart_takes;
+}
+
+/// Which GPUs it is to have may have changed.
+void TrainingWork::resize(const GpuStates& gpus) {
+  bool is_changed = false;
+  for (std::size_t i = 0; i < plan_.gpus.size(); ++i) {
+    const char stays = gpus.is_to_stop[plan_.gpus[i].value] == 0 ? 1 : 0;
+    is_changed = is_changed || stays != stays_[i];
+    stays_[i] = stays;
+  }
+  if (!is_changed) {
+    return;
+  }
+  const bool is_working = state_ == State::computing || state_ == State::communicating;
+  if (state_ == State::checkpointing || (is_working && plan_.checkpoint_every > seconds(0))) {
+    left_ = state_ == State::checkpointing ? left_ : plan_.checkpoint_takes;
+    state_ = State::checkpointing;
+    is_resizing_ = true;
+    return;
+  }
+  lose_unsaved();
+  take_members();
 }
 
 void TrainingWork::end_phase() {
@@ -41,14 +93,20 @@ void TrainingWork::end_phase() {
     unsaved_iterations_ = 0;
     unsaved_energy_ = {};
     since_checkpoint_ = {};
+    if (is_resizing_) {
+      take_members();
+      return;
+    }
   }
   state_ = State::computing;
   left_ = compute;
 }
 
-void TrainingWork::advance(Seconds length, double speed) {
-  while (length > seconds(0)) {
-    const double rate = state_ == State::computing ? speed : 1;
+void TrainingWork::advance(Seconds length, double speed, double share) {
+  while (length > seconds(0) && state_ != State::paused) {
+    const double rate = state_ == State::computing       ? speed * share
+                        : state_ == State::communicating ? share
+                                                         : 1;
     const Seconds takes = std::min(length, left_ * (1 / rate));
     length -= takes;
     since_checkpoint_ += state_ == State::checkpointing ? seconds(0) : takes;
@@ -62,7 +120,8 @@ void TrainingWork::advance(Seconds length, double speed) {
 
 void TrainingWork::step(Seconds length, Plant& plant, const GpuStates& gpus,
                         std::span<Watts> demands) {
-  const auto [is_up, cap, clock] = in_force(plan_.gpus, plant, gpus);
+  resize(gpus);
+  const auto [is_up, cap, clock] = in_force(members_, plant, gpus);
   if (!is_up && state_ != State::down) {
     fail();
   } else if (is_up && state_ == State::down) {
@@ -73,21 +132,26 @@ void TrainingWork::step(Seconds length, Plant& plant, const GpuStates& gpus,
       plan_.idle + (plan_.compute - plan_.idle) * std::pow(clock, plan_.law.prefill_exponent);
   const double speed = clock * speed_at(cap, compute, plan_.idle, plan_.law.prefill_exponent);
   computed_ = {};
-  if (state_ != State::down) {
-    advance(length, speed);
+  if (state_ != State::down && state_ != State::paused) {
+    const double share =
+        static_cast<double>(members_.size()) / static_cast<double>(plan_.gpus.size());
+    advance(length, speed, share);
     if (computed_ > seconds(0)) {
-      speed_sum_ += speed;
+      speed_sum_ += speed * share;
       steps_ += 1;
     }
   }
   const double computes = computed_ / length;
-  const Watts rest = state_ == State::down ? plan_.idle : plan_.communication;
+  const bool is_idle = state_ == State::down || state_ == State::paused;
+  const Watts rest = is_idle ? plan_.idle : plan_.communication;
   const Watts demand = compute * computes + rest * (1 - computes);
-  demand_watts_.assign(plan_.gpus.size(), static_cast<float>(in_watts(demand)));
-  want(plan_.gpus, demand_watts_, plant);
+  demand_watts_.clear();
   for (const auto gpu : plan_.gpus) {
-    demands[gpu.value] = demand;
+    const Watts own = gpus.is_stopped[gpu.value] != 0 ? plan_.idle : demand;
+    demand_watts_.push_back(static_cast<float>(in_watts(own)));
+    demands[gpu.value] = own;
   }
+  want(plan_.gpus, demand_watts_, plant);
 }
 
 void TrainingWork::count_energy(const Plant& plant, Seconds step) {
@@ -96,6 +160,7 @@ void TrainingWork::count_energy(const Plant& plant, Seconds step) {
   switch (state_) {
     case State::down:
     case State::restarting:
+    case State::paused:
       record_.lost_energy += used;
       break;
     case State::checkpointing:

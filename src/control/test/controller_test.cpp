@@ -97,14 +97,13 @@ class Rack {
 TEST(Demand, IsTheHighestDrawUnlessTheCapHoldsIt) {
   DemandRules rules;
   rules.margin_ratio = 1.1;
-  HabitWeight weight{rules.habit};
   Demand demand;
-  demand.read(rules, weight, second(1), watts(300), watts(700), watts(200), watts(700));
+  demand.read(rules, second(1), watts(300), watts(700), watts(200), watts(700));
   EXPECT_NEAR(in_watts(demand.estimate()), 330, 1e-9);
-  demand.read(rules, weight, second(2), watts(400), watts(400), watts(200), watts(700));
+  demand.read(rules, second(2), watts(400), watts(400), watts(200), watts(700));
   EXPECT_NEAR(in_watts(demand.estimate()), 500, 1e-9);
   for (int t = 3; t < 60; ++t) {
-    demand.read(rules, weight, second(t), watts(200), watts(700), watts(200), watts(700));
+    demand.read(rules, second(t), watts(200), watts(700), watts(200), watts(700));
   }
   EXPECT_NEAR(in_watts(demand.estimate()), 220, 1e-9);
 }
@@ -112,10 +111,9 @@ TEST(Demand, IsTheHighestDrawUnlessTheCapHoldsIt) {
 TEST(Demand, TellsHowOftenALevelWasWanted) {
   DemandRules rules;
   rules.habit = seconds(100);
-  HabitWeight weight{rules.habit};
   Demand demand;
   for (int t = 1; t <= 2000; ++t) {  // a quarter of the time at 500 W, else at 220 W
-    demand.read(rules, weight, second(t), watts(t % 4 == 0 ? 500 : 220), watts(700), watts(200),
+    demand.read(rules, second(t), watts(t % 4 == 0 ? 500 : 220), watts(700), watts(200),
                 watts(700));
   }
   const auto habits = demand.habits();
@@ -176,8 +174,14 @@ TEST(Controller, WhatIsOffGetsNothingAndItsWattsGoToTheOthers) {
   EXPECT_LE(rack.total(), 750 + 1e-6);
   EXPECT_FALSE(rack.controller.ledger().is_over());
   EXPECT_FALSE(rack.controller.switch_on({1}));
-  ASSERT_TRUE(rack.controller.set_limit({0}, watts(2000)));
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(1500)));
+  rack.run(30);
+  EXPECT_NEAR(rack.total(), 1500, 1);  // the others have it all
+  EXPECT_FALSE(rack.controller.switch_on({1}));
+  rack.run(2);
+  EXPECT_NEAR(rack.total(), 1300, 1);
   ASSERT_TRUE(rack.controller.switch_on({1}));
+  ASSERT_TRUE(rack.controller.set_limit({0}, watts(2000)));
   rack.cap[1] = 200;
   rack.run(60);
   EXPECT_NEAR(rack.total(), 2000, 1);

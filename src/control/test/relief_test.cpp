@@ -28,6 +28,7 @@ using jobs::Job;
 using jobs::Shrinking;
 using jobs::Tier;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using topology::DeviceIndex;
 using topology::NodeIndex;
@@ -268,6 +269,7 @@ TEST(Relief, TheLaddersShutTakesNodesOfLeastValueUntilTheSupplyFits) {
   site.draws.assign(6, watts(800));  // caps do not hold: 4,800 W of 4,200 W
   site.tick(1, {breach_of({0}, BreachStep::shut, 4800)});
   EXPECT_EQ(site.off(), (Devices{2, 3}));
+  EXPECT_THAT(site.relief.take_messages(), ElementsAre("node 'rack1' is shut"));
   site.draws[2] = site.draws[3] = watts(0);
   site.tick(10, {breach_of({0}, BreachStep::shut, 4800)});  // the meter is late
   EXPECT_EQ(site.off(), (Devices{2, 3}));
@@ -287,7 +289,7 @@ TEST(Relief, JobsThatCannotBeAreRefused) {
 }
 
 TEST(Switchboard, BelievesOnlyReportsOfItsLastOrder) {
-  Switchboard board{1, 1};
+  Switchboard board{std::vector<char>{0}, 1};
   bool has_room = false;
   const auto switch_on = [&](DeviceIndex) { return has_room; };
   const std::vector<char> off{1};
@@ -309,9 +311,12 @@ TEST(Switchboard, BelievesOnlyReportsOfItsLastOrder) {
   EXPECT_EQ(board.tick(on, switch_on).size(), 1U);
   EXPECT_FALSE(board.report({0}, {second.id, false}));
   EXPECT_TRUE(board.tick(on, switch_on).empty());
-  Switchboard next{1, 2};
+  Switchboard next{std::vector<char>{0}, 2};
   EXPECT_FALSE(next.report({0}, {second.id, true}));
   EXPECT_GT(next.tick(off, switch_on)[0].order.id, second.id);
+  Switchboard third{std::vector<char>{0}, 3};
+  EXPECT_FALSE(third.report({0}, {first.id, true}));  // off by a start before
+  EXPECT_TRUE(third.tick(on, switch_on)[0].order.is_on);
 }
 
 // ---- random sites -------------------------------------------------------------------------------
@@ -352,7 +357,7 @@ class ReliefStorm {
     ReliefRules rules;
     rules.release_after = seconds(4);
     Relief relief{tree_, devices_, jobs_, rules};
-    Switchboard board{devices_.size(), 1};
+    Switchboard board{std::vector<char>(devices_.size()), 1};
     std::vector<Watts> draws(devices_.size());
     for (int t = 0; t < 240; ++t) {
       if (t % 12 == 0 && t < 160) {

@@ -57,7 +57,8 @@ struct FaultSite {
   explicit FaultSite(const std::string& faults)
       : scenario{scenario_of(small_scenario_text() + faults)},
         plant{scenario.tree, spec_of_plant()},
-        gpus{std::vector<char>(16), std::vector<char>(16), std::vector<char>(16), clocks},
+        gpus{std::vector<char>(16), std::vector<char>(16), std::vector<char>(16), clocks,
+             std::vector<char>(16), std::vector<char>(16)},
         runner{scenario, Instant{}, seconds(1000), 1} {}
 
   PlantSpec spec_of_plant() const {
@@ -132,6 +133,15 @@ TEST(FaultRunner, AGpuWithoutItsJobStaysOffAfterAFault) {
   FaultSite site{fault_text("node-off", 2, 2, "node = \"rack-1\"")};
   site.plant.set_on({0}, false);
   site.gpus.is_unused[0] = 1;
+  site.to(10);
+  EXPECT_EQ(draw_of(site.plant, 0), 0);
+  EXPECT_GT(draw_of(site.plant, 1), 0);
+}
+
+TEST(FaultRunner, AGpuThatWasToldToStopStaysOffAfterAFault) {
+  FaultSite site{fault_text("node-off", 2, 2, "node = \"rack-1\"")};
+  site.plant.set_on({0}, false);
+  site.gpus.is_stopped[0] = 1;
   site.to(10);
   EXPECT_EQ(draw_of(site.plant, 0), 0);
   EXPECT_GT(draw_of(site.plant, 1), 0);

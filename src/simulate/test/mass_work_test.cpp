@@ -48,7 +48,8 @@ struct MassSite {
   Plant plant{flat_tree(static_cast<int>(gpu_count)), plant_spec(prompt_kind())};
   std::vector<double> clocks = std::vector<double>(gpu_count, 1);
   GpuStates gpus{std::vector<char>(gpu_count), std::vector<char>(gpu_count),
-                 std::vector<char>(gpu_count), clocks};
+                 std::vector<char>(gpu_count), clocks,
+                 std::vector<char>(gpu_count), std::vector<char>(gpu_count)};
   std::vector<Watts> demands = std::vector<Watts>(gpu_count);
   Instant time;
 };

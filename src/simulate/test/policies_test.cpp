@@ -64,7 +64,10 @@ struct PolicySiteRun {
         demands(values.size()),
         plant{of.tree, of.plant},
         platform{plant},
-        policy{make_policy({scenario, plan, 1, platform, values, [this] { return demands; }})} {}
+        is_to_stop(values.size()),
+        is_stopped(values.size()),
+        policy{make_policy({scenario, plan, 1, platform, values, [this] { return demands; },
+                            is_to_stop, is_stopped})} {}
 
   void demand(std::size_t device, Watts power) {
     demands[device] = power;
@@ -102,6 +105,8 @@ struct PolicySiteRun {
   std::vector<Watts> demands;
   Plant plant;
   SimulatedPlatform platform;
+  std::vector<char> is_to_stop;
+  std::vector<char> is_stopped;
   std::unique_ptr<Policy> policy;
 };
 

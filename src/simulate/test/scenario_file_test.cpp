@@ -1,11 +1,13 @@
 // Scenario files: defaults, every table read, every error with its place and key.
 #include <cctype>
+#include <cstdint>
 #include <random>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "error_of.hpp"
+#include "relief_link.hpp"
 #include "scenarios.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -90,6 +92,36 @@ TEST(ScenarioFile, APoolMayTolerateAnotherLossThanItsService) {
   const auto& terms = scenario.services[0].pool_terms;
   EXPECT_DOUBLE_EQ(terms[static_cast<std::size_t>(Pool::prefill)].tolerated_loss_ratio, 0.05);
   EXPECT_DOUBLE_EQ(terms[static_cast<std::size_t>(Pool::decode)].tolerated_loss_ratio, 0.2);
+}
+
+TEST(ScenarioFile, JobsSayWhatTheyGiveUpWhenALimitFalls) {
+  auto text = with(small_scenario_text(), "max_ttft", "tier = \"25%\"\nmax_ttft");
+  text = with(text, "instances = 2\n", "instances = 2\nleast_instances = 2\n");
+  text = with(text, "[service.decode]", "[service.decode]\ntier = \"0%\"");
+  text = with(text, "gpus = 8\n", "gpus = 8\npart_gpus = 2\nleast_parts = 3\ntier = \"paused\"\n");
+  const auto scenario = scenario_of(text);
+  const auto jobs = jobs_of(scenario);
+  ASSERT_EQ(jobs.size(), 3U);
+  EXPECT_EQ(jobs[0].id, "chat/prefill");
+  EXPECT_EQ(jobs[0].units, (std::vector<std::vector<std::uint32_t>>{{0, 1}, {2, 3}}));
+  EXPECT_EQ(jobs[0].tier, jobs::Tier::quarter);
+  EXPECT_EQ(jobs[0].least_units, 2U);
+  EXPECT_EQ(jobs[0].priority, 2);
+  EXPECT_EQ(jobs[1].id, "chat/decode");
+  EXPECT_EQ(jobs[1].tier, jobs::Tier::none);
+  EXPECT_EQ(jobs[1].units.size(), 1U);
+  EXPECT_EQ(jobs[2].id, "train");
+  EXPECT_EQ(jobs[2].shrinking, jobs::Shrinking::resized);
+  EXPECT_EQ(jobs[2].tier, jobs::Tier::paused);
+  EXPECT_EQ(jobs[2].units.size(), 4U);
+  EXPECT_EQ(jobs[2].least_units, 3U);
+  EXPECT_EQ(jobs[2].stops_within, seconds(2));
+  const auto untagged = jobs_of(scenario_of(small_scenario_text()));
+  for (const auto& job : untagged) {
+    EXPECT_EQ(job.tier, jobs::Tier::none);
+    EXPECT_EQ(job.most_units_off(), 0U);
+  }
+  EXPECT_EQ(untagged[2].units.size(), 1U);  // as a whole, or not at all
 }
 
 TEST(ScenarioFile, GpusAreHandedOutOnce) {
@@ -210,6 +242,11 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"idle = \"100W\"\nover", "idle = \"100W\"\nleast_latency = \"1s\"\nover",
                "least_latency"},
         Broken{"priority = 2", "priority = 1001", "priority"},
+        Broken{"priority = 2", "tier = \"5%\"", "tier"},
+        Broken{"priority = 2", "tier = \"paused\"", "tier"},  // of one of two pools
+        Broken{"instances = 2", "instances = 2\nleast_instances = 0", "least_instances"},
+        Broken{"gpus = 8\n", "gpus = 8\npart_gpus = 16\n", "part_gpus"},
+        Broken{"gpus = 8\n", "gpus = 8\npart_gpus = 4\nleast_parts = 3\n", "least_parts"},
         Broken{"tolerated_loss_ratio = 0.05", "tolerated_loss_ratio = 0.51", "tolerated_loss"},
         Broken{"max_ttft = \"2s\"", "max_ttft = \"1e300h\"", "max_ttft"},
         Broken{"instances = 2", "instances = 0", "instances"},

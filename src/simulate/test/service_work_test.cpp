@@ -54,7 +54,8 @@ struct ServiceSite {
   Plant plant;
   std::vector<double> clocks = std::vector<double>(kWorkGpus, 1);
   GpuStates gpus{std::vector<char>(kWorkGpus), std::vector<char>(kWorkGpus),
-                 std::vector<char>(kWorkGpus), clocks};
+                 std::vector<char>(kWorkGpus), clocks,
+                 std::vector<char>(kWorkGpus), std::vector<char>(kWorkGpus)};
   std::vector<Watts> demands = std::vector<Watts>(kWorkGpus);
   RequestWork work;
   double demand_sum = 0;

@@ -37,6 +37,10 @@ struct TrainingSite {
 
   void run(double length_seconds) {
     for (auto s = std::llround(length_seconds / in_seconds(kJobStep)); s > 0; --s) {
+      work.let_go(gpus.is_to_stop, gpus.is_stopped);
+      for (std::uint32_t d = 0; d < kJobGpus; ++d) {
+        plant.set_on({d}, gpus.is_stopped[d] == 0);
+      }
       work.step(kJobStep, plant, gpus, demands);
       plant.step();
       work.count_energy(plant, kJobStep);
@@ -54,7 +58,8 @@ struct TrainingSite {
   Plant plant;
   std::vector<double> clocks = std::vector<double>(kJobGpus, 1);
   GpuStates gpus{std::vector<char>(kJobGpus), std::vector<char>(kJobGpus),
-                 std::vector<char>(kJobGpus), clocks};
+                 std::vector<char>(kJobGpus), clocks,
+                 std::vector<char>(kJobGpus), std::vector<char>(kJobGpus)};
   std::vector<Watts> demands = std::vector<Watts>(kJobGpus);
   TrainingWork work;
 };
@@ -116,6 +121,51 @@ TEST(TrainingWork, CheckpointsComeInTheirTimeAndCostIt) {
   EXPECT_NEAR(site.work.record().checkpoints, 10, 1);
   EXPECT_NEAR(site.work.record().iterations, 100, 2);
   EXPECT_NEAR(site.work.record().overhead_energy.in_base(), kJobGpus * 200 * 20, 1700);
+}
+
+TEST(TrainingWork, GivesGpusUpAfterACheckpointAndGoesOnInProportion) {
+  auto plan = job_plan();
+  plan.checkpoint_every = seconds(1000);
+  plan.checkpoint_takes = seconds(2);
+  plan.restart_takes = seconds(3);
+  TrainingSite site{plan};
+  site.run(10.5);
+  site.gpus.is_to_stop[3] = 1;
+  site.run(1.9);
+  EXPECT_EQ(site.gpus.is_stopped[3], 0);  // it writes
+  site.run(0.2);
+  EXPECT_EQ(site.gpus.is_stopped[3], 1);
+  EXPECT_EQ(site.plant.draw_watts()[3], 0);
+  site.run(3);
+  EXPECT_EQ(site.work.record().lost_iterations, 0);
+  EXPECT_EQ(site.work.record().checkpoints, 1);
+  const double before = site.work.record().iterations;
+  EXPECT_EQ(before, 10);
+  site.run(40);
+  EXPECT_NEAR(site.work.record().iterations - before, 30, 1.01);  // three quarters
+  site.gpus.is_to_stop[3] = 0;
+  site.run(5.1);  // a checkpoint and a restart with all of them
+  const double rejoined = site.work.record().iterations;
+  site.run(40);
+  EXPECT_NEAR(site.work.record().iterations - rejoined, 40, 1.01);
+  EXPECT_EQ(site.work.record().resizes, 2);
+  EXPECT_EQ(site.work.record().failures, 0);
+  EXPECT_GT(site.work.record().lost_energy.in_base(), 3 * 3 * 200);
+}
+
+TEST(TrainingWork, IsPausedWithoutGpusAndRestartsWithThem) {
+  auto plan = job_plan();
+  plan.restart_takes = seconds(3);
+  TrainingSite site{plan};
+  site.run(10.5);
+  site.gpus.is_to_stop.assign(kJobGpus, 1);
+  site.run(60);
+  EXPECT_EQ(site.gpus.is_stopped, std::vector<char>(kJobGpus, 1));
+  EXPECT_EQ(site.work.record().iterations, 10);
+  EXPECT_EQ(site.work.record().lost_iterations, 10);  // it writes no checkpoints
+  site.gpus.is_to_stop.assign(kJobGpus, 0);
+  site.run(8.1);
+  EXPECT_NEAR(site.work.record().iterations, 15, 1.01);
 }
 
 TEST(TrainingWork, AFailureLosesWhatWasNotSaved) {

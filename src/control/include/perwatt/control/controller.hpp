@@ -100,6 +100,13 @@ class AnyController {
   /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
   [[nodiscard]] virtual bool set_limit(topology::NodeIndex node, Watts limit) = 0;
 
+  /// As of ChargeLedger: the device is off, and nothing is given to it.
+  virtual void switched_off(topology::DeviceIndex device) = 0;
+
+  /// As of ChargeLedger: charged before it is told to come back. Where it is refused the next tick
+  /// makes room for it: to be called again until then.
+  [[nodiscard]] virtual bool switch_on(topology::DeviceIndex device) = 0;
+
   /// The grants to send, entered in the ledger. They hold until the next tick.
   [[nodiscard]] virtual std::span<const ControllerGrant> tick(Instant now) = 0;
 
@@ -145,11 +152,8 @@ class Controller final : public AnyController {
   void set_most(topology::DeviceIndex device, Watts most) override;
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit) override;
 
-  /// As of ChargeLedger: the device is off, and nothing is given to it.
-  void switched_off(topology::DeviceIndex device);
-
-  /// As of ChargeLedger: charged before it is told to come back.
-  [[nodiscard]] bool switch_on(topology::DeviceIndex device);
+  void switched_off(topology::DeviceIndex device) override;
+  [[nodiscard]] bool switch_on(topology::DeviceIndex device) override;
 
   /// To journal before they are sent.
   [[nodiscard]] std::span<const Grant> tick(Instant now) override;

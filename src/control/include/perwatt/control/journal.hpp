@@ -71,10 +71,10 @@ class JournaledController final : public AnyController {
   void to_fail_safe(topology::NodeIndex node, bool is_on) override;
   void set_most(topology::DeviceIndex device, Watts most) override;
 
-  void switched_off(topology::DeviceIndex device);
+  void switched_off(topology::DeviceIndex device) override;
 
   /// Committed when it returns: the order to come back may be sent.
-  [[nodiscard]] bool switch_on(topology::DeviceIndex device);
+  [[nodiscard]] bool switch_on(topology::DeviceIndex device) override;
 
   /// Committed when it returns: a restart keeps the limit.
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit) override;

@@ -87,7 +87,8 @@ class Relief {
 
   [[nodiscard]] const std::vector<jobs::Job>& jobs() const { return jobs_; }
 
-  /// What changed since the last call, in words: jobs that lost units or got them back.
+  /// What changed since the last call, in words: jobs that lost units or got them back, nodes that
+  /// were shut.
   [[nodiscard]] std::vector<std::string> take_messages();
 
  private:
@@ -152,6 +153,7 @@ class Relief {
   std::vector<std::size_t> first_unit_;    // by job; one more at the end
   std::vector<Unit> shut_;                 // nodes with devices
   std::vector<char> is_paused_;            // by job
+  std::vector<char> told_shut_;            // by node
   std::map<std::pair<std::uint32_t, std::uint32_t>, Shut> shuts_;  // by node and limit
   std::vector<char> off_;
   std::vector<double> clocks_;

@@ -4,8 +4,10 @@
 // obeyed: older reports tell nothing, as a newer order may be under way. So
 //     off   is known, and told to the ledger, only by a report of the last order;
 //     on    is sent only once the ledger charges the device again.
-// After a restart nothing of before is known, and all is charged: `start` makes every number higher
-// than those of the start before, so that what was sent then is void when the first order arrives.
+// After a restart a device is on unless the ledger says that it is off, as it does from a journal:
+// then it is told to be on only after it is charged. `start` makes every number higher than those
+// of the start before, so that what was sent then is void when the first order arrives.
+// A device that is found off is told to be on, unless it is to be off.
 //
 // Thread rule: one thread at a time. No clock, no wire.
 #pragma once
@@ -28,8 +30,8 @@ class Switchboard {
     device::SwitchOrder order;
   };
 
-  /// `start` is above that of every start before. All devices are taken to be on.
-  Switchboard(std::size_t devices, std::uint32_t start) : start_{start}, states_(devices) {}
+  /// `is_off` by device: as of the ledger. `start` is above that of every start before.
+  Switchboard(std::span<const char> is_off, std::uint32_t start);
 
   /// `off` by device: what is to be off. `switch_on` is Controller::switch_on. The orders to send;
   /// they hold until the next tick. Linear in devices.

@@ -19,7 +19,8 @@
 
 namespace perwatt::jobs {
 
-/// Tolerated loss of a job's work, of its units and of its clock each: the tiers of DSX Flex.
+/// Tolerated loss of a job's work, of its units and of its clock each: Flex 0 to 3 of the field
+/// trial in Phoenix (arXiv 2507.00909), and what may be paused.
 enum class Tier : std::uint8_t {
   none,  // not tagged: never touched
   tenth,

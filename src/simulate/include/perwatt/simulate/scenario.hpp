@@ -16,6 +16,7 @@
 #include "perwatt/base/units.hpp"
 #include "perwatt/control/mode.hpp"
 #include "perwatt/control/write_rules.hpp"
+#include "perwatt/jobs/job.hpp"
 #include "perwatt/simulate/plant_meters.hpp"
 #include "perwatt/simulate/plant_spec.hpp"
 #include "perwatt/simulate/request_stream.hpp"
@@ -63,10 +64,12 @@ struct ClosedLoop {
 
 using Arrivals = std::variant<SteadyArrivals, DailyArrivals, TraceArrivals, ClosedLoop>;
 
-/// How much of its speed a job may lose to save energy, and how it comes before others.
+/// How much of its speed a job may lose to save energy, what it gives up when a limit falls, and
+/// how it comes before others.
 struct JobTerms {
   int priority = 0;                 // 0 is the lowest
   double tolerated_loss_ratio = 0;  // 0 to 0.5
+  jobs::Tier tier = jobs::Tier::none;
 };
 
 struct ServicePlan {
@@ -80,7 +83,8 @@ struct ServicePlan {
   UsdPerToken usd_per_input_token;
   UsdPerToken usd_per_output_token;         // of good ones
   std::array<JobTerms, kPools> pool_terms;  // by Pool
-  std::optional<double> sample_ratio;       // by mass, with so much of it request by request
+  std::array<int, kPools> least_instances{1, 1, 1};
+  std::optional<double> sample_ratio;  // by mass, with so much of it request by request
 };
 
 /// A synchronous job: every step computes, then communicates, and waits for its slowest GPU.
@@ -99,6 +103,8 @@ struct TrainingPlan {
   Seconds restart_takes;            // after a GPU of it failed and is back
   UsdPerSecond usd_per_gpu_second;  // of work that is kept
   JobTerms terms;
+  int part_gpus = 0;    // that it can be made smaller by; 0: it cannot
+  int least_parts = 1;  // that it runs with
 };
 
 enum class FaultKind {
