@@ -108,9 +108,10 @@ def killed_agents(perwatt, kills):
 
 def ended_run(perwatt):
     run = Run(perwatt)
+    run.goes_on()
     agent = run.agent()
     run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(PATIENCE) == 0
+    assert run.process.wait(PATIENCE) == 0, run.process.returncode
     run.process.stdout.close()
     assert not is_running(agent)
 
