@@ -297,7 +297,8 @@ struct Controller::Parts {
     std::vector<ChargeLedger::Request> lowers;
     const Watts dead_band = ledger.is_over() ? Watts{} : rules.dead_band;
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      if (loops[d].ask && targets[d] < loops[d].cap - dead_band) {
+      const Watts kept = restraints.is_given_up(d) ? Watts{} : dead_band;
+      if (loops[d].ask && targets[d] < loops[d].cap - kept) {
         lowers.push_back(request(d, targets[d]));
       }
     }
@@ -525,6 +526,14 @@ void Controller::hold_raises(topology::NodeIndex node, bool is_held) {
 
 void Controller::to_fail_safe(topology::NodeIndex node, bool is_on) {
   parts_->restraints.to_fail_safe(node, is_on);
+}
+
+void Controller::maintain(topology::NodeIndex node, bool is_on) {
+  parts_->restraints.maintain(node, is_on);
+}
+
+void Controller::release(bool is_on) {
+  parts_->restraints.release(is_on);
 }
 
 void Controller::set_most(topology::DeviceIndex device, Watts most) {

@@ -28,6 +28,8 @@ class InputLog {
   void hold_raises(topology::DeviceIndex device, bool is_held);
   void hold_raises(topology::NodeIndex node, bool is_held);
   void to_fail_safe(topology::NodeIndex node, bool is_on);
+  void maintain(topology::NodeIndex node, bool is_on);
+  void release(bool is_on);
   void set_most(topology::DeviceIndex device, Watts most);
 
   [[nodiscard]] std::string_view bytes() const { return to_.bytes(); }

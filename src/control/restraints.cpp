@@ -21,6 +21,7 @@ Restraints::Restraints(const topology::PowerTree& tree)
   const std::vector<char> none(tree.nodes().size(), 0);
   held_ = {none, none};
   fail_safe_ = {none, none};
+  maintained_ = {none, none};
 }
 
 void Restraints::carry_down(Marks& marks) const {
@@ -36,6 +37,7 @@ void Restraints::refresh() {
   if (is_changed_) {
     carry_down(held_);
     carry_down(fail_safe_);
+    carry_down(maintained_);
     is_changed_ = false;
   }
 }
@@ -48,7 +50,9 @@ void Restraints::save(ByteWriter& to) const {
   for (std::size_t n = 0; n < held_.own.size(); ++n) {
     to.put(held_.own[n]);
     to.put(fail_safe_.own[n]);
+    to.put(maintained_.own[n]);
   }
+  to.put(std::uint8_t{is_released_});
 }
 
 void Restraints::resume(ByteReader& from) {
@@ -59,13 +63,15 @@ void Restraints::resume(ByteReader& from) {
   for (std::size_t n = 0; n < held_.own.size(); ++n) {
     held_.own[n] = from.get<char>();
     fail_safe_.own[n] = from.get<char>();
+    maintained_.own[n] = from.get<char>();
   }
+  is_released_ = from.get<std::uint8_t>() != 0;
   is_changed_ = true;
 }
 
 Watts Restraints::most(std::size_t device, Watts cap, Watts fail_safe) const {
   Watts most = most_[device];
-  if (fail_safe_.in_all[node_of_[device]] != 0) {
+  if (is_given_up(device) || fail_safe_.in_all[node_of_[device]] != 0) {
     most = std::min(most, fail_safe);
   }
   if (holds_[device] != 0 || held_.in_all[node_of_[device]] != 0) {

@@ -38,9 +38,12 @@ class ManagedPolicy final : public Policy {
         enforced_(site.values.size()),
         granted_(site.values.size()),
         readings_(site.values.size()),
-        meters_(site.scenario.tree.nodes().size()) {}
+        meters_(site.scenario.tree.nodes().size()),
+        ordered_(site.scenario.tree.nodes().size(), 0),
+        maintained_(site.scenario.tree.nodes().size(), 0) {}
 
   void start(Instant now) override {
+    work_begins_ = now + kLeadIn;
     for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
       const auto& device = this->device(d);
       leases_.emplace_back(
@@ -64,6 +67,7 @@ class ManagedPolicy final : public Policy {
   }
 
   void step(Instant now) override {
+    keep_calendar(now);
     deliver(now);
     apply_leases(now);
     if (now >= speaks_at_) {
@@ -112,7 +116,30 @@ class ManagedPolicy final : public Policy {
     }
     told_limits_ = control::steady_limits(site_.scenario.tree);
     tell_limits();
+    for (std::uint32_t n = 0; n < maintained_.size(); ++n) {
+      if (maintained_[n] != 0) {
+        maintain(n, true);
+      }
+    }
+    controller_->release(is_released_);
   }
+
+  void take_order(const SiteOrder& order) override {
+    if (order.kind == OrderKind::maintain) {
+      ordered_[order.node.value] = order.is_on ? 1 : 0;
+    } else if (order.is_on != is_released_) {
+      is_released_ = order.is_on;
+      messages_.push_back(is_released_ ? "all caps are released: devices go to fail-safe"
+                                       : "control is taken again");
+      if (controller_) {
+        controller_->release(is_released_);
+      }
+    }
+  }
+
+  [[nodiscard]] std::span<const char> maintained_nodes() const override { return maintained_; }
+
+  [[nodiscard]] bool is_released() const override { return is_released_; }
 
  private:
   struct Speech {
@@ -198,6 +225,48 @@ class ManagedPolicy final : public Policy {
     return rules;
   }
 
+  void maintain(std::uint32_t n, bool is_on) {
+    if (controller_) {
+      controller_->maintain(topology::NodeIndex{n}, is_on);
+      watch_->maintain(topology::NodeIndex{n}, is_on);
+    }
+  }
+
+  /// Which nodes are in maintenance now, by the scenario or by order.
+  void keep_calendar(Instant now) {
+    if (site_.scenario.maintenances.empty() && ordered_ == maintained_) {
+      return;
+    }
+    std::vector<char> wanted = ordered_;
+    for (const auto& one : site_.scenario.maintenances) {
+      const Seconds begun = now - (work_begins_ + one.at);
+      if (begun >= Seconds{} && begun < one.lasts) {
+        wanted[one.node.value] = 1;
+      }
+    }
+    const auto muted = wanted == maintained_ ? std::vector<control::Alarm>{} : muted_alarms();
+    for (std::uint32_t n = 0; n < wanted.size(); ++n) {
+      if (wanted[n] != maintained_[n]) {
+        maintained_[n] = wanted[n];
+        maintain(n, wanted[n] != 0);
+        messages_.push_back("maintenance of '" + site_.scenario.tree.nodes()[n].id +
+                            (wanted[n] != 0 ? "' began" : "' ended"));
+      }
+    }
+    for (const auto& alarm : muted) {
+      if (!watch_->is_muted(alarm)) {
+        messages_.push_back(watch_->alarms().text(alarm));
+      }
+    }
+  }
+
+  /// Those that stand and were not told.
+  [[nodiscard]] std::vector<control::Alarm> muted_alarms() const {
+    auto alarms = watch_ ? watch_->alarms().standing() : std::vector<control::Alarm>{};
+    std::erase_if(alarms, [&](const auto& alarm) { return !watch_->is_muted(alarm); });
+    return alarms;
+  }
+
   bool is_lost() { return loss_ratio_ > 0 && uniform_unit(random_) < loss_ratio_; }
 
   void apply_leases(Instant now) {
@@ -269,7 +338,8 @@ class ManagedPolicy final : public Policy {
     }
     watch_->tick(now, known_, meters_, enforced_, *controller_);
     for (const auto& event : watch_->alarms().events()) {
-      if (event.change != control::SiteAlarms::Change::escalated) {
+      if (event.change != control::SiteAlarms::Change::escalated &&
+          !watch_->is_muted(event.alarm)) {
         messages_.push_back(watch_->alarms().text(event.alarm) +
                             (event.change == control::SiteAlarms::Change::raised ? "" : ": over"));
       }
@@ -336,6 +406,10 @@ class ManagedPolicy final : public Policy {
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;
   std::vector<Reading> meters_;
+  std::vector<char> ordered_;     // by node: maintenance by order
+  std::vector<char> maintained_;  // by node: by order or by the scenario
+  bool is_released_ = false;
+  Instant work_begins_;
   std::vector<device::CapCommand> commands_;
   std::vector<device::CapAnswer> answers_;
   Instant speaks_at_;

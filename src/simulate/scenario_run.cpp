@@ -256,6 +256,18 @@ std::span<const Watts> ScenarioRun::advised_caps() const {
   return parts_->policy_->advised_caps();
 }
 
+void ScenarioRun::order(const SiteOrder& order) {
+  parts_->policy_->take_order(order);
+}
+
+std::span<const char> ScenarioRun::maintained_nodes() const {
+  return parts_->policy_->maintained_nodes();
+}
+
+bool ScenarioRun::is_released() const {
+  return parts_->policy_->is_released();
+}
+
 RunTotals ScenarioRun::totals() const {
   return parts_->totals();
 }

@@ -98,6 +98,14 @@ class Controller {
   /// While on, devices below the node are to have fail-safe, or less by set_most().
   void to_fail_safe(topology::NodeIndex node, bool is_on);
 
+  /// While on, a node is in maintenance: devices below it (along all feeds) are lowered to
+  /// fail-safe and get nothing above it. By people, apart from to_fail_safe().
+  void maintain(topology::NodeIndex node, bool is_on);
+
+  /// While on, control of the whole site is given up: all devices are lowered to fail-safe, and get
+  /// nothing above it. What is not reached falls back when its lease runs out.
+  void release(bool is_on);
+
   /// The device is to be given no more from the next tick on, be it below fail-safe (for which it
   /// is charged all the same): a ceiling of another writer, or a throttled device's least. Infinite
   /// lifts it. Lowers of less than the dead band are not made.
