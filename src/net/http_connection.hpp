@@ -298,7 +298,8 @@ class StreamConnection final : public HttpConnection,
     request.query = mark == std::string::npos ? "" : target.substr(mark + 1);
     request.body = std::move(message.body());
     request.content_type = std::string{message[http::field::content_type]};
-    request.is_local = is_from_loopback() && names_loopback(std::string{message[http::field::host]});
+    request.is_local =
+        is_from_loopback() && names_loopback(std::string{message[http::field::host]});
     read();
     host_.handle(request, reply);
   }
