@@ -23,6 +23,7 @@
 #include "perwatt/serve/live_simulation.hpp"
 #include "perwatt/simulate/policy_diff.hpp"
 #include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/site_order.hpp"
 
 namespace perwatt::cli {
 
@@ -147,7 +148,8 @@ void run_run(RunOptions& options) {
           : std::make_unique<serve::LiveSimulation>(scenario, policy, settings,
                                                     read_file(options.readings), options.readings);
   auto& simulation = *begun;
-  routes.emplace(simulation.site(), simulation.newest());
+  routes.emplace(simulation.site(), simulation.newest(),
+                 [&](const simulate::SiteOrder& order) { simulation.order(order); });
   fmt::print("Listening on {}: {}, {} nodes, {} devices, {} at {} times the clock, policy {}{}\n",
              server.url(), printable(scenario.name), simulation.site().nodes.size(),
              simulation.site().nodes.front().devices,

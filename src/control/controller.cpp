@@ -280,7 +280,7 @@ struct Controller::Parts {
       if (!loop.ask) {
         continue;
       }
-      if (targets[d] < loop.cap - least_lower) {
+      if (targets[d] < loop.cap - (restraints.is_given_up(d) ? Watts{} : least_lower)) {
         lowers.push_back(request(d, targets[d]));
       } else if (targets[d] - loop.cap > rules.dead_band &&
                  raised(d) - loop.cap > rules.dead_band) {
@@ -534,6 +534,14 @@ void Controller::hold_raises(topology::NodeIndex node, bool is_held) {
 
 void Controller::to_fail_safe(topology::NodeIndex node, bool is_on) {
   parts_->restraints.to_fail_safe(node, is_on);
+}
+
+void Controller::maintain(topology::NodeIndex node, bool is_on) {
+  parts_->restraints.maintain(node, is_on);
+}
+
+void Controller::release(bool is_on) {
+  parts_->restraints.release(is_on);
 }
 
 void Controller::set_most(topology::DeviceIndex device, Watts most) {

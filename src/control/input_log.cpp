@@ -18,12 +18,14 @@ enum class InputKind : std::uint8_t {
   set_limit,
   hold_node,
   fail_safe_node,
+  maintain_node,
+  release_all,  // of the root
   switched_off,
   switch_on
 };
 
 bool is_of_node(InputKind kind) {
-  return kind >= InputKind::set_limit && kind <= InputKind::fail_safe_node;
+  return kind >= InputKind::set_limit && kind <= InputKind::release_all;
 }
 
 void put_kind(ByteWriter& to, InputKind kind, std::uint32_t index) {
@@ -76,6 +78,14 @@ std::optional<std::string> apply_to_node(InputKind kind, ByteReader& from, const
   }
   if (kind == InputKind::fail_safe_node) {
     controller.to_fail_safe({node}, from.get<std::uint8_t>() != 0);
+    return std::nullopt;
+  }
+  if (kind == InputKind::maintain_node) {
+    controller.maintain({node}, from.get<std::uint8_t>() != 0);
+    return std::nullopt;
+  }
+  if (kind == InputKind::release_all) {
+    controller.release(from.get<std::uint8_t>() != 0);
     return std::nullopt;
   }
   const Watts limit = from.watts();
@@ -142,6 +152,16 @@ void InputLog::hold_raises(topology::NodeIndex node, bool is_held) {
 
 void InputLog::to_fail_safe(topology::NodeIndex node, bool is_on) {
   put_kind(to_, InputKind::fail_safe_node, node.value);
+  to_.put(std::uint8_t{is_on});
+}
+
+void InputLog::maintain(topology::NodeIndex node, bool is_on) {
+  put_kind(to_, InputKind::maintain_node, node.value);
+  to_.put(std::uint8_t{is_on});
+}
+
+void InputLog::release(bool is_on) {
+  put_kind(to_, InputKind::release_all, 0);
   to_.put(std::uint8_t{is_on});
 }
 

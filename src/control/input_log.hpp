@@ -27,6 +27,8 @@ class InputLog {
   void hold_raises(topology::DeviceIndex device, bool is_held);
   void hold_raises(topology::NodeIndex node, bool is_held);
   void to_fail_safe(topology::NodeIndex node, bool is_on);
+  void maintain(topology::NodeIndex node, bool is_on);
+  void release(bool is_on);
   void set_most(topology::DeviceIndex device, Watts most);
   void switched_off(topology::DeviceIndex device);
   void switch_on(topology::DeviceIndex device, bool is_accepted);

@@ -325,6 +325,18 @@ void JournaledController::to_fail_safe(topology::NodeIndex node, bool is_on) {
   parts_->controller.to_fail_safe(node, is_on);
 }
 
+void JournaledController::maintain(topology::NodeIndex node, bool is_on) {
+  parts_->require_whole();
+  parts_->inputs.maintain(node, is_on);
+  parts_->controller.maintain(node, is_on);
+}
+
+void JournaledController::release(bool is_on) {
+  parts_->require_whole();
+  parts_->inputs.release(is_on);
+  parts_->controller.release(is_on);
+}
+
 void JournaledController::set_most(topology::DeviceIndex device, Watts most) {
   parts_->require_whole();
   parts_->inputs.set_most(device, most);

@@ -24,6 +24,14 @@ class Restraints {
 
   void to_fail_safe(topology::NodeIndex node, bool is_on) { mark(fail_safe_, node, is_on); }
 
+  /// Both as to_fail_safe(), by people: apart from what the loop's own watch orders.
+  void maintain(topology::NodeIndex node, bool is_on) { mark(maintained_, node, is_on); }
+
+  void release(bool is_on) {
+    is_changed_ = is_changed_ || is_on != is_released_;
+    is_released_ = is_on;
+  }
+
   void set_most(topology::DeviceIndex device, Watts most) {
     most_[device.value] = most;
     is_changed_ = true;
@@ -38,6 +46,11 @@ class Restraints {
   /// All that was told.
   void save(ByteWriter& to) const;
   void resume(ByteReader& from);
+
+  /// By people: then fail-safe is to the watt.
+  [[nodiscard]] bool is_given_up(std::size_t device) const {
+    return is_released_ || maintained_.in_all[node_of_[device]] != 0;
+  }
 
   /// `cap`: of the newest grant.
   [[nodiscard]] Watts most(std::size_t device, Watts cap, Watts fail_safe) const;
@@ -62,6 +75,8 @@ class Restraints {
   std::vector<Watts> most_;             // by device
   Marks held_;
   Marks fail_safe_;
+  Marks maintained_;
+  bool is_released_ = false;
   bool is_changed_ = false;
   bool has_any_ = false;
 };

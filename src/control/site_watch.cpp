@@ -66,7 +66,26 @@ SiteWatch::SiteWatch(const topology::PowerTree& tree, std::span<const Controlled
       told_(devices.size()),
       orders_(tree.nodes().size(), NodeOrder::normal),
       is_sent_(tree.nodes().size(), 0),
-      is_throttled_(tree.nodes().size(), 0) {}
+      is_throttled_(tree.nodes().size(), 0),
+      is_maintained_(tree.nodes().size(), 0),
+      is_below_maintained_(tree.nodes().size(), 0) {}
+
+void SiteWatch::maintain(topology::NodeIndex node, bool is_on) {
+  is_maintained_[node.value] = is_on ? 1 : 0;
+  for (std::uint32_t n = 0; n < is_maintained_.size(); ++n) {  // parents come first
+    is_below_maintained_[n] = is_maintained_[n];
+    for (const auto& supply : tree_->nodes()[n].supplies) {
+      is_below_maintained_[n] =
+          static_cast<char>(is_below_maintained_[n] | is_below_maintained_[supply.parent.value]);
+    }
+  }
+}
+
+bool SiteWatch::is_muted(const Alarm& alarm) const {
+  const auto node =
+      is_of_device(alarm.kind) ? tree_->devices()[alarm.index].parent.value : alarm.index;
+  return is_below_maintained_[node] != 0;
+}
 
 void SiteWatch::begin(AnyController& controller) const {
   for (std::uint32_t d = 0; d < controlled_.size(); ++d) {
@@ -94,7 +113,12 @@ void SiteWatch::look_at_devices(Instant now, std::span<const device::PowerReadin
     if (standing.is_trusted() == told_[d].is_held) {
       told_[d].is_held = !standing.is_trusted();
       controller.hold_raises(device, told_[d].is_held);
-      node_trust_.set_trusted(device, standing.is_trusted());
+    }
+    const bool is_lost =
+        told_[d].is_held && is_below_maintained_[tree_->devices()[d].parent.value] == 0;
+    if (is_lost != told_[d].is_counted_lost) {
+      told_[d].is_counted_lost = is_lost;
+      node_trust_.set_trusted(device, !is_lost);
     }
     const auto demand = device_trust_.demand(d, cap, charge, now);
     const bool has_beside = demand.source == ReadingTrust::Source::charge;

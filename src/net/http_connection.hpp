@@ -25,6 +25,9 @@ namespace perwatt::net {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
+/// "localhost", "127.0.0.1:8600", "[::1]:8600": a page of another name that leads here is not.
+[[nodiscard]] bool names_loopback(std::string_view host);
+
 class HttpConnection {
  public:
   virtual ~HttpConnection() = default;
@@ -294,8 +297,17 @@ class StreamConnection final : public HttpConnection,
     request.path = target.substr(0, mark);
     request.query = mark == std::string::npos ? "" : target.substr(mark + 1);
     request.body = std::move(message.body());
+    request.content_type = std::string{message[http::field::content_type]};
+    request.is_local =
+        is_from_loopback() && names_loopback(std::string{message[http::field::host]});
     read();
     host_.handle(request, reply);
+  }
+
+  [[nodiscard]] bool is_from_loopback() const {
+    boost::system::error_code failure;
+    const auto caller = boost::beast::get_lowest_layer(stream_).remote_endpoint(failure);
+    return !failure && caller.address().is_loopback();
   }
 
   /// Writes `bytes`, then what came meanwhile; closes after the end.

@@ -201,6 +201,17 @@ HttpStream HttpReply::Answerer::open_stream() {
   return HttpStream{connection_};
 }
 
+bool names_loopback(std::string_view host) {
+  if (host.starts_with('[')) {
+    host = host.substr(1, host.find(']') - 1);
+  } else {
+    host = host.substr(0, host.find(':'));
+  }
+  boost::system::error_code failure;
+  const auto address = asio::ip::make_address(std::string{host}, failure);
+  return host == "localhost" || (!failure && address.is_loopback());
+}
+
 struct HttpServer::Listener final : ConnectionHost {
   Listener(HttpServerOptions given, Handler wanted)
       : settings{std::move(given)}, handler{std::move(wanted)}, tls{make_tls(settings)} {

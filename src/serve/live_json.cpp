@@ -70,6 +70,7 @@ Json common_json(const LiveState& state) {
   return {{"number", state.number},
           {"time_seconds", rounded(in_seconds(state.time))},
           {"is_over", state.is_over},
+          {"is_released", state.is_released},
           {"speed_reached_ratio", rounded(state.speed_reached_ratio)},
           {"totals", totals_json(state)}};
 }
@@ -85,6 +86,7 @@ Json node_json(const LiveSite& site, const LiveNode& node, const NodeFigures& fi
           {"limit_watts", watts_or_null(figures.limit)},
           {"headroom_watts", watts_or_null(headroom(figures))},
           {"is_live", figures.is_live},
+          {"is_maintained", figures.is_maintained},
           {"devices",
            {{"count", node.devices},
             {"on_count", figures.devices_on},
@@ -121,7 +123,7 @@ bool is_told_alike(const NodeFigures& a, const NodeFigures& b) {
          watts_or_null(a.limit) == watts_or_null(b.limit) &&
          watts_or_null(a.advised_cap) == watts_or_null(b.advised_cap) &&
          whole_watts(a.device_draw) == whole_watts(b.device_draw) && a.devices_on == b.devices_on &&
-         a.is_live == b.is_live;
+         a.is_live == b.is_live && a.is_maintained == b.is_maintained;
 }
 
 /// The value of a label, for between quotes.
@@ -212,7 +214,8 @@ std::string live_change_json(const LiveState& state, const LiveState* before) {
              {"limit_watts", Json::array()},
              {"device_draw_watts", Json::array()},
              {"devices_on_count", Json::array()},
-             {"is_live", Json::array()}};
+             {"is_live", Json::array()},
+             {"is_maintained", Json::array()}};
   for (std::size_t n = 0; n < state.nodes.size(); ++n) {
     const auto& node = state.nodes[n];
     if (before != nullptr && is_told_alike(node, before->nodes[n])) {
@@ -227,6 +230,7 @@ std::string live_change_json(const LiveState& state, const LiveState* before) {
     nodes["device_draw_watts"].push_back(whole_watts(node.device_draw));
     nodes["devices_on_count"].push_back(node.devices_on);
     nodes["is_live"].push_back(node.is_live);
+    nodes["is_maintained"].push_back(node.is_maintained);
   }
   json["nodes"] = std::move(nodes);
   return text_of(json);

@@ -62,6 +62,8 @@ LiveSite LiveObserver::site() const {
   site.policy = policy_;
   site.policy_kind = policy_kind_;
   site.mode = mode_;
+  site.takes_orders = policy_kind_ == simulate::to_string(simulate::PolicyKind::perwatt) &&
+                      mode_ == control::Mode::control;
   site.duration = scenario_.warm_up + scenario_.duration;
   for (std::uint32_t n = 0; n < tree.nodes().size(); ++n) {
     const auto& node = tree.node({n});
@@ -108,6 +110,7 @@ std::vector<NodeFigures> LiveObserver::figures(const simulate::ScenarioRun& run)
     figures[n].at_caps = at_caps[n];
     figures[n].limit = limits[n];
     figures[n].is_live = plant.is_live({n});
+    figures[n].is_maintained = !run.maintained_nodes().empty() && run.maintained_nodes()[n] != 0;
   }
   return figures;
 }
@@ -203,6 +206,7 @@ LiveState LiveObserver::observe(const simulate::ScenarioRun& run) {
   state.number = number_++;
   state.time = run.time();
   state.is_over = run.steps_done() == run.steps();
+  state.is_released = run.is_released();
   state.nodes = figures(run);
   state.totals = run.totals();
   const Joules energy = run.plant().energy_of_node({0});

@@ -2,26 +2,32 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "live_json.hpp"
 #include "live_page.hpp"
 
+#include "perwatt/base/error.hpp"
+#include "perwatt/base/json_node.hpp"
 #include "perwatt/base/text.hpp"
 
 namespace perwatt::serve {
 
 namespace {
 
-constexpr const char* kLiveRoutes = "/, /api/v1/state, /api/v1/advice, /api/v1/events, /metrics";
+constexpr const char* kLiveRoutes =
+    "/, /api/v1/state, /api/v1/advice, /api/v1/events, /api/v1/maintenance, "
+    "/api/v1/release, /metrics";
 
 /// The page runs its own script alone and talks to this server alone.
 constexpr const char* kPagePolicy =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-net::HttpAnswer fresh(std::string body, std::string type) {
-  return {200,
+net::HttpAnswer fresh(std::string body, std::string type, int status = 200) {
+  return {status,
           std::move(body),
           std::move(type),
           {{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}}};
@@ -34,10 +40,51 @@ net::HttpAnswer page_answer() {
   return answer;
 }
 
+bool is_order_path(std::string_view path) {
+  return path == "/api/v1/maintenance" || path == "/api/v1/release";
+}
+
+bool is_json_type(std::string_view type) {
+  return lower_case(trimmed(type.substr(0, type.find(';')))) == "application/json";
+}
+
+/// {"is_on": true}, of maintenance with "node" too. Throws Error(bad_input) for anything else.
+simulate::SiteOrder parse_order(const net::HttpRequest& request, const LiveSite& site) {
+  const auto order = Json::parse(request.body, nullptr, false);
+  const bool is_release = request.path == "/api/v1/release";
+  const char* const wanted =
+      is_release ? "send {\"is_on\": true}" : "send {\"node\": \"ID\", \"is_on\": true}";
+  const std::size_t members = is_release ? 1 : 2;
+  if (!order.is_object() || order.size() != members || !order.contains("is_on") ||
+      !order["is_on"].is_boolean() || (!is_release && !order.contains("node"))) {
+    throw_bad_input("it is no order", request.path, wanted);
+  }
+  simulate::SiteOrder made;
+  made.is_on = order["is_on"].get<bool>();
+  if (is_release) {
+    made.kind = simulate::OrderKind::release;
+    return made;
+  }
+  if (!order["node"].is_string()) {
+    throw_bad_input("its node is no text", request.path, wanted);
+  }
+  const auto id = order["node"].get<std::string>();
+  std::vector<std::string> known;
+  for (std::uint32_t n = 0; n < site.nodes.size(); ++n) {
+    if (site.nodes[n].id == id) {
+      made.node = {n};
+      return made;
+    }
+    known.push_back(site.nodes[n].id);
+  }
+  throw_bad_input("'" + printable(id) + "' is no node of the site", request.path,
+                  suggestion(id, known));
+}
+
 }  // namespace
 
-LiveRoutes::LiveRoutes(LiveSite site, std::shared_ptr<const LiveState> first)
-    : site_{std::move(site)}, state_{std::move(first)} {}
+LiveRoutes::LiveRoutes(LiveSite site, std::shared_ptr<const LiveState> first, OnOrder on_order)
+    : site_{std::move(site)}, on_order_{std::move(on_order)}, state_{std::move(first)} {}
 
 const std::string& LiveRoutes::state_json() {
   if (state_json_.empty()) {
@@ -50,6 +97,10 @@ void LiveRoutes::handle(const net::HttpRequest& request, const net::HttpReply& r
   const auto& path = request.path;
   const bool is_known = path == "/" || path == "/api/v1/state" || path == "/api/v1/advice" ||
                         path == "/api/v1/events" || path == "/metrics";
+  if (is_order_path(path)) {
+    take_order(request, reply);
+    return;
+  }
   if (!is_known) {
     reply.send({404, net::detail_json("there is nothing at '" + printable(path) +
                                       "'; routes: " + kLiveRoutes)});
@@ -68,6 +119,31 @@ void LiveRoutes::handle(const net::HttpRequest& request, const net::HttpReply& r
     reply.send(fresh(live_metrics(site_, *state_), "text/plain; version=0.0.4; charset=utf-8"));
   } else {
     open_stream(reply);
+  }
+}
+
+void LiveRoutes::take_order(const net::HttpRequest& request, const net::HttpReply& reply) const {
+  const auto refuse = [&](int status, const std::string& reason) {
+    reply.send({status, net::detail_json(reason)});
+  };
+  if (request.method != "POST") {
+    net::HttpAnswer answer{
+        405, net::detail_json(request.path + " takes POST, not " + printable(request.method))};
+    answer.fields.emplace_back("Allow", "POST");
+    reply.send(std::move(answer));
+  } else if (!request.is_local) {
+    refuse(403, "orders are taken from this machine alone, at a loopback address");
+  } else if (!is_json_type(request.content_type)) {
+    refuse(400, "send Content-Type: application/json");  // which no page of another site can
+  } else if (!site_.takes_orders) {
+    refuse(409, "the site is not under perwatt's control: there is nothing to order");
+  } else {
+    try {
+      on_order_(parse_order(request, site_));
+      reply.send(fresh("{\"is_taken\":true}", "application/json", 202));
+    } catch (const Error& problem) {
+      refuse(400, problem.what());
+    }
   }
 }
 

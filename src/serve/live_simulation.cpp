@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "live_observer.hpp"
 
@@ -56,6 +57,19 @@ struct LiveSimulation::Parts {
     return std::visit([this](const auto& run) { return observer_.observe(run); }, run_);
   }
 
+  void take_orders() {
+    std::vector<simulate::SiteOrder> orders;
+    {
+      const std::lock_guard guard{mutex_};
+      orders.swap(orders_);
+    }
+    if (auto* run = std::get_if<simulate::ScenarioRun>(&run_)) {
+      for (const auto& order : orders) {
+        run->order(order);
+      }
+    }
+  }
+
   void publish(LiveState state) {
     auto next = std::make_shared<const LiveState>(std::move(state));
     const std::lock_guard guard{mutex_};
@@ -82,6 +96,7 @@ struct LiveSimulation::Parts {
   }
 
   void look() {
+    take_orders();
     const bool is_in_time = catch_up();
     const auto now = Instant::now();
     const bool ends_now = steps_done() == steps() && !is_over_;
@@ -140,9 +155,10 @@ struct LiveSimulation::Parts {
   Seconds seen_time_;
   bool is_over_ = false;
 
-  mutable std::mutex mutex_;  // guards the next three
+  mutable std::mutex mutex_;  // guards the next four
   std::shared_ptr<const LiveState> newest_;
   std::exception_ptr failure_;
+  std::vector<simulate::SiteOrder> orders_;
   bool is_stopping_ = false;
   std::condition_variable wake_;
   std::thread thread_;
@@ -181,6 +197,11 @@ std::exception_ptr LiveSimulation::failure() const {
 void LiveSimulation::start(std::function<void()> on_news) {
   parts_->on_news_ = std::move(on_news);
   parts_->thread_ = std::thread{[this] { parts_->run(); }};
+}
+
+void LiveSimulation::order(const simulate::SiteOrder& order) {
+  const std::lock_guard guard{parts_->mutex_};
+  parts_->orders_.push_back(order);
 }
 
 void LiveSimulation::stop() {

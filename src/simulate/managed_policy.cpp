@@ -47,9 +47,12 @@ class ManagedPolicy final : public Policy {
         enforced_(site.values.size()),
         granted_(site.values.size()),
         readings_(site.values.size()),
-        meters_(site.scenario.tree.nodes().size()) {}
+        meters_(site.scenario.tree.nodes().size()),
+        ordered_(site.scenario.tree.nodes().size(), 0),
+        maintained_(site.scenario.tree.nodes().size(), 0) {}
 
   void start(Instant now) override {
+    work_begins_ = now + kLeadIn;
     for (std::uint32_t d = 0; d < site_.values.size(); ++d) {
       if (site_.plan.locks_clocks && site_.values[d].clock_ratio < 1) {
         static_cast<void>(site_.platform.lock_clock(d, site_.values[d].clock_ratio));
@@ -67,6 +70,7 @@ class ManagedPolicy final : public Policy {
   }
 
   void step(Instant now) override {
+    keep_calendar(now);
     deliver(now);
     agents_.apply(now);
     for (auto& text : agents_.take_messages()) {
@@ -118,6 +122,12 @@ class ManagedPolicy final : public Policy {
     }
     relief_.start(controlled_devices(), relief_rules(), limits_, controller_->ledger());
     tell_limits();
+    for (std::uint32_t n = 0; n < maintained_.size(); ++n) {
+      if (maintained_[n] != 0) {
+        maintain(n, true);
+      }
+    }
+    controller_->release(is_released_);
   }
 
   [[nodiscard]] control::Replay replay_journal() const {
@@ -135,6 +145,23 @@ class ManagedPolicy final : public Policy {
   void start_agents(std::span<const topology::DeviceIndex> devices, Instant now) override {
     agents_.start(devices, now);
   }
+
+  void take_order(const SiteOrder& order) override {
+    if (order.kind == OrderKind::maintain) {
+      ordered_[order.node.value] = order.is_on ? 1 : 0;
+    } else if (order.is_on != is_released_) {
+      is_released_ = order.is_on;
+      messages_.push_back(is_released_ ? "all caps are released: devices go to fail-safe"
+                                       : "control is taken again");
+      if (controller_) {
+        controller_->release(is_released_);
+      }
+    }
+  }
+
+  [[nodiscard]] std::span<const char> maintained_nodes() const override { return maintained_; }
+
+  [[nodiscard]] bool is_released() const override { return is_released_; }
 
  private:
   struct Speech {
@@ -297,6 +324,48 @@ class ManagedPolicy final : public Policy {
     return rules;
   }
 
+  void maintain(std::uint32_t n, bool is_on) {
+    if (controller_) {
+      controller_->maintain(topology::NodeIndex{n}, is_on);
+      watch_->maintain(topology::NodeIndex{n}, is_on);
+    }
+  }
+
+  /// Which nodes are in maintenance now, by the scenario or by order.
+  void keep_calendar(Instant now) {
+    if (site_.scenario.maintenances.empty() && ordered_ == maintained_) {
+      return;
+    }
+    std::vector<char> wanted = ordered_;
+    for (const auto& one : site_.scenario.maintenances) {
+      const Seconds begun = now - (work_begins_ + one.at);
+      if (begun >= Seconds{} && begun < one.lasts) {
+        wanted[one.node.value] = 1;
+      }
+    }
+    const auto muted = wanted == maintained_ ? std::vector<control::Alarm>{} : muted_alarms();
+    for (std::uint32_t n = 0; n < wanted.size(); ++n) {
+      if (wanted[n] != maintained_[n]) {
+        maintained_[n] = wanted[n];
+        maintain(n, wanted[n] != 0);
+        messages_.push_back("maintenance of '" + site_.scenario.tree.nodes()[n].id +
+                            (wanted[n] != 0 ? "' began" : "' ended"));
+      }
+    }
+    for (const auto& alarm : muted) {
+      if (!watch_->is_muted(alarm)) {
+        messages_.push_back(watch_->alarms().text(alarm));
+      }
+    }
+  }
+
+  /// Those that stand and were not told.
+  [[nodiscard]] std::vector<control::Alarm> muted_alarms() const {
+    auto alarms = watch_ ? watch_->alarms().standing() : std::vector<control::Alarm>{};
+    std::erase_if(alarms, [&](const auto& alarm) { return !watch_->is_muted(alarm); });
+    return alarms;
+  }
+
   bool is_lost() { return loss_ratio_ > 0 && uniform_unit(random_) < loss_ratio_; }
 
   void speak(Instant now) {
@@ -373,7 +442,8 @@ class ManagedPolicy final : public Policy {
     relief_.tick(now, watch_->required(), known_, *controller_, [this] { return is_lost(); });
     tell_limits();
     for (const auto& event : watch_->alarms().events()) {
-      if (event.change != control::SiteAlarms::Change::escalated) {
+      if (event.change != control::SiteAlarms::Change::escalated &&
+          !watch_->is_muted(event.alarm)) {
         messages_.push_back(watch_->alarms().text(event.alarm) +
                             (event.change == control::SiteAlarms::Change::raised ? "" : ": over"));
       }
@@ -447,12 +517,16 @@ class ManagedPolicy final : public Policy {
   std::vector<Watts> limits_;                       // by node: what the site says
   std::vector<Watts> survivable_;                   // what the loss of any one feed leaves room for
   std::vector<Watts> told_limits_;                  // the controller knows
-  std::vector<Watts> refused_limits_;               // and those that it could not keep, as last told
-  std::deque<Round> rounds_;                        // under way
-  std::vector<Speech> heard_;                       // of the last round: room for the next
+  std::vector<Watts> refused_limits_;  // and those that it could not keep, as last told
+  std::deque<Round> rounds_;           // under way
+  std::vector<Speech> heard_;          // of the last round: room for the next
   std::deque<Sent> sent_;
   std::vector<Reading> readings_;
   std::vector<Reading> meters_;
+  std::vector<char> ordered_;     // by node: maintenance by order
+  std::vector<char> maintained_;  // by node: by order or by the scenario
+  bool is_released_ = false;
+  Instant work_begins_;
   Instant speaks_at_;
   Instant ticks_at_;
 };

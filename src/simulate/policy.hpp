@@ -15,6 +15,7 @@
 #include "perwatt/device/platform.hpp"
 #include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/site_order.hpp"
 
 namespace perwatt::simulate {
 
@@ -26,8 +27,8 @@ struct PolicySite {
   device::Platform& platform;
   const std::vector<DeviceValue>& values;            // by device
   std::function<std::vector<Watts>()> true_demands;  // by device: for the clairvoyant alone
-  std::span<char> is_to_stop = {};        // by device: what agents were told, written
-  std::span<const char> is_stopped = {};  // by device: off by that, read back
+  std::span<char> is_to_stop = {};                   // by device: what agents were told, written
+  std::span<const char> is_stopped = {};             // by device: off by that, read back
   RunMeans means = {};
 };
 
@@ -51,6 +52,14 @@ class Policy {
   /// By device: the caps that it would have in force now; empty where it sets its caps itself, and
   /// where it has no opinion.
   [[nodiscard]] virtual std::span<const Watts> advised_caps() const { return {}; }
+
+  /// Nothing where the policy takes no orders.
+  virtual void take_order(const SiteOrder& /*order*/) {}
+
+  /// By node: itself in maintenance; empty where the policy takes no orders.
+  [[nodiscard]] virtual std::span<const char> maintained_nodes() const { return {}; }
+
+  [[nodiscard]] virtual bool is_released() const { return false; }
 
   // Faults of the policy's own machinery; nothing where it has none.
   virtual void set_message_loss(double /*ratio*/) {}

@@ -482,6 +482,9 @@ Scenario read_scenario(std::string_view text, const std::string& name,
   std::stable_sort(scenario.faults.begin(), scenario.faults.end(),
                    [](const Fault& a, const Fault& b) { return a.at < b.at; });
   read_failures(root, scenario);
+  for (const auto& table : root.tables("maintenance")) {
+    scenario.maintenances.push_back(read_maintenance(table, scenario.tree));
+  }
   add_policies(root, scenario);
   check_names(root, scenario);
   check_policies(scenario);

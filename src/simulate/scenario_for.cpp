@@ -158,6 +158,14 @@ Scenario scenario_for(const Scenario& scenario, const PolicyPlan& policy) {
     }
   }
   left.faults = std::move(faults);
+  std::vector<Maintenance> maintenances;
+  for (auto one : scenario.maintenances) {
+    if (const auto node = renumbering.of(one.node)) {
+      one.node = *node;
+      maintenances.push_back(one);
+    }
+  }
+  left.maintenances = std::move(maintenances);
   return left;
 }
 

@@ -72,6 +72,9 @@ class FreeDevices {
 [[nodiscard]] Fault read_fault(const ConfigTable& table, const topology::PowerTree& tree);
 [[nodiscard]] PolicyPlan read_policy(const ConfigTable& table, const topology::PowerTree& tree);
 
+[[nodiscard]] Maintenance read_maintenance(const ConfigTable& table,
+                                           const topology::PowerTree& tree);
+
 /// What only perwatt's policy reads. Throws Error(bad_input) where another has it.
 void read_policy_rules(const ConfigTable& table, PolicyPlan& policy);
 

@@ -1,5 +1,6 @@
 // How perwatt's policy may act: the keys of a policy that only it reads.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scenario_reader.hpp"
@@ -13,6 +14,7 @@ namespace perwatt::simulate {
 namespace {
 
 constexpr Seconds kLongestSpread = seconds(86400);
+constexpr Seconds kLongestMaintenance = seconds(400.0 * 86400);
 constexpr Range kChangeRange{1, 1e6};
 
 control::Mode mode_or_control(const ConfigTable& table) {
@@ -43,6 +45,18 @@ control::WriteRules read_writes(const ConfigTable& table) {
 }
 
 }  // namespace
+
+Maintenance read_maintenance(const ConfigTable& table, const topology::PowerTree& tree) {
+  Maintenance maintenance;
+  maintenance.node = read_node(table, "node", tree);
+  for (const auto& [key, time] :
+       {std::pair{"at", &maintenance.at}, std::pair{"lasts", &maintenance.lasts}}) {
+    *time = required_duration(table, key);
+    static_cast<void>(duration_up_to(table, key, {}, kLongestMaintenance));
+  }
+  table.reject_unknown_keys();
+  return maintenance;
+}
 
 void read_policy_rules(const ConfigTable& table, PolicyPlan& policy) {
   policy.mode = mode_or_control(table);

@@ -79,9 +79,15 @@ struct ScenarioRun::Parts {
               std::vector<char>(values_.size()), platform_.clock_ratios(),
               std::vector<char>(values_.size()), std::vector<char>(values_.size())} {
     start_jobs(scenario);
-    const PolicySite site{scenario_,        plan_,           seed_for(seed_, kOfMessages),
-                          platform_,        values_,         [this] { return demands_; },
-                          gpus_.is_to_stop, gpus_.is_stopped, means};
+    const PolicySite site{scenario_,
+                          plan_,
+                          seed_for(seed_, kOfMessages),
+                          platform_,
+                          values_,
+                          [this] { return demands_; },
+                          gpus_.is_to_stop,
+                          gpus_.is_stopped,
+                          means};
     policy_ = make_policy(site);
     lead_in();
     faults_.emplace(scenario_, plant_.now(), scenario.warm_up + scenario.duration,
@@ -255,8 +261,7 @@ control::Replay replay_journal(const Scenario& scenario, const PolicyPlan& polic
   Plant plant{present.tree, present.plant};
   SimulatedPlatform platform{plant};
   const auto values = device_values(present);
-  return replay_managed_journal(
-      {present, policy, 0, platform, values, {}, {}, {}, {{}, journal}});
+  return replay_managed_journal({present, policy, 0, platform, values, {}, {}, {}, {{}, journal}});
 }
 
 ScenarioRun::ScenarioRun(const Scenario& scenario, const PolicyPlan& policy, std::uint64_t seed,
@@ -293,6 +298,18 @@ std::span<const Watts> ScenarioRun::demands() const {
 
 std::span<const Watts> ScenarioRun::advised_caps() const {
   return parts_->policy_->advised_caps();
+}
+
+void ScenarioRun::order(const SiteOrder& order) {
+  parts_->policy_->take_order(order);
+}
+
+std::span<const char> ScenarioRun::maintained_nodes() const {
+  return parts_->policy_->maintained_nodes();
+}
+
+bool ScenarioRun::is_released() const {
+  return parts_->policy_->is_released();
 }
 
 RunTotals ScenarioRun::totals() const {

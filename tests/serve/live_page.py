@@ -270,6 +270,31 @@ def check_dry_run(options):
     assert any(one["cap_after_watts"] > one["cap_before_watts"] for one in diff["devices"])
 
 
+def check_orders(options):
+    def order(server, what, body):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        try:
+            connection.request("POST", "/api/v1/" + what, json.dumps(body), {"Content-Type": "application/json"})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    with Server(options.perwatt, SITE, "--speed", "60") as server, LiveBrowser(options.chromium) as browser:
+        browser.open(server.url + "/")
+        browser.wait_until('document.querySelectorAll("#tree tbody tr").length > 0')
+        assert order(server, "maintenance", {"node": "rack-a3", "is_on": True}) == 202
+        browser.wait_until("""document.querySelector('[data-node="rack-a3"] [data-field=kind]').textContent === "rack, in maintenance" """)
+        browser.wait_until("""document.querySelector('[data-node="rack-a3"] [data-field=cap]').textContent === "43.2 kW" """)
+        assert order(server, "release", {"is_on": True}) == 202
+        browser.wait_until('document.getElementById("about").textContent.includes("All caps are released")')
+        browser.wait_until("""document.querySelector('[data-node="feed"] [data-field=cap]').textContent === "271.2 kW" """)
+        assert "all caps are released" in browser.evaluate('document.getElementById("events").textContent')
+        check_quiet(browser, server)
+        server.stop(signal.SIGINT)
+    with Server(options.perwatt, SITE, "--mode", "advise") as server:
+        assert order(server, "release", {"is_on": True}) == 409
+
+
 def check_refusals(options, scratch):
     def fails(status, text, *words):
         done = subprocess.run([options.perwatt, "run", *words], capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT)
@@ -308,6 +333,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         check_refusals(options, Path(scratch))
         check_dry_run(options)
+        check_orders(options)
         check_streams(options)
         check_looking_on(options, Path(scratch))
         check_example(options)

@@ -97,13 +97,14 @@ class Rack {
 TEST(Demand, IsTheHighestDrawUnlessTheCapHoldsIt) {
   DemandRules rules;
   rules.margin_ratio = 1.1;
+  HabitWeight weight{rules.habit};
   Demand demand;
-  demand.read(rules, second(1), watts(300), watts(700), watts(200), watts(700));
+  demand.read(rules, weight, second(1), watts(300), watts(700), watts(200), watts(700));
   EXPECT_NEAR(in_watts(demand.estimate()), 330, 1e-9);
-  demand.read(rules, second(2), watts(400), watts(400), watts(200), watts(700));
+  demand.read(rules, weight, second(2), watts(400), watts(400), watts(200), watts(700));
   EXPECT_NEAR(in_watts(demand.estimate()), 500, 1e-9);
   for (int t = 3; t < 60; ++t) {
-    demand.read(rules, second(t), watts(200), watts(700), watts(200), watts(700));
+    demand.read(rules, weight, second(t), watts(200), watts(700), watts(200), watts(700));
   }
   EXPECT_NEAR(in_watts(demand.estimate()), 220, 1e-9);
 }
@@ -111,9 +112,10 @@ TEST(Demand, IsTheHighestDrawUnlessTheCapHoldsIt) {
 TEST(Demand, TellsHowOftenALevelWasWanted) {
   DemandRules rules;
   rules.habit = seconds(100);
+  HabitWeight weight{rules.habit};
   Demand demand;
   for (int t = 1; t <= 2000; ++t) {  // a quarter of the time at 500 W, else at 220 W
-    demand.read(rules, second(t), watts(t % 4 == 0 ? 500 : 220), watts(700), watts(200),
+    demand.read(rules, weight, second(t), watts(t % 4 == 0 ? 500 : 220), watts(700), watts(200),
                 watts(700));
   }
   const auto habits = demand.habits();

@@ -59,6 +59,30 @@ class SteadyRack {
   std::uint64_t asks_ = 0;
 };
 
+/// Now and then what people and the watch order; mostly that it is over.
+void order_something(std::mt19937_64& random, const TestSite& site,
+                     JournaledController& controller) {
+  const topology::NodeIndex node{
+      static_cast<std::uint32_t>(uniform_below(random, site.tree.nodes().size()))};
+  const bool is_on = uniform_below(random, 4) == 0;
+  switch (uniform_below(random, 40)) {
+    case 0:
+      controller.maintain(node, is_on);
+      break;
+    case 1:
+      controller.release(is_on);
+      break;
+    case 2:
+      controller.to_fail_safe(node, is_on);
+      break;
+    case 3:
+      controller.hold_raises(node, is_on);
+      break;
+    default:
+      break;
+  }
+}
+
 TEST(Journal, IsPlayedAgainToTheLastBitOverRestarts) {
   Replay all;
   int limits = 0;
@@ -78,6 +102,7 @@ TEST(Journal, IsPlayedAgainToTheLastBitOverRestarts) {
       EXPECT_EQ(controller.is_continued(), start > 0);
       const auto ticks = uniform_below(random, 60);
       for (std::uint64_t t = 0; t < ticks; ++t) {
+        order_something(random, site, controller);
         for (const auto& grant : world.tick(controller)) {
           causes.insert(grant.cause);
           ++grants;

@@ -107,6 +107,68 @@ TEST(Restraints, FailSafeBelowANodeGivesItsWattsToTheOthers) {
   EXPECT_GT(site.cap[0], 280);
 }
 
+TEST(Restraints, MaintenanceHoldsFailSafeWhateverTheWatchOrders) {
+  HeldSite site{3200};
+  site.run(30);
+  site.controller.maintain({1}, true);
+  site.controller.to_fail_safe({1}, true);
+  site.controller.to_fail_safe({1}, false);
+  site.run(40);
+  for (std::size_t d = 0; d < kHeldDevices; ++d) {
+    EXPECT_NEAR(site.cap[d], d < 4 ? 200 : 600, 15) << d;
+  }
+  int grants = 0;
+  for (int i = 0; i < 30; ++i) {
+    site.tick([&](std::uint32_t d, auto, auto) { grants += d < 4 ? 1 : 0; });
+    site.read_all();
+  }
+  EXPECT_EQ(grants, 0) << "nothing is granted there";
+  site.controller.maintain({1}, false);
+  site.run(60);
+  EXPECT_GT(site.cap[0], 280);
+}
+
+TEST(Restraints, WhatIsReleasedIsAtFailSafeInOneTick) {
+  HeldSite site{3200};
+  site.run(30);
+  site.controller.release(true);
+  site.run(1);
+  for (const double cap : site.cap) {
+    EXPECT_EQ(cap, 200);
+  }
+  site.run(60);
+  for (const double cap : site.cap) {
+    EXPECT_EQ(cap, 200) << "and stays there";
+  }
+  site.controller.release(false);
+  site.run(40);
+  EXPECT_NEAR(site.cap[0], 400, 15);
+}
+
+TEST(Restraints, MaintenanceLowersByLessThanTheDeadBandToo) {
+  HeldSite site{8 * 205.0};
+  site.want.assign(kHeldDevices, 150);
+  site.want[0] = 700;
+  site.run(30);
+  site.controller.set_most({0}, watts(205));
+  site.run(10);
+  ASSERT_NEAR(site.cap[0], 205, 1e-6);
+  site.controller.maintain({1}, true);
+  site.run(1);
+  EXPECT_EQ(site.cap[0], 200);
+}
+
+TEST(Restraints, WhatPeopleOrderedIsInTheState) {
+  HeldSite site{3200};
+  site.controller.maintain({2}, true);
+  HeldSite other{3200};
+  other.controller.resume(site.controller.state());
+  other.controller.maintain({2}, true);
+  EXPECT_EQ(other.controller.state(), site.controller.state());
+  site.controller.release(true);
+  EXPECT_NE(other.controller.state(), site.controller.state());
+}
+
 TEST(Restraints, AMostIsKeptBelowFailSafeTooAndLifted) {
   HeldSite site{3200};
   site.run(30);

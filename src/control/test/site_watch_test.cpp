@@ -236,5 +236,24 @@ TEST(SiteWatch, ADeviceThatIgnoresItsCapIsNamedAndTheRestMakesRoom) {
   }
 }
 
+TEST(SiteWatch, MaintenanceMutesAndCountsAgainstNobody) {
+  for (const bool is_maintained : {false, true}) {
+    WatchedRack rack;
+    rack.watch.maintain({0}, is_maintained);
+    rack.run(20);
+    std::fill(rack.is_silent.begin(), rack.is_silent.end(), true);
+    rack.run(60);
+    ASSERT_TRUE(rack.has_alarm(AlarmKind::reading_lost)) << "it is raised all the same";
+    EXPECT_EQ(rack.has_alarm(AlarmKind::not_read), !is_maintained);
+    for (const auto& alarm : rack.watch.alarms().standing()) {
+      EXPECT_EQ(rack.watch.is_muted(alarm), is_maintained) << rack.watch.alarms().text(alarm);
+    }
+    rack.watch.maintain({0}, false);
+    EXPECT_FALSE(rack.watch.is_muted(rack.watch.alarms().standing().front()));
+    rack.run(5);
+    EXPECT_TRUE(rack.has_alarm(AlarmKind::not_read)) << "it counts again";
+  }
+}
+
 }  // namespace
 }  // namespace perwatt::control

@@ -46,7 +46,19 @@ class LiveCaller {
 
   /// The whole answer, or up to `end`.
   std::string ask(const std::string& method, const std::string& path, const std::string& end = "") {
-    const auto bytes = method + " " + path + " HTTP/1.1\r\nConnection: close\r\n\r\n";
+    return send(method + " " + path + " HTTP/1.1\r\nConnection: close\r\n\r\n", end);
+  }
+
+  std::string post(const std::string& path, const std::string& body,
+                   const std::string& host = "127.0.0.1:8600",
+                   const std::string& type = "application/json; charset=utf-8") {
+    return send("POST " + path + " HTTP/1.1\r\nConnection: close\r\nHost: " + host +
+                    "\r\nContent-Type: " + type +
+                    "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body,
+                "");
+  }
+
+  std::string send(const std::string& bytes, const std::string& end) {
     EXPECT_EQ(::send(socket_, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
     return read(end);
   }
@@ -90,7 +102,9 @@ class LiveRoutesTest : public ::testing::Test {
     return done.get_future().get();
   }
 
-  LiveRoutes routes_{made_up_site(), shared_state(0, 400)};
+  std::vector<simulate::SiteOrder> orders_;  // of the thread of the server
+  LiveRoutes routes_{made_up_site(), shared_state(0, 400),
+                     [this](const simulate::SiteOrder& order) { orders_.push_back(order); }};
   net::HttpServer server_{{}, [this](const net::HttpRequest& request, const net::HttpReply& reply) {
                             routes_.handle(request, reply);
                           }};
@@ -208,6 +222,60 @@ TEST_F(LiveRoutesTest, RefusesOtherPathsAndMethods) {
     EXPECT_THAT(ask("HEAD", path), AllOf(StartsWith("HTTP/1.1 200"), EndsWith("\r\n\r\n"))) << path;
   }
   EXPECT_EQ(streams(), 0U);
+}
+
+TEST_F(LiveRoutesTest, TakesOrders) {
+  const auto post = [&](const auto&... words) { return LiveCaller{server_.url()}.post(words...); };
+  EXPECT_THAT(post("/api/v1/maintenance", R"({"node":"rack","is_on":true})"),
+              StartsWith("HTTP/1.1 202"));
+  EXPECT_THAT(post("/api/v1/release", R"({"is_on":false})", "localhost"),
+              StartsWith("HTTP/1.1 202"));
+  EXPECT_THAT(post("/api/v1/release", R"({"is_on":true})", "[::1]:8600"),
+              StartsWith("HTTP/1.1 202"));
+  ASSERT_EQ(orders_.size(), 3U);
+  EXPECT_EQ(orders_[0].kind, simulate::OrderKind::maintain);
+  EXPECT_EQ(orders_[0].node.value, 1U);
+  EXPECT_TRUE(orders_[0].is_on);
+  EXPECT_EQ(orders_[1].kind, simulate::OrderKind::release);
+  EXPECT_FALSE(orders_[1].is_on);
+}
+
+TEST_F(LiveRoutesTest, RefusesWhatIsNoOrderOrNotFromHere) {
+  const auto post = [&](const auto&... words) { return LiveCaller{server_.url()}.post(words...); };
+  const std::string release = R"({"is_on":true})";
+  EXPECT_THAT(ask("GET", "/api/v1/release"),
+              AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: POST")));
+  for (const std::string host : {"example.org", "localhost.example.org", "10.0.0.1", ""}) {
+    EXPECT_THAT(post("/api/v1/release", release, host), StartsWith("HTTP/1.1 403")) << host;
+  }
+  EXPECT_THAT(post("/api/v1/release", release, "localhost", "text/plain"),
+              StartsWith("HTTP/1.1 400"));
+  for (const std::string body :
+       {"", "{", "[]", "{}", R"({"is_on":1})", R"({"is_on":true,"a":1})"}) {
+    EXPECT_THAT(post("/api/v1/release", body), StartsWith("HTTP/1.1 400")) << body;
+  }
+  for (const std::string body : {R"({"is_on":true})", R"({"node":1,"is_on":true})"}) {
+    EXPECT_THAT(post("/api/v1/maintenance", body), StartsWith("HTTP/1.1 400")) << body;
+  }
+  EXPECT_THAT(post("/api/v1/maintenance", R"({"node":"rak","is_on":true})"),
+              AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("did you mean 'rack'")));
+  EXPECT_TRUE(orders_.empty());
+}
+
+TEST(LiveRoutes, AreNotOrderedWherePerwattHasNoControl) {
+  auto site = made_up_site();
+  site.takes_orders = false;
+  int orders = 0;
+  LiveRoutes routes{site, shared_state(0, 400), [&](const simulate::SiteOrder&) { ++orders; }};
+  net::HttpServer server{{}, [&](const net::HttpRequest& request, const net::HttpReply& reply) {
+                           routes.handle(request, reply);
+                         }};
+  std::thread thread{[&] { server.run(); }};
+  EXPECT_THAT(LiveCaller{server.url()}.post("/api/v1/release", R"({"is_on":true})"),
+              StartsWith("HTTP/1.1 409"));
+  server.stop();
+  thread.join();
+  EXPECT_EQ(orders, 0);
 }
 
 }  // namespace

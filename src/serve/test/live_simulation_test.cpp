@@ -179,5 +179,21 @@ TEST(LiveSimulation, StandsStillAtItsEnd) {
   EXPECT_EQ(simulation.newest()->speed_reached_ratio, 0);
 }
 
+TEST(LiveSimulation, TakesOrdersWhileItRuns) {
+  const auto scenario = small_scenario();
+  LiveSimulation simulation{scenario, scenario.policies[0], {1, 20, "1"}};
+  EXPECT_TRUE(simulation.site().takes_orders);
+  simulation.order({simulate::OrderKind::maintain, {2}, true});
+  simulation.order({simulate::OrderKind::release, {}, true});
+  simulation.start([] {});
+  wait_until([&] { return simulation.newest()->time > seconds(10); });
+  const auto state = simulation.newest();
+  EXPECT_TRUE(state->is_released);
+  EXPECT_TRUE(state->nodes[2].is_maintained);
+  EXPECT_FALSE(state->nodes[1].is_maintained);
+  EXPECT_EQ(state->nodes[0].cap, watts(800)) << "four devices at fail-safe";
+  simulation.stop();
+}
+
 }  // namespace
 }  // namespace perwatt::serve

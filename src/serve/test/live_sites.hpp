@@ -72,6 +72,7 @@ inline LiveSite made_up_site() {
   site.name = "made \"up\" </script>";
   site.policy = "perwatt";
   site.policy_kind = "perwatt";
+  site.takes_orders = true;
   site.version = "1";
   site.speed_ratio = 10;
   site.duration = seconds(600);

@@ -100,6 +100,14 @@ class AnyController {
   /// As ChargeLedger::set_limit; the split keeps it from the next tick on.
   [[nodiscard]] virtual bool set_limit(topology::NodeIndex node, Watts limit) = 0;
 
+  /// While on, a node is in maintenance: devices below it (along all feeds) are lowered to
+  /// fail-safe and get nothing above it. By people, apart from to_fail_safe().
+  virtual void maintain(topology::NodeIndex node, bool is_on) = 0;
+
+  /// While on, control of the whole site is given up: all devices are lowered to fail-safe, and get
+  /// nothing above it. What is not reached falls back when its lease runs out.
+  virtual void release(bool is_on) = 0;
+
   /// As of ChargeLedger: the device is off, and nothing is given to it.
   virtual void switched_off(topology::DeviceIndex device) = 0;
 
@@ -152,6 +160,8 @@ class Controller final : public AnyController {
   void set_most(topology::DeviceIndex device, Watts most) override;
   [[nodiscard]] bool set_limit(topology::NodeIndex node, Watts limit) override;
 
+  void maintain(topology::NodeIndex node, bool is_on) override;
+  void release(bool is_on) override;
   void switched_off(topology::DeviceIndex device) override;
   [[nodiscard]] bool switch_on(topology::DeviceIndex device) override;
 

@@ -70,6 +70,8 @@ class JournaledController final : public AnyController {
   void hold_raises(topology::NodeIndex node, bool is_held) override;
   void to_fail_safe(topology::NodeIndex node, bool is_on) override;
   void set_most(topology::DeviceIndex device, Watts most) override;
+  void maintain(topology::NodeIndex node, bool is_on) override;
+  void release(bool is_on) override;
 
   void switched_off(topology::DeviceIndex device) override;
 

@@ -85,6 +85,11 @@ enum class AlarmKind : std::uint8_t {
 /// "ignores_cap", …
 [[nodiscard]] std::string_view to_string(AlarmKind kind);
 
+/// Of a device; else of a node.
+[[nodiscard]] constexpr bool is_of_device(AlarmKind kind) {
+  return kind <= AlarmKind::reading_lost;
+}
+
 enum class Severity : std::uint8_t { notice, warning, critical };
 
 /// "notice", …

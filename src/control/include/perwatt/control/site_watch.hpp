@@ -56,6 +56,13 @@ class SiteWatch {
             std::span<const device::PowerReading> meters,
             std::span<const std::optional<Watts>> enforced, AnyController& controller);
 
+  /// While on, the node is in maintenance: sensors below it that are not trusted count against no
+  /// node, and alarms of the node, of nodes and of devices below it (along all feeds) are muted:
+  /// they are raised and stand as ever, for those who ask.
+  void maintain(topology::NodeIndex node, bool is_on);
+
+  [[nodiscard]] bool is_muted(const Alarm& alarm) const;
+
   [[nodiscard]] const SiteAlarms& alarms() const { return alarms_; }
 
   /// Limits that require a step now, as of the last tick.
@@ -73,6 +80,7 @@ class SiteWatch {
   struct Told {
     bool is_held = false;
     bool is_limited = false;
+    bool is_counted_lost = false;  // by the trust in nodes
   };
 
   const topology::PowerTree* tree_;
@@ -86,9 +94,11 @@ class SiteWatch {
   BreachLadder ladder_;
   std::span<const Breach> required_;
   std::vector<Told> told_;
-  std::vector<NodeOrder> orders_;   // by node, of trust
-  std::vector<char> is_sent_;       // by node: to fail-safe, by the ladder
-  std::vector<char> is_throttled_;  // by node: itself or one above
+  std::vector<NodeOrder> orders_;          // by node, of trust
+  std::vector<char> is_sent_;              // by node: to fail-safe, by the ladder
+  std::vector<char> is_throttled_;         // by node: itself or one above
+  std::vector<char> is_maintained_;        // by node: itself
+  std::vector<char> is_below_maintained_;  // by node: itself or one above
   bool has_steps_ = false;
   bool has_throttled_ = false;  // some node
   bool has_limited_ = false;    // some device was told a limit

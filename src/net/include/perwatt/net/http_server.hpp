@@ -41,6 +41,8 @@ struct HttpRequest {
   std::string path;   // as sent, without the query: not yet decoded
   std::string query;  // without the question mark
   std::string body;
+  std::string content_type;  // as sent; empty where absent
+  bool is_local = false;     // from a loopback address, and to one by its Host
 };
 
 struct HttpAnswer {

@@ -5,20 +5,26 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "perwatt/net/http_server.hpp"
 #include "perwatt/serve/live_state.hpp"
+#include "perwatt/simulate/site_order.hpp"
 
 namespace perwatt::serve {
 
 class LiveRoutes {
  public:
-  LiveRoutes(LiveSite site, std::shared_ptr<const LiveState> first);
+  /// Called with what people order, node by the site's index.
+  using OnOrder = std::function<void(const simulate::SiteOrder&)>;
 
-  /// Answers every request: 200, or {"detail": reason} with 404, 405 or 503.
+  LiveRoutes(LiveSite site, std::shared_ptr<const LiveState> first, OnOrder on_order);
+
+  /// Answers every request: 200, 202 for an order, or {"detail": reason} with 400, 403, 404, 405,
+  /// 409 or 503.
   void handle(const net::HttpRequest& request, const net::HttpReply& reply);
 
   /// Shows `state` from now on: an event `state` with what changed to every stream, an event
@@ -34,9 +40,11 @@ class LiveRoutes {
   };
 
   void open_stream(const net::HttpReply& reply);
+  void take_order(const net::HttpRequest& request, const net::HttpReply& reply) const;
   [[nodiscard]] const std::string& state_json();
 
   LiveSite site_;
+  OnOrder on_order_;
   std::shared_ptr<const LiveState> state_;
   std::int64_t events_told_ = 0;
   std::string state_json_;  // of state_; empty until asked for

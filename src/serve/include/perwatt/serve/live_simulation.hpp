@@ -6,7 +6,7 @@
 // runs as fast as it can, and says so in LiveState::speed_reached_ratio. At its end the run stands
 // still; states go on.
 //
-// Thread rule: newest() and failure() may be called from any thread, the others from one.
+// Thread rule: newest(), failure() and order() may be called from any thread, the others from one.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@
 #include "perwatt/serve/live_state.hpp"
 #include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/site_order.hpp"
 
 namespace perwatt::serve {
 
@@ -56,6 +57,9 @@ class LiveSimulation {
   /// `on_news` is called on the thread of the run, after each new state and after a failure; it
   /// must not throw.
   void start(std::function<void()> on_news);
+
+  /// From the next step on: LiveSite::takes_orders. From any thread.
+  void order(const simulate::SiteOrder& order);
 
   /// Returns when the thread has ended. The destructor does it too.
   void stop();

@@ -28,6 +28,7 @@ struct LiveSite {
   std::string policy_kind;
   bool is_recorded = false;  // else simulated
   control::Mode mode = control::Mode::control;
+  bool takes_orders = false;         // a policy of perwatt's is in control
   std::string version;               // of perwatt
   double speed_ratio = 1;            // simulated seconds per second, wanted
   Seconds duration;                  // of the run, warm-up included
@@ -43,6 +44,7 @@ struct NodeFigures {
   Watts device_draw;             // sum over the devices below
   std::uint32_t devices_on = 0;
   bool is_live = true;                 // a feed is left
+  bool is_maintained = false;          // the node itself, not one above it
   std::optional<Watts> advised_cap{};  // as `cap`, of what the policy would have in force
 };
 
@@ -84,6 +86,7 @@ struct LiveState {
   std::int64_t number = 0;  // of the state, from 0
   Seconds time;             // simulated, since the work began
   bool is_over = false;
+  bool is_released = false;        // control of the whole site is given up
   double speed_reached_ratio = 0;  // since the last state
   std::vector<NodeFigures> nodes;  // as LiveSite::nodes
   bool knows_work = true;          // else the next four say nothing: of a recording nobody knows

@@ -140,6 +140,13 @@ struct Fault {
   Seconds delay;
 };
 
+/// A node is in maintenance: perwatt keeps what is below at fail-safe, and its alarms are muted.
+struct Maintenance {
+  topology::NodeIndex node;
+  Seconds at;
+  Seconds lasts;
+};
+
 /// Nodes that fail at random, independently, with exponential times.
 struct RandomFailures {
   topology::NodeKind level = topology::NodeKind::node;
@@ -190,6 +197,7 @@ struct Scenario {
   std::vector<TrainingPlan> trainings;
   std::vector<Fault> faults;  // by time
   std::optional<RandomFailures> failures;
+  std::vector<Maintenance> maintenances;
   std::vector<PolicyPlan> policies;
   std::uint64_t seed = 1;
 };

@@ -20,6 +20,7 @@
 #include "perwatt/simulate/run_means.hpp"
 #include "perwatt/simulate/run_scenario.hpp"
 #include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/site_order.hpp"
 
 namespace perwatt::simulate {
 
@@ -55,6 +56,13 @@ class ScenarioRun {
 
   /// By device: what perwatt would have in force; empty where the policy is not in mode advise.
   [[nodiscard]] std::span<const Watts> advised_caps() const;
+
+  /// From the next step on; nothing under policies that are not perwatt's in control.
+  void order(const SiteOrder& order);
+
+  /// By node: itself in maintenance; empty under policies that take no orders.
+  [[nodiscard]] std::span<const char> maintained_nodes() const;
+  [[nodiscard]] bool is_released() const;
 
   [[nodiscard]] RunTotals totals() const;
 
