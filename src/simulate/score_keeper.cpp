@@ -113,16 +113,23 @@ void ScoreKeeper::sample_stranded(std::span<const Watts> demands) {
   const double limit = in_watts(*limit_);
   const double fixed = in_watts(limits_.units.fixed_supply[0]);
   const double within_root = std::min(limit, wanted_at_root(demands));
-  allocate::Allocator allocator{
-      allocate::site_problem(scenario_.tree, limits_, 1, [&](std::size_t d) {
-        std::vector<allocate::CurvePoint> curve{{Watts{}, 0}};
-        const Watts wanted = demands[d] * limits_.units.device_factor[d];
-        if (wanted > Watts{}) {
-          curve.push_back({wanted, in_watts(wanted)});
-        }
-        return curve;
-      })};
-  const double reachable = std::min(within_root, fixed + allocator.solve().value);
+  std::vector<allocate::CurvePoint> curve;
+  const auto curve_of = [&](std::size_t d) -> const std::vector<allocate::CurvePoint>& {
+    const Watts wanted = demands[d] * limits_.units.device_factor[d];
+    curve.assign(1, {Watts{}, 0});
+    if (wanted > Watts{}) {
+      curve.push_back({wanted, in_watts(wanted)});
+    }
+    return curve;
+  };
+  if (!reach_) {
+    reach_.emplace(allocate::site_problem(scenario_.tree, limits_, 1, curve_of));
+  } else {
+    for (std::uint32_t d = 0; d < demands.size(); ++d) {
+      reach_->set_curve(allocate::DeviceIndex{d}, curve_of(d));
+    }
+  }
+  const double reachable = std::min(within_root, fixed + reach_->solve().value);
   idle_watts_ += limit - within_root;
   child_watts_ += within_root - reachable > kSplitRounding * limit ? within_root - reachable : 0;
   ++samples_;

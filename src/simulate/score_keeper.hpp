@@ -67,7 +67,8 @@ class ScoreKeeper {
   std::int64_t part_steps_;
   Seconds step_;
   allocate::SiteLimits limits_;
-  std::optional<Watts> limit_;  // of the root
+  std::optional<Watts> limit_;                // of the root
+  std::optional<allocate::Allocator> reach_;  // of sample_stranded(): what can be drawn
   Part part_;
   Timeline timeline_;
   double idle_watts_ = 0;  // sums over samples
