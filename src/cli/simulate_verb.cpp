@@ -19,6 +19,7 @@
 #include "perwatt/report/simulation_report.hpp"
 #include "perwatt/simulate/compare_policies.hpp"
 #include "perwatt/simulate/scenario.hpp"
+#include "perwatt/simulate/scenario_run.hpp"
 
 namespace perwatt::cli {
 

@@ -331,7 +331,7 @@ void ChargeLedger::switched_off(topology::DeviceIndex device) {
 bool ChargeLedger::switch_on(topology::DeviceIndex device) {
   const auto d = device.value;
   if (!devices_[d].is_off) {
-    return true;
+    return !is_over();
   }
   if (!has_room(d, charge_[d], charge_when_on(d), charged_)) {
     return false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlled_devices.hpp"
 #include "curve_bytes.hpp"
 #include "device_loop.hpp"
 #include "restraints.hpp"
@@ -12,14 +13,14 @@
 #include "perwatt/allocate/allocator.hpp"
 #include "perwatt/allocate/site_problem.hpp"
 #include "perwatt/base/bytes.hpp"
-#include "perwatt/base/error.hpp"
-#include "perwatt/base/text.hpp"
 
 namespace perwatt::control {
 
 namespace {
 
 constexpr std::uint8_t kStateVersion = 3;
+
+constexpr Watts kSpareRoom = watts(1);  // more than rounding to microwatts takes of all devices
 
 /// Devices that are fetched before their turn comes.
 constexpr std::size_t kAhead = 6;
@@ -56,14 +57,14 @@ struct Controller::Parts {
         habit_weight{with.demand.habit},
         devices{std::move(given)},
         limits{tree},
-        ledger{tree, terms_of(devices)},
+        ledger{tree, charge_terms_of(devices)},
         loops(devices.size()),
         demands(devices.size()),
         restraints{tree},
         discipline{with.writes, devices.size(), with.dead_band},
         is_awaited(devices.size(), 0) {
     for (std::size_t d = 0; d < devices.size(); ++d) {
-      check_curve(tree, d, devices[d].curve);
+      check_curve(tree, static_cast<std::uint32_t>(d), devices[d].curve);
       loops[d].cap = loops[d].fail_safe = devices[d].terms.fail_safe;
       targets.push_back(devices[d].terms.fail_safe);
       most.push_back(devices[d].most);
@@ -73,23 +74,6 @@ struct Controller::Parts {
     wanted_before.resize(devices.size());
     changed_want.assign(devices.size(), 0);
     changed_curve.assign(devices.size(), 0);
-  }
-
-  static std::vector<ChargeTerms> terms_of(const std::vector<ControlledDevice>& devices) {
-    std::vector<ChargeTerms> terms;
-    for (const auto& device : devices) {
-      terms.push_back(device.terms);
-    }
-    return terms;
-  }
-
-  static void check_curve(const topology::PowerTree& tree, std::size_t d,
-                          std::span<const allocate::CurvePoint> curve) {
-    if (const auto fault = allocate::curve_fault(curve)) {
-      const topology::DeviceIndex index{static_cast<std::uint32_t>(d)};
-      throw_bad_input("the curve of device '" + printable(tree.device(index).id) + "': " + *fault,
-                      "curve", "give the upper hull of its points, least watts first");
-    }
   }
 
   /// Of a curve that is split: the device's own, then habits.
@@ -157,8 +141,10 @@ struct Controller::Parts {
 
   [[nodiscard]] std::span<const allocate::CurvePoint> curve_of(std::size_t d) {
     if (is_off(d)) {
-      const Watts least = is_awaited[d] != 0 ? devices[d].terms.fail_safe : Watts{};
-      curve_points.assign(1, {charge_at_root(devices[d].terms, root_factors()[d], least), 0});
+      const bool is_to_come = is_awaited[d] != 0;
+      const Watts least = is_to_come ? devices[d].terms.fail_safe : Watts{};
+      const Watts power = charge_at_root(devices[d].terms, root_factors()[d], least);
+      curve_points.assign(1, {is_to_come ? power + kSpareRoom : power, 0});
       return curve_points;
     }
     split_curve(devices[d], {root_factors()[d], most[d], &demands[d], headroom}, curve_points);

@@ -28,7 +28,7 @@ std::span<const Switchboard::Order> Switchboard::tick(
 bool Switchboard::report(topology::DeviceIndex device, const device::SwitchReport& report) {
   auto& state = states_[device.value];
   if (state.is_on && state.is_obeyed && report.is_off) {  // by an order of a start before
-    state = {state.orders + 1, true, false};
+    state = {state.orders + 1, false, false};  // one of this start: then it is known to be off
   }
   if (state.is_obeyed || report.accepted != id_of(state)) {
     return false;

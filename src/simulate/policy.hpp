@@ -27,8 +27,8 @@ struct PolicySite {
   device::Platform& platform;
   const std::vector<DeviceValue>& values;            // by device
   std::function<std::vector<Watts>()> true_demands;  // by device: for the clairvoyant alone
-  std::span<char> is_to_stop = {};                   // by device: what agents were told, written
-  std::span<const char> is_stopped = {};             // by device: off by that, read back
+  std::span<char> is_to_stop = {};  // by device: what agents were told, written; empty: none can be
+  std::span<const char> is_stopped = {};  // by device: off by that, read back
   RunMeans means = {};
 };
 

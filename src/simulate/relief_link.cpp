@@ -87,7 +87,8 @@ void ReliefLink::set_limits(std::span<const Watts> limits) {
 }
 
 device::SwitchReport ReliefLink::report(std::uint32_t device) const {
-  return switches_[device].report(site_.is_stopped[device] != 0);
+  const bool is_off = !site_.is_stopped.empty() && site_.is_stopped[device] != 0;
+  return switches_[device].report(is_off);
 }
 
 void ReliefLink::take(std::uint32_t device, const device::SwitchReport& report,
@@ -130,7 +131,7 @@ void ReliefLink::set_clocks() {
 void ReliefLink::deliver(Instant now) {
   for (; !sent_.empty() && sent_.front().arrives <= now; sent_.pop_front()) {
     const auto& [device, order] = sent_.front().order;
-    if (switches_[device.value].take(order)) {
+    if (switches_[device.value].take(order) && !site_.is_to_stop.empty()) {
       site_.is_to_stop[device.value] = switches_[device.value].wants_off() ? 1 : 0;
     }
   }

@@ -358,7 +358,7 @@ TEST(Journal, DropsWhatIsOldAndIsPlayedFromTheFirstStateThatIsLeft) {
               (Rows{{"0"}}));
     const auto found = replay_of(folder.file(), site);
     EXPECT_EQ(found.difference.value_or(""), "");
-    EXPECT_GT(found.ticks, 15);
+    EXPECT_GT(found.ticks, 10);
     EXPECT_GT(found.skipped_ticks, 0);
   }
 }

@@ -317,6 +317,12 @@ TEST(Switchboard, BelievesOnlyReportsOfItsLastOrder) {
   Switchboard third{std::vector<char>{0}, 3};
   EXPECT_FALSE(third.report({0}, {first.id, true}));  // off by a start before
   EXPECT_TRUE(third.tick(on, switch_on)[0].order.is_on);
+  has_room = false;  // what is charged after a restart passes a limit
+  Switchboard fourth{std::vector<char>{0}, 4};
+  EXPECT_FALSE(fourth.report({0}, {first.id, true}));
+  const auto again = fourth.tick(on, switch_on)[0].order;
+  EXPECT_FALSE(again.is_on);
+  EXPECT_TRUE(fourth.report({0}, {again.id, true}));  // known to be off: no longer charged
 }
 
 // ---- random sites -------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ class ChargeLedger {
   void switched_off(topology::DeviceIndex device);
 
   /// Charges a device that was off as before; then it may be told to come back. False, and nothing
-  /// changes, where a limit would be passed or is over.
+  /// changes, where a limit would be passed or is over, also for a device that is charged already.
   [[nodiscard]] bool switch_on(topology::DeviceIndex device);
 
   [[nodiscard]] bool is_off(topology::DeviceIndex device) const {

@@ -7,7 +7,8 @@
 // After a restart a device is on unless the ledger says that it is off, as it does from a journal:
 // then it is told to be on only after it is charged. `start` makes every number higher than those
 // of the start before, so that what was sent then is void when the first order arrives.
-// A device that is found off is told to be on, unless it is to be off.
+// A device that is found off is told to be off by an order of this start, then to be on, unless it
+// is to be off: all at once would pass what a restart left over.
 //
 // Thread rule: one thread at a time. No clock, no wire.
 #pragma once
