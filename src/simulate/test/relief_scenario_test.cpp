@@ -106,7 +106,7 @@ TEST(ReliefScenario, LostMessagesAndAControllerThatDiesLoseNoWork) {
       "[[fault]]\nkind = \"messages-lost\"\nratio = 0.3\nat = \"1min\"\nlasts = \"17min\"\n"
       "[[fault]]\nkind = \"controller-killed\"\nat = \"10min\"\nlasts = \"5s\"\n"
       "[[fault]]\nkind = \"controller-killed\"\nat = \"920s\"\nlasts = \"5s\"\n");
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     ScenarioRun run{scenario, perwatt_of(scenario), seed};
     run_all(run, scenario.services[0].gpus[0]);
     EXPECT_EQ(run.result().violations.count, 0);
