@@ -3,13 +3,13 @@
 #include "perwatt/agent/agent_link.hpp"
 
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "child_processes.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -38,18 +38,6 @@ std::vector<StartedDevice> all_started() {
     all.push_back({d, kLinkLimits});
   }
   return all;
-}
-
-/// Children of this process, zombies too.
-std::vector<pid_t> children() {
-  std::vector<pid_t> found;
-  for (const auto& task : std::filesystem::directory_iterator{"/proc/self/task"}) {
-    std::ifstream list{task.path() / "children"};
-    for (pid_t child = 0; list >> child;) {
-      found.push_back(child);
-    }
-  }
-  return found;
 }
 
 std::unique_ptr<AgentLink> child_link(Seconds longest_answer = seconds(10)) {
@@ -135,7 +123,7 @@ TEST(AgentLink, AKilledChildIsNoticedReapedAndRenewed) {
   for (int k = 0; k < 40; ++k) {
     ASSERT_FALSE(link->renew(kLinkDevices));
     ASSERT_FALSE(link->start(all_started(), ++epoch, link_time(now_seconds)));
-    const auto alive = children();
+    const auto alive = child_processes();
     ASSERT_EQ(alive.size(), 1U);
     const auto wait_microseconds = uniform_below(random, 3000);
     std::thread killer{[&] {
@@ -155,7 +143,7 @@ TEST(AgentLink, AKilledChildIsNoticedReapedAndRenewed) {
       }
     }
     killer.join();
-    EXPECT_TRUE(children().empty());
+    EXPECT_TRUE(child_processes().empty());
   }
   EXPECT_EQ(noticed, 40);
 }
@@ -163,20 +151,20 @@ TEST(AgentLink, AKilledChildIsNoticedReapedAndRenewed) {
 TEST(AgentLink, AChildThatHangsIsGone) {
   const auto link = child_link(seconds(0.2));
   ASSERT_FALSE(link->renew(kLinkDevices));
-  const auto alive = children();
+  const auto alive = child_processes();
   ASSERT_EQ(alive.size(), 1U);
   ::kill(alive[0], SIGSTOP);
   const auto caps = link->look(link_time(0), {});
   ASSERT_FALSE(caps);
   EXPECT_THAT(caps.reason(), HasSubstr("does not answer"));
-  EXPECT_TRUE(children().empty());
+  EXPECT_TRUE(child_processes().empty());
 }
 
 TEST(AgentLink, AProgramThatIsNoAgentIsGoneAtOnce) {
   for (const char* file : {"/bin/true", "/bin/echo", "/no/such/file"}) {
     const auto link = make_process_link({file, "hello", seconds(10)});
     EXPECT_TRUE(link->renew(kLinkDevices)) << file;
-    EXPECT_TRUE(children().empty());
+    EXPECT_TRUE(child_processes().empty());
   }
 }
 
@@ -196,7 +184,7 @@ TEST(AgentLink, AChildEndsWithWhoBeganIt) {
   if (parent == 0) {
     const auto link = child_link();
     const bool has_begun = !link->renew(kLinkDevices);
-    const auto alive = children();
+    const auto alive = child_processes();
     const pid_t child = has_begun && alive.size() == 1 ? alive[0] : 0;
     if (::write(ends[1], &child, sizeof child) != sizeof child) {
       ::_exit(1);

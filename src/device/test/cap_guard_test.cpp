@@ -1,8 +1,8 @@
 #include <csignal>
-#include <fstream>
 #include <string>
 #include <thread>
 
+#include "child_processes.hpp"
 #include "fake_driver.hpp"
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -155,24 +155,14 @@ TEST(CapGuard, TellsWhatItCouldNotRestore) {
   EXPECT_THAT(guard.value()->restore(), IsEmpty());
 }
 
-/// The children of this process.
-std::vector<pid_t> children() {
-  std::ifstream file{"/proc/self/task/" + std::to_string(::getpid()) + "/children"};
-  std::vector<pid_t> found;
-  for (pid_t pid = 0; file >> pid;) {
-    found.push_back(pid);
-  }
-  return found;
-}
-
 TEST(CapGuard, DoesNotLowerWithoutItsGuardian) {
   const FakeDriver driver{test::two_boards()};
   const auto control = nvml_cap_control();
   ASSERT_TRUE(control.ok());
-  const auto before = children();
+  const auto before = child_processes();
   auto guard = CapGuard::start(*control.value());
   ASSERT_TRUE(guard.ok()) << guard.reason();
-  for (const auto child : children()) {
+  for (const auto child : child_processes()) {
     if (std::find(before.begin(), before.end(), child) == before.end()) {
       ::kill(child, SIGKILL);
     }

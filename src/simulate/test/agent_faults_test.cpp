@@ -5,12 +5,12 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "agent_host.hpp"
+#include "child_processes.hpp"
 #include "scenarios.hpp"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -37,16 +37,6 @@ std::string agents_fault_text(const std::string& kind, const std::string& node, 
          std::to_string(at) + "s\"\nlasts = \"" + std::to_string(lasts) + "s\"\n" + more;
 }
 
-/// Short of watts: somebody is always above fail-safe, and what one leaves another takes.
-Scenario scarce_scenario(const std::string& faults) {
-  auto text = with(small_scenario_text(), "duration = \"60s\"", "duration = \"110s\"");
-  text = with(text, "settle = \"1s\"", "settle = \"1s\"\nmessage_delay = \"100ms\"");
-  text = with(text, "7kW", "5.6kW");
-  text = with(text, "rate = \"20req/s\"",
-              "rate = \"30req/s\", pattern = \"bursts\", burst_size = 300");
-  return scenario_of(text + faults);
-}
-
 Watts highest_cap(const ScenarioRun& run, std::uint32_t from, std::uint32_t to) {
   Watts highest;
   for (auto d = from; d < to; ++d) {
@@ -63,17 +53,6 @@ std::vector<std::string> texts_of(const ScenarioRun& run) {
   return texts;
 }
 
-std::vector<pid_t> agents_children() {
-  std::vector<pid_t> found;
-  for (const auto& task : std::filesystem::directory_iterator{"/proc/self/task"}) {
-    std::ifstream list{task.path() / "children"};
-    for (pid_t child = 0; list >> child;) {
-      found.push_back(child);
-    }
-  }
-  return found;
-}
-
 TEST(AgentFaults, DevicesOfAKilledAgentGoToFailSafeAndComeBack) {
   for (const bool is_child : {false, true}) {
     const auto scenario = scarce_scenario(agents_fault_text("agent-killed", "site", 30, 40));
@@ -87,7 +66,7 @@ TEST(AgentFaults, DevicesOfAKilledAgentGoToFailSafeAndComeBack) {
         before = std::max(before, highest_cap(run, 0, 16));
       } else if (time > 30 + kActsAfterSeconds && time < 70) {
         ASSERT_LE(highest_cap(run, 0, 16), kSafeCap) << "at " << time;
-        ASSERT_TRUE(agents_children().empty());
+        ASSERT_TRUE(child_processes().empty());
       } else if (time > 75) {
         after = std::max(after, highest_cap(run, 0, 16));
       }
@@ -96,7 +75,7 @@ TEST(AgentFaults, DevicesOfAKilledAgentGoToFailSafeAndComeBack) {
     EXPECT_GT(after, watts(450));
     EXPECT_EQ(run.result().violations.count, 0);
   }
-  EXPECT_TRUE(agents_children().empty());
+  EXPECT_TRUE(child_processes().empty());
 }
 
 /// What a dead agent's devices leave goes to others at once when its leases are void.
@@ -181,7 +160,7 @@ TEST(AgentFaults, AProcessKilledAtRandomMomentsPassesNoLimit) {
     std::int64_t killed_at = -1000;
     while (run.steps_done() < run.steps()) {
       if (uniform_below(random, 60) == 0) {
-        const auto children = agents_children();
+        const auto children = child_processes();
         ASSERT_EQ(children.size(), 1U);
         ::kill(children[0], SIGKILL);
         ++kills;
@@ -199,7 +178,7 @@ TEST(AgentFaults, AProcessKilledAtRandomMomentsPassesNoLimit) {
     EXPECT_THAT(texts_of(run), Contains(HasSubstr("the process of the agents is gone")));
   }
   EXPECT_GT(kills, 50);
-  EXPECT_TRUE(agents_children().empty());
+  EXPECT_TRUE(child_processes().empty());
 }
 
 /// The guardian alone keeps them there: nobody else is left to write.
@@ -214,7 +193,7 @@ TEST(AgentFaults, DevicesStayAtFailSafeWhileTheProcessDoesNotStartAgain) {
   while (run.steps_done() < run.steps()) {
     if (run.steps_done() == 300) {
       std::filesystem::remove(file);
-      ::kill(agents_children().at(0), SIGKILL);
+      ::kill(child_processes().at(0), SIGKILL);
     }
     if (run.steps_done() == 700) {
       std::filesystem::copy_file(PERWATT_AGENT_CHILD, file);

@@ -59,15 +59,6 @@ class JournalPath {
   std::filesystem::path folder_;
 };
 
-Scenario journalled_scenario(const std::string& faults) {
-  auto text = with(small_scenario_text(), "duration = \"60s\"", "duration = \"110s\"");
-  text = with(text, "settle = \"1s\"", "settle = \"1s\"\nmessage_delay = \"100ms\"");
-  text = with(text, "7kW", "5.6kW");
-  text = with(text, "rate = \"20req/s\"",
-              "rate = \"30req/s\", pattern = \"bursts\", burst_size = 300");
-  return scenario_of(text + faults);
-}
-
 std::string timed_fault_text(const std::string& kind, int at, int lasts, const std::string& more) {
   return "[[fault]]\nkind = \"" + kind + "\"\nat = \"" + std::to_string(at) + "s\"\nlasts = \"" +
          std::to_string(lasts) + "s\"\n" + more + "\n";
@@ -91,7 +82,7 @@ void run_to_end(ScenarioRun& run) {
 TEST(JournalledRun, PlaysAgainToTheBitThroughRestartsOfItsController) {
   for (const double cadence_seconds : {1.0, 5.0}) {
     const JournalPath journal;
-    const auto scenario = journalled_scenario(kHardTimes);
+    const auto scenario = scarce_scenario(kHardTimes);
     auto policy = policy_of(PolicyKind::perwatt);
     policy.cadence = seconds(cadence_seconds);
     {
@@ -119,7 +110,7 @@ TEST(JournalledRun, PlaysAgainToTheBitThroughRestartsOfItsController) {
 
 TEST(JournalledRun, AChangedJournalDoesNotPlayAgain) {
   const JournalPath journal;
-  const auto scenario = journalled_scenario("");
+  const auto scenario = scarce_scenario("");
   const auto policy = policy_of(PolicyKind::perwatt);
   {
     ScenarioRun run{scenario, policy, 1, journal.means()};
@@ -140,7 +131,7 @@ TEST(JournalledRun, AChangedJournalDoesNotPlayAgain) {
 /// What the controller knew of limits and of other writers when it was killed is of before.
 TEST(JournalledRun, ARestartedControllerLearnsOfALimitThatIsBackAndOfAWriterThatIsGone) {
   const JournalPath journal;
-  const auto scenario = journalled_scenario(
+  const auto scenario = scarce_scenario(
       timed_fault_text("limit-lowered", 20, 25, "node = \"site\"\npower = \"5.05kW\"") +
       timed_fault_text("other-writer", 20, 25, "node = \"site\"\npower = \"250W\"") +
       timed_fault_text("controller-killed", 40, 10, ""));
@@ -164,7 +155,7 @@ TEST(JournalledRun, ARestartedControllerLearnsOfALimitThatIsBackAndOfAWriterThat
 
 TEST(JournalledRun, IsRefusedOnTheFileOfAnotherRunAndEndsWhereItsFileGoes) {
   const JournalPath journal;
-  const auto scenario = journalled_scenario(timed_fault_text("controller-killed", 5, 5, ""));
+  const auto scenario = scarce_scenario(timed_fault_text("controller-killed", 5, 5, ""));
   const auto policy = policy_of(PolicyKind::perwatt);
   {
     ScenarioRun run{scenario, policy, 1, journal.means()};

@@ -115,6 +115,17 @@ inline std::string with(std::string text, const std::string& from, const std::st
   return text.replace(text.find(from), from.size(), to);
 }
 
+/// The small site short of watts: somebody is always above fail-safe, and what one leaves another
+/// takes.
+inline Scenario scarce_scenario(const std::string& faults) {
+  auto text = with(small_scenario_text(), "duration = \"60s\"", "duration = \"110s\"");
+  text = with(text, "settle = \"1s\"", "settle = \"1s\"\nmessage_delay = \"100ms\"");
+  text = with(text, "7kW", "5.6kW");
+  text = with(text, "rate = \"20req/s\"",
+              "rate = \"30req/s\", pattern = \"bursts\", burst_size = 300");
+  return scenario_of(text + faults);
+}
+
 inline PolicyPlan policy_of(PolicyKind kind) {
   PolicyPlan plan;
   plan.kind = kind;
